@@ -1,0 +1,150 @@
+"""The one error table: what the engine found wrong, what Python raises, what gRPC answers.
+
+Every error names the field, the row (counted from 0, in sequences and arrays; file readers say
+which line) and the value. The prose may change; `code`, `field`, `row` and `value` will not.
+"""
+
+from typing import NamedTuple, NoReturn
+
+from fendan.engine.fault import Fault
+
+__all__ = [
+    "TABLE",
+    "DuplicateStoreError",
+    "Fault",
+    "FendanError",
+    "FileFormatError",
+    "InvalidInputError",
+    "OrderConflictError",
+    "QuantityOverflowError",
+    "UnknownOrderError",
+    "UnknownSkuError",
+    "UnknownStoreError",
+    "WrongTypeError",
+    "refuse",
+]
+
+
+class FendanError(Exception):
+    """The base of every error this package raises on purpose; nothing has changed when it is."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fault: Fault,
+        field: str,
+        row: int | None = None,
+        value: object = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fault = fault
+        self.field = field
+        self.row = row
+        self.value = value
+        self.hint = hint
+
+    @property
+    def code(self) -> str:
+        """The stable name of the fault, such as ``UNKNOWN_SKU``."""
+        return self.fault.name
+
+    @property
+    def grpc_status(self) -> str:
+        """The name of the gRPC status that this error is answered with."""
+        return TABLE[self.fault].grpc_status
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidInputError(FendanError, ValueError):
+    """A value that no engine could accept."""
+
+
+class WrongTypeError(InvalidInputError, TypeError):
+    """A value of the wrong type."""
+
+
+class QuantityOverflowError(InvalidInputError, OverflowError):
+    """A quantity, or a sum of quantities, beyond what the engine can count."""
+
+
+class FileFormatError(InvalidInputError):
+    """A file or table that cannot be read as what it is said to be."""
+
+
+class UnknownStoreError(InvalidInputError, KeyError):
+    """A store that was never added."""
+
+
+class UnknownSkuError(InvalidInputError, KeyError):
+    """A SKU for which no stock was ever set."""
+
+
+class UnknownOrderError(InvalidInputError, KeyError):
+    """An order id that was never routed."""
+
+
+class DuplicateStoreError(InvalidInputError):
+    """A store id given twice."""
+
+
+class OrderConflictError(InvalidInputError):
+    """An order id seen before, with other content."""
+
+
+class Entry(NamedTuple):
+    """One row of the table."""
+
+    exception: type[FendanError]
+    grpc_status: str
+    meaning: str
+
+
+TABLE: dict[Fault, Entry] = {
+    Fault.WRONG_TYPE: Entry(WrongTypeError, "INVALID_ARGUMENT", "wrong type"),
+    Fault.MISSING: Entry(InvalidInputError, "INVALID_ARGUMENT", "missing"),
+    Fault.BAD_ID: Entry(InvalidInputError, "INVALID_ARGUMENT", "not a usable id"),
+    Fault.OUT_OF_RANGE: Entry(InvalidInputError, "INVALID_ARGUMENT", "out of range"),
+    Fault.RAGGED: Entry(InvalidInputError, "INVALID_ARGUMENT", "lengths do not fit"),
+    Fault.UNKNOWN_STORE: Entry(UnknownStoreError, "NOT_FOUND", "unknown store"),
+    Fault.UNKNOWN_SKU: Entry(UnknownSkuError, "NOT_FOUND", "unknown SKU"),
+    Fault.UNKNOWN_ORDER: Entry(UnknownOrderError, "NOT_FOUND", "unknown order"),
+    Fault.DUPLICATE_STORE: Entry(DuplicateStoreError, "ALREADY_EXISTS", "store id given twice"),
+    Fault.ORDER_CONFLICT: Entry(
+        OrderConflictError, "ALREADY_EXISTS", "order id seen before with other content"
+    ),
+    Fault.OVERFLOW: Entry(QuantityOverflowError, "INVALID_ARGUMENT", "too large to count"),
+    Fault.BAD_FILE: Entry(FileFormatError, "INVALID_ARGUMENT", "cannot be read"),
+    Fault.BAD_COLUMNS: Entry(FileFormatError, "INVALID_ARGUMENT", "columns do not fit"),
+}
+
+# A value that someone pasted a whole file into must not fill the log.
+LONGEST_VALUE_SHOWN = 80
+
+
+def refuse(
+    fault: Fault,
+    field: str,
+    value: object = None,
+    *,
+    row: int | None = None,
+    hint: str = "",
+    where: str = "",
+) -> NoReturn:
+    """Raise the error of `fault`: ``orders[3].lat (row 3): out of range: 91.0; must be …``.
+
+    `where` stands before the field, for a file and its line.
+    """
+    entry = TABLE[fault]
+    shown = repr(value)
+    if len(shown) > LONGEST_VALUE_SHOWN:
+        shown = shown[:LONGEST_VALUE_SHOWN] + "…"
+    place = f"{where}: {field}" if where else field
+    if row is not None and not where:
+        place = f"{place} (row {row})"
+    message = f"{place}: {entry.meaning}: {shown}" + (f"; {hint}" if hint else "")
+    raise entry.exception(message, fault=fault, field=field, row=row, value=value, hint=hint)

@@ -1,0 +1,22 @@
+"""Orders as columns: what the search reads, checked once at the door."""
+cimport cython
+from libc.stdint cimport int32_t, int64_t
+
+cdef enum:
+    MAX_LINES_PER_ORDER = 10000     # the longest real basket we know has 1,110
+
+# The columns of many orders; owned by a Batch. Lines of order i are offsets[i]:offsets[i + 1].
+cdef struct Columns:
+    int64_t count
+    const double* lat               # [count], degrees in range
+    const double* lng
+    const int64_t* offsets          # [count + 1], from 0, strictly increasing
+    const int32_t* skus             # [offsets[count]], known codes, each once in an order
+    const int32_t* quantities       # 1 or more
+
+
+@cython.final
+cdef class Batch:
+    cdef Columns columns
+    cdef readonly list ids          # or None: the orders have none
+    cdef dict _arrays               # the numpy arrays that own what `columns` points at

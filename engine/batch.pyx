@@ -1,0 +1,316 @@
+"""Orders as columns. Nothing past this module sees a bad order, or a SKU twice in one.
+
+Both ways in, Python objects and arrays, are refused whole: the first bad value is named, and
+nothing has changed. The loops below only copy; where something does not fit, the row is read a
+second time, slowly, to say what.
+"""
+cimport cython
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
+from libc.stdlib cimport qsort
+
+from fendan.engine.network cimport is_usable_id
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+import numpy as np
+
+from fendan.engine.fault import Fault
+from fendan.engine.geo import Datum, convert
+from fendan.engine.network import ID_HINT
+from fendan.errors import refuse
+
+# How errors name a value: by its array, or as "orders[3].…", or as "order.…".
+ARRAYS = "arrays"
+QUANTITY_HINT = f"must be a whole number from 1 to {INT32_MAX}"
+
+cdef enum:
+    # Up to here comparing every pair of lines is quicker than sorting them.
+    FEW_LINES = 16
+
+
+@cython.final
+cdef class Batch:
+    """Valid orders in columns; made by `of_orders` and `of_arrays`."""
+
+    def __len__(self):
+        return self.columns.count
+
+    @staticmethod
+    def of_orders(orders, dict sku_code_of, datum, str style="orders"):
+        """From objects with the attributes of `fendan.Order`, places converted to `datum`.
+
+        Errors name fields as ``orders[3].lines[0].sku``; in the style "order", as ``order.…``.
+        """
+        cdef Py_ssize_t count = len(orders), row = 0, line = 0
+        cdef long long wide
+        arrays = {
+            "lat": np.empty(count),
+            "lng": np.empty(count),
+            "offsets": np.zeros(count + 1, dtype=np.int64),
+        }
+        cdef double[::1] lat = arrays["lat"], lng = arrays["lng"]
+        cdef int64_t[::1] offsets = arrays["offsets"]
+        cdef int32_t[::1] skus, quantities
+        cdef list ids = []
+        try:
+            for row in range(count):
+                line += len(orders[row].lines)
+            arrays["skus"] = np.empty(line, dtype=np.int32)
+            arrays["quantities"] = np.empty(line, dtype=np.int32)
+            skus, quantities = arrays["skus"], arrays["quantities"]
+            line = 0
+            for row in range(count):
+                order = orders[row]
+                name = order.id
+                if not is_usable_id(name):
+                    raise ValueError
+                ids.append(name)
+                lat[row] = order.lat
+                lng[row] = order.lng
+                if order.datum is not None and order.datum is not datum:
+                    _check_place(order.lat, order.lng, style, row)
+                    lat[row], lng[row] = convert(order.lat, order.lng, order.datum, datum)
+                for sku, quantity in order.lines:
+                    wide = quantity
+                    if not 1 <= wide <= INT32_MAX or line >= skus.shape[0]:
+                        raise ValueError
+                    skus[line] = sku_code_of[sku]
+                    quantities[line] = <int32_t>wide
+                    line += 1
+                offsets[row + 1] = line
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+            _explain(orders[row], sku_code_of, style, row)
+            raise
+        return Batch()._hold(arrays, ids, len(sku_code_of), style)
+
+    @staticmethod
+    def of_arrays(lat, lng, offsets, skus, quantities, list ids, int32_t sku_count):
+        """From contiguous arrays: float64[n] twice, int64[n + 1], int32[m] twice."""
+        count, lines = len(lat), len(skus)
+        if len(lng) != count:
+            refuse(Fault.RAGGED, "lng", len(lng), hint=f"as long as lat, which has {count}")
+        if len(offsets) != count + 1:
+            refuse(Fault.RAGGED, "offsets", len(offsets), hint=f"one more than lat's {count}")
+        if len(quantities) != lines:
+            refuse(Fault.RAGGED, "quantities", len(quantities), hint=f"as long as skus' {lines}")
+        if ids is not None and len(ids) != count:
+            refuse(Fault.RAGGED, "ids", len(ids), hint=f"as long as lat, which has {count}")
+        for row, name in enumerate(ids or ()):
+            if not is_usable_id(name):
+                refuse(Fault.BAD_ID, "ids", name, row=row, hint=ID_HINT)
+        arrays = {
+            "lat": lat, "lng": lng, "offsets": offsets, "skus": skus, "quantities": quantities,
+        }
+        return Batch()._hold(arrays, ids, sku_count, ARRAYS)
+
+    def subset(self, rows):
+        """The orders at these rows, in this order, as a batch of their own."""
+        offsets = self._arrays["offsets"]
+        counts = offsets[rows + 1] - offsets[rows]
+        ends = np.cumsum(counts, dtype=np.int64)
+        lines = np.repeat(offsets[rows] - ends + counts, counts) + np.arange(counts.sum())
+        arrays = {
+            "lat": self._arrays["lat"][rows],
+            "lng": self._arrays["lng"][rows],
+            "offsets": np.append(np.zeros(1, dtype=np.int64), ends),
+            "skus": self._arrays["skus"][lines],
+            "quantities": self._arrays["quantities"][lines],
+        }
+        batch = Batch()
+        batch._point(arrays)
+        return batch
+
+    def lines(self, Py_ssize_t row):
+        """The lines of one order as pairs of SKU code and quantity."""
+        cdef Columns* columns = &self.columns
+        return [
+            (columns.skus[line], columns.quantities[line])
+            for line in range(columns.offsets[row], columns.offsets[row + 1])
+        ]
+
+    def _hold(self, arrays, ids, int32_t sku_count, style):
+        """Check the columns, merge lines of one SKU, and point into what results."""
+        cdef const int64_t[::1] offsets = arrays["offsets"]
+        cdef const int32_t[::1] skus = arrays["skus"]
+        cdef Py_ssize_t row
+        cdef bint repeats = False
+        self.ids = ids
+        self._point(arrays)
+        _check_offsets(offsets, skus.shape[0], style)
+        for row in range(self.columns.count):
+            if not is_place(self.columns.lat[row], self.columns.lng[row]):
+                _check_place(self.columns.lat[row], self.columns.lng[row], style, row)
+        if style == ARRAYS:  # of objects each line was looked up and checked on the way
+            _check_lines(skus, arrays["quantities"], sku_count)
+        with nogil:
+            for row in range(self.columns.count):
+                repeats = repeats or may_repeat(
+                    self.columns.skus + offsets[row], offsets[row + 1] - offsets[row]
+                )
+        if repeats:
+            self._point(_merged(arrays, style))
+        return self
+
+    def _point(self, arrays):
+        cdef const double[::1] lat = arrays["lat"], lng = arrays["lng"]
+        cdef const int64_t[::1] offsets = arrays["offsets"]
+        cdef const int32_t[::1] skus = arrays["skus"], quantities = arrays["quantities"]
+        self._arrays = arrays
+        self.columns.count = lat.shape[0]
+        self.columns.offsets = &offsets[0]
+        if lat.shape[0]:
+            self.columns.lat, self.columns.lng = &lat[0], &lng[0]
+        if skus.shape[0]:
+            self.columns.skus, self.columns.quantities = &skus[0], &quantities[0]
+
+
+# -- MERGING -----------------------------------------------------------------------------------
+
+cdef bint may_repeat(const int32_t* skus, int64_t count) noexcept nogil:
+    """Whether a SKU may stand twice; a long order is not searched but merged at once."""
+    cdef int64_t one, other
+    if count > FEW_LINES:
+        return True
+    for one in range(1, count):
+        for other in range(one):
+            if skus[one] == skus[other]:
+                return True
+    return False
+
+
+cdef int compare_keys(const void* one, const void* other) noexcept nogil:
+    cdef uint64_t a = (<const uint64_t*>one)[0]
+    cdef uint64_t b = (<const uint64_t*>other)[0]
+    return (a > b) - (a < b)
+
+
+def _merged(arrays, style):
+    """The columns with the lines of one SKU in one order added up, by SKU code."""
+    cdef const int64_t[::1] offsets = arrays["offsets"]
+    cdef const int32_t[::1] skus = arrays["skus"], quantities = arrays["quantities"]
+    merged = {
+        "lat": arrays["lat"],
+        "lng": arrays["lng"],
+        "offsets": np.zeros(len(offsets), dtype=np.int64),
+        "skus": np.empty(len(skus), dtype=np.int32),
+        "quantities": np.empty(len(skus), dtype=np.int32),
+    }
+    cdef int64_t[::1] to_offsets = merged["offsets"]
+    cdef int32_t[::1] to_skus = merged["skus"], to_quantities = merged["quantities"]
+    # A line as one sortable number: the SKU above, the quantity below.
+    cdef uint64_t[::1] keys = (
+        arrays["skus"].astype(np.uint64) << np.uint64(32) | arrays["quantities"].astype(np.uint64)
+    )
+    cdef int64_t row, line, wide, to = 0
+    for row in range(offsets.shape[0] - 1):
+        line = offsets[row]
+        qsort(&keys[line], offsets[row + 1] - line, sizeof(uint64_t), compare_keys)
+        for line in range(offsets[row], offsets[row + 1]):
+            if to > to_offsets[row] and to_skus[to - 1] == <int32_t>(keys[line] >> 32):
+                wide = <int64_t>to_quantities[to - 1] + <int32_t>keys[line]
+                if wide > INT32_MAX:
+                    refuse(Fault.OVERFLOW, _field("quantities", "lines", style, row), wide,
+                           row=_row(style, row),
+                           hint=f"lines of one SKU may add up to at most {INT32_MAX}")
+                to_quantities[to - 1] = <int32_t>wide
+            else:
+                to_skus[to] = <int32_t>(keys[line] >> 32)
+                to_quantities[to] = <int32_t>keys[line]
+                to += 1
+        to_offsets[row + 1] = to
+    merged["skus"] = merged["skus"][:to]
+    merged["quantities"] = merged["quantities"][:to]
+    return merged
+
+
+# -- CHECKS ------------------------------------------------------------------------------------
+
+def _field(column, attribute, style, row):
+    """How an error names a value: by its array, or by its path from the caller's orders."""
+    if style == ARRAYS:
+        return column
+    return f"{style}[{row}].{attribute}" if style == "orders" else f"{style}.{attribute}"
+
+
+def _row(style, row):
+    return None if style == "order" else row
+
+
+cdef bint is_place(double lat, double lng) noexcept nogil:
+    """False for NaN as well."""
+    return -90.0 <= lat <= 90.0 and -180.0 <= lng <= 180.0
+
+
+def _check_place(lat, lng, style, row):
+    """Refuse degrees out of range, NaN and infinity among them."""
+    for name, value, limit in (("lat", lat, 90), ("lng", lng, 180)):
+        if not -limit <= value <= limit:
+            refuse(Fault.OUT_OF_RANGE, _field(name, name, style, row), value,
+                   row=_row(style, row), hint=f"must be degrees from -{limit} to {limit}")
+
+
+def _check_offsets(const int64_t[::1] offsets, int64_t line_count, style):
+    """Refuse an order with no lines, or too many, or lines that are not there."""
+    cdef int64_t row, lines
+    cdef int64_t count = offsets.shape[0] - 1
+    for row in range(count):
+        lines = offsets[row + 1] - offsets[row]
+        if lines == 0:
+            refuse(Fault.MISSING, _field("offsets", "lines", style, row), offsets[row + 1],
+                   row=_row(style, row), hint="the order is empty; it must have a line")
+        if lines > MAX_LINES_PER_ORDER:
+            refuse(Fault.OUT_OF_RANGE, _field("offsets", "lines", style, row), lines,
+                   row=_row(style, row), hint=f"at most {MAX_LINES_PER_ORDER} lines an order")
+        if lines < 0 or offsets[row] < 0 or offsets[row + 1] > line_count:
+            refuse(Fault.OUT_OF_RANGE, "offsets", offsets[row + 1], row=row + 1,
+                   hint=f"must increase from 0 to the number of lines, {line_count}")
+    if offsets[0] != 0 or offsets[count] != line_count:
+        refuse(Fault.RAGGED, "offsets", (offsets[0], offsets[count]),
+               hint=f"must run from 0 to the number of lines, {line_count}")
+
+
+def _check_lines(const int32_t[::1] skus, const int32_t[::1] quantities, int32_t sku_count):
+    """Refuse codes and quantities that cannot be."""
+    cdef int64_t line
+    for line in range(skus.shape[0]):
+        if not 0 <= skus[line] < sku_count:
+            refuse(Fault.UNKNOWN_SKU, "skus", skus[line], row=line,
+                   hint=f"there are {sku_count} SKU codes, from 0")
+        if quantities[line] < 1:
+            refuse(Fault.OUT_OF_RANGE, "quantities", quantities[line], row=line,
+                   hint=QUANTITY_HINT)
+
+
+def _explain(order, dict sku_code_of, style, row):
+    """Read one order again, slowly, and refuse it by its first bad value."""
+    def no(fault, attribute, value, hint):
+        refuse(fault, _field("", attribute, style, row), value, row=_row(style, row), hint=hint)
+
+    for name in ("id", "lat", "lng", "lines", "datum"):
+        if not hasattr(order, name):
+            no(Fault.WRONG_TYPE, name, order, "must be a fendan.Order, or like one")
+    if not is_usable_id(order.id):
+        no(Fault.BAD_ID, "id", order.id, ID_HINT)
+    for name in ("lat", "lng"):
+        if not isinstance(getattr(order, name), Real):
+            no(Fault.WRONG_TYPE, name, getattr(order, name), "must be a number of degrees")
+    _check_place(order.lat, order.lng, style, row)
+    if not (order.datum is None or isinstance(order.datum, Datum)):
+        no(Fault.WRONG_TYPE, "datum", order.datum, "must be a fendan.Datum or None")
+    if not isinstance(order.lines, Sequence) or isinstance(order.lines, str):
+        no(Fault.WRONG_TYPE, "lines", order.lines, "must be a list of (SKU, quantity) pairs")
+    for place, line in enumerate(order.lines):
+        if isinstance(line, str) or not isinstance(line, Sequence) or len(line) != 2:
+            no(Fault.WRONG_TYPE, f"lines[{place}]", line, "must be a pair (SKU, quantity)")
+        sku, quantity = line
+        if not isinstance(sku, str):
+            no(Fault.WRONG_TYPE, f"lines[{place}].sku", sku, "must be a str")
+        if sku not in sku_code_of:
+            no(Fault.UNKNOWN_SKU, f"lines[{place}].sku", sku, "no stock was ever set for it")
+        if not isinstance(quantity, Integral):
+            no(Fault.WRONG_TYPE, f"lines[{place}].quantity", quantity, QUANTITY_HINT)
+        if quantity < 1:
+            no(Fault.OUT_OF_RANGE, f"lines[{place}].quantity", quantity, QUANTITY_HINT)
+        if quantity > INT32_MAX:
+            no(Fault.OVERFLOW, f"lines[{place}].quantity", quantity, QUANTITY_HINT)

@@ -1,0 +1,249 @@
+"""The stores of a chain, in an order that puts neighbours side by side.
+
+Stores are points on the unit sphere, sorted by recursive median splits into leaves:
+
+    ordinal   0 ........ 63 | 64 ...... 127 | 128 ..... 191 | ...
+    leaf            0       |       1       |       2       |        one uint64 word covers a leaf
+    branch    0 (leaves 0 .. 63)                            | 1      one uint64 word covers a branch
+
+A store's *ordinal* is its place in that order, a store's *code* the order in which it was added.
+Leaves are filled to FILL of their 64 slots, so that a new store usually finds a spare slot in the
+nearest leaf; when there is none, all stores are sorted anew.
+
+Each leaf and each branch has a bounding box. The boxes of 64 neighbours stand together, one
+coordinate after the other, so that the distance to all 64 is one vectorised loop:
+
+    boxes[i]:  low_x[64] high_x[64] low_y[64] high_y[64] low_z[64] high_z[64]
+
+Invariant: every store lies in the box of its leaf, every leaf's box in the box of its branch;
+where there is no leaf, low is +inf and high is -inf, and the distance to it is +inf.
+
+A Layout never changes once it is made: a change makes a new one beside it, and `adopt` swaps.
+"""
+cimport cython
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport int32_t, uint64_t, uintptr_t
+from libc.string cimport strlen
+
+from fendan.engine.geo cimport Point, set_point
+
+import numpy as np
+
+# Eight spare slots: room for growth, and 12 % more bitmap words.
+FILL = 56
+
+
+ID_HINT = f"must be a str of 1 to {MAX_ID_BYTES} bytes of UTF-8 without NUL"
+
+
+cpdef bint is_usable_id(object name) except -1:
+    """Whether a store, SKU or order can be called so: it must survive C strings and files."""
+    cdef Py_ssize_t size
+    cdef const char* text
+    if not isinstance(name, str):
+        return False
+    try:
+        text = PyUnicode_AsUTF8AndSize(name, &size)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return 0 < size <= MAX_ID_BYTES and <Py_ssize_t>strlen(text) == size
+
+
+def _boxes(count):
+    """Empty boxes for `count` leaves or branches, in groups of 64."""
+    boxes = np.empty((max(1, -(-count // 64)), 6, 64))
+    boxes[:, 0::2] = np.inf
+    boxes[:, 1::2] = -np.inf
+    return boxes
+
+
+def _kd_leaves(vectors, leaf_count):
+    """Split rows of `vectors` into `leaf_count` lists of neighbours, in KD order.
+
+    Cuts the longest side each time. Above 64 leaves the cut falls on a multiple of 64 leaves, so
+    that a branch is a subtree and its box stays small. The sort is stable: same in, same out.
+    """
+    leaves = []
+    waiting = [(np.arange(len(vectors)), leaf_count)]
+    while waiting:
+        members, share = waiting.pop()
+        if share == 1:
+            leaves.append(members)
+            continue
+        left_share = share // 2
+        if share > LEAVES_PER_BRANCH:
+            left_share = LEAVES_PER_BRANCH * (-(-share // LEAVES_PER_BRANCH) // 2)
+        here = vectors[members]
+        axis = int(np.argmax(here.max(axis=0) - here.min(axis=0)))
+        members = members[np.argsort(here[:, axis], kind="stable")]
+        cut = len(members) * left_share // share
+        waiting.append((members[cut:], share - left_share))
+        waiting.append((members[:cut], left_share))
+    return leaves
+
+
+@cython.final
+cdef class Layout:
+    """Where each store stands in KD order. Made by `build` and `grown`, never changed."""
+
+    def __cinit__(self):
+        self._arrays = {}
+
+    def _hold(self, arrays, list id_bytes, bint reordered):
+        """Take ownership of the arrays and ids, and point into them."""
+        cdef Leaves* leaves = &self.leaves
+        cdef double[:, ::1] points = arrays["points"]
+        cdef double[:, :, ::1] leaf_boxes = arrays["leaf_boxes"]
+        cdef double[:, :, ::1] branch_boxes = arrays["branch_boxes"]
+        cdef int32_t[::1] store_at = arrays["store_at"]
+        cdef int32_t[::1] ordinal_of = arrays["ordinal_of"]
+        cdef uint64_t[::1] occupied = arrays["occupied"]
+        cdef uintptr_t[::1] id_text
+        cdef Py_ssize_t i
+        arrays["id_text"] = np.zeros(max(1, len(id_bytes)), dtype=np.uintp)
+        id_text = arrays["id_text"]
+        for i in range(len(id_bytes)):
+            id_text[i] = <uintptr_t><const char*>id_bytes[i]
+        self._arrays = arrays
+        self._id_bytes = id_bytes
+        self.reordered = reordered
+        leaves.store_count = <int32_t>ordinal_of.shape[0]
+        leaves.leaf_count = <int32_t>occupied.shape[0]
+        leaves.branch_count = (leaves.leaf_count + LEAVES_PER_BRANCH - 1) // LEAVES_PER_BRANCH
+        leaves.leaf_boxes = &leaf_boxes[0, 0, 0]
+        leaves.branch_boxes = &branch_boxes[0, 0, 0]
+        leaves.id_text = <const char**>&id_text[0]
+        if leaves.leaf_count:
+            leaves.points = <Point*>&points[0, 0]
+            leaves.store_at = &store_at[0]
+            leaves.ordinal_of = &ordinal_of[0]
+            leaves.occupied = &occupied[0]
+        return self
+
+    @staticmethod
+    def build(points, list id_bytes):
+        """Sort all stores anew. `points`: float64[n, 6], rows as in geo.Point, by store code."""
+        count = len(points)
+        leaf_count = -(-count // FILL)
+        slots = leaf_count * STORES_PER_LEAF
+        arrays = {
+            "points": np.zeros((slots, 6)),
+            "store_at": np.full(slots, NO_STORE, dtype=np.int32),
+            "ordinal_of": np.empty(count, dtype=np.int32),
+            "occupied": np.zeros(leaf_count, dtype=np.uint64),
+            "leaf_boxes": _boxes(leaf_count),
+            "branch_boxes": _boxes(-(-leaf_count // LEAVES_PER_BRANCH)),
+        }
+        if count:
+            for leaf, members in enumerate(_kd_leaves(points[:, 3:], leaf_count)):
+                first = leaf * STORES_PER_LEAF
+                arrays["ordinal_of"][members] = np.arange(first, first + len(members))
+            _place(arrays, points, np.arange(count))
+        return Layout()._hold(arrays, id_bytes, True)
+
+    def grown(self, points, ids):
+        """This layout with more stores, as a new layout: in spare slots, or else sorted anew."""
+        cdef int32_t leaf
+        cdef int32_t store_count = self.leaves.store_count
+        id_bytes = self._id_bytes + [name.encode() for name in ids]
+        # More newcomers than a tenth of the chain would bloat the boxes: better sort anew.
+        fits = len(points) <= max(1, store_count // 10)
+        taken = self._arrays["store_at"].reshape(-1, STORES_PER_LEAF) != NO_STORE
+        ordinals = []
+        for point in points if fits and store_count else ():
+            leaf = self._nearest_leaf(point[3:])
+            slot = int(np.argmin(taken[leaf]))
+            if taken[leaf, slot]:
+                break
+            taken[leaf, slot] = True
+            ordinals.append(leaf * STORES_PER_LEAF + slot)
+        if len(ordinals) < len(points):
+            old = self._arrays["points"][self._arrays["ordinal_of"]]
+            return Layout.build(np.concatenate([old, points]), id_bytes)
+        arrays = {name: array.copy() for name, array in self._arrays.items()}
+        arrays["ordinal_of"] = np.append(arrays["ordinal_of"], np.array(ordinals, dtype=np.int32))
+        _place(arrays, points, np.arange(store_count, store_count + len(points)))
+        return Layout()._hold(arrays, id_bytes, False)
+
+    def _nearest_leaf(self, vector):
+        """Which leaf's box is nearest to a unit vector."""
+        low = self._arrays["leaf_boxes"][:, 0::2]
+        high = self._arrays["leaf_boxes"][:, 1::2]
+        at = vector.reshape(3, 1)
+        outside = np.maximum(0.0, np.maximum(low - at, at - high))
+        return int(np.argmin((outside * outside).sum(axis=1)))
+
+    @property
+    def store_count(self):
+        """How many stores there are."""
+        return self.leaves.store_count
+
+    @property
+    def leaf_count(self):
+        """How many leaves they stand in."""
+        return self.leaves.leaf_count
+
+    @property
+    def ordinals(self):
+        """int32[n]: store code -> ordinal. A copy."""
+        return self._arrays["ordinal_of"].copy()
+
+    @property
+    def byte_count(self):
+        """Memory held, in bytes."""
+        return sum(array.nbytes for array in self._arrays.values())
+
+
+def _place(arrays, points, codes):
+    """Put the stores `codes` at the ordinals they were given, and widen the boxes around them."""
+    ordinals = arrays["ordinal_of"][codes]
+    leaves = ordinals // STORES_PER_LEAF
+    bits = np.left_shift(np.uint64(1), (ordinals % STORES_PER_LEAF).astype(np.uint64))
+    arrays["points"][ordinals] = points
+    arrays["store_at"][ordinals] = codes
+    np.bitwise_or.at(arrays["occupied"], leaves, bits)
+    for name, boxes_of in (("leaf_boxes", leaves), ("branch_boxes", leaves // LEAVES_PER_BRANCH)):
+        boxes = arrays[name]
+        for axis in range(3):
+            group, place = boxes_of // 64, boxes_of % 64
+            np.minimum.at(boxes, (group, 2 * axis, place), points[:, 3 + axis])
+            np.maximum.at(boxes, (group, 2 * axis + 1, place), points[:, 3 + axis])
+
+
+def points_of(const double[::1] lat, const double[::1] lng):
+    """Rows of geo.Point: float64[n, 6] as lat, lng, cos(lat), x, y, z."""
+    cdef Py_ssize_t i
+    points = np.empty((lat.shape[0], 6))
+    cdef double[:, ::1] rows = points
+    for i in range(lat.shape[0]):
+        set_point(<Point*>&rows[i, 0], lat[i], lng[i])
+    return points
+
+
+@cython.final
+cdef class Network:
+    """The stores by id and code, and their layout."""
+
+    def __init__(self):
+        self.store_ids = []
+        self._code_of = {}
+        self.layout = Layout.build(np.empty((0, 6)), [])
+
+    def grown(self, const double[::1] lat, const double[::1] lng, ids):
+        """The layout with stores added at these degrees; nothing changes until it is adopted."""
+        return self.layout.grown(points_of(lat, lng), ids)
+
+    cdef int adopt(self, Layout layout, list ids) except -1:
+        """Swap in a layout that has one more store for each of `ids`."""
+        first = len(self.store_ids)
+        codes = {name: first + i for i, name in enumerate(ids)}
+        store_ids = self.store_ids + ids
+        self._code_of.update(codes)
+        self.store_ids = store_ids
+        self.layout = layout
+        return 0
+
+    @property
+    def code_of(self):
+        """Store id -> code. For reading only."""
+        return self._code_of

@@ -1,0 +1,66 @@
+"""The search: the nearest store that has every line, exactly."""
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+
+from fendan.engine.batch cimport Columns
+from fendan.engine.geo cimport Point
+from fendan.engine.network cimport Leaves
+from fendan.engine.stock cimport Basket, Shelves
+
+cdef enum StatusCode:
+    STATUS_ASSIGNED = 1
+    STATUS_UNASSIGNED = 2
+
+cdef enum ReasonCode:
+    REASON_NONE = 0
+    REASON_NO_STORES = 1
+    REASON_NO_STORE_IN_RADIUS = 2
+    REASON_NO_STOCK_IN_RADIUS = 3
+    REASON_NO_STOCK = 4
+
+cdef enum:
+    NOT_FOUND = -1              # an ordinal
+
+
+# What one order was told.
+cdef struct Verdict:
+    double distance_m           # NaN where there is no store
+    int32_t store               # code, or NO_STORE
+    uint8_t status              # StatusCode
+    uint8_t reason              # ReasonCode
+
+
+# What a search can know before it looks at stock.
+cdef struct Plan:
+    Point place
+    int32_t branch              # the nearest one
+    int32_t leaf                # the nearest one in it
+    int64_t keys[64]            # of that branch's leaves, see boxes.h
+
+
+# A search under way. Squared chords throughout; see geo.chord_margin.
+cdef struct Search:
+    const Leaves* leaves
+    const Shelves* shelves
+    const Plan* plan
+    const Basket* basket
+    const uint64_t* allowed     # [leaf_count], bit = 1: the store may be chosen
+    bint verify                 # False: trust the bitmaps, counts unseen
+    double radius_m             # +inf: none
+    double sure                 # up to here a store is within the radius without measuring
+    double limit                # beyond this no store can win
+    int32_t best                # ordinal, or NOT_FOUND
+    double best_squared
+
+
+cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) noexcept nogil
+
+# The ordinal of the nearest allowed store that has every line, or NOT_FOUND; reserves nothing.
+cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
+                  const Basket* basket, const uint64_t* allowed, double radius_m,
+                  bint verify) noexcept nogil
+
+# Choose and reserve, for one order or for many in turn. Degrees in range, baskets valid.
+cdef Verdict route_one(const Leaves* leaves, Shelves* shelves, double lat, double lng,
+                       const Basket* basket, double radius_m) noexcept nogil
+cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orders,
+                     double radius_m, Verdict* verdicts) noexcept nogil

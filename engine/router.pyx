@@ -1,0 +1,430 @@
+"""The search: for an order, the nearest allowed store that has every line.
+
+Stores are asked 64 at a time: a leaf's candidates are the AND of its `allowed` word and of the
+available words of the order's lines. Leaves are visited nearest first, by the lower bound of the
+distance to their box, until no box can hold anything nearer than the best store found.
+
+Two things keep this exact. The bitmaps are optimistic (a bit says "at least one"): a store wins
+only after `stock.covers` has seen its counts. And squared chords only sort: two stores closer to a
+tie than `chord_margin` are compared by `distance_between_m`, and an exact tie goes to the smaller id.
+
+In a batch, three orders are in work at a time, so that memory is fetched before it is needed:
+
+    order i + 2 * AHEAD   plan      where it is, its nearest leaf; prefetch that leaf's words
+    order i + AHEAD       guess     search by bitmaps alone; prefetch the winner's counts
+    order i               settle    see the counts, reserve; if they do not suffice, search exactly
+
+Orders settle strictly in order. A guess made earlier is still right at settling if the store still
+covers the order: within a batch stock only shrinks, so nothing nearer can have appeared.
+"""
+from libc.math cimport INFINITY, NAN
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
+
+from fendan.engine.batch cimport Batch, Columns
+from fendan.engine.geo cimport (
+    Point, chord_margin, chord_squared, chord_squared_of, distance_between_m, set_point,
+)
+from fendan.engine.network cimport (
+    BOX_DOUBLES, LEAVES_PER_BRANCH, NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller,
+)
+from fendan.engine.stock cimport (
+    Basket, Shelves, Stock, available, base, covers, listed, lowest_bit, quantity, summary, take,
+)
+
+from enum import IntEnum
+
+import numpy as np
+
+cdef extern from "boxes.h" nogil:
+    void box_keys "fendan_box_keys"(const double* boxes, double x, double y, double z, int count,
+                                    int64_t* keys) noexcept
+    int64_t least_key "fendan_least_key"(const int64_t* keys, int count) noexcept
+    uint64_t keys_within "fendan_keys_within"(const int64_t* keys, int count,
+                                              int64_t limit) noexcept
+    int64_t key_of "fendan_key_of"(double squared) noexcept
+
+cdef extern from *:
+    """
+    /* GCC drops calls to a function that does nothing but prefetch; the empty asm keeps them. */
+    static inline void fendan_prefetch(const void *address) {
+        __builtin_prefetch(address);
+        __asm__ volatile("");
+    }
+    """
+    void prefetch "fendan_prefetch"(const void* address) noexcept nogil
+
+cdef enum:
+    BOX_MASK = 63
+    AHEAD = 8                   # orders between two stages; 4 to 16 measured the same
+    RING = 16                   # a power of two, at least 2 * AHEAD
+    PREFETCH_LINES = 8          # longer baskets are rare, and fetch for themselves
+
+
+# router.Verdict as numpy sees it.
+VERDICT_DTYPE = np.dtype(
+    [("distance_m", np.float64), ("store", np.int32), ("status", np.uint8), ("reason", np.uint8)],
+    align=True,
+)
+
+
+class Status(IntEnum):
+    """Whether an order has a store."""
+
+    ASSIGNED = STATUS_ASSIGNED
+    UNASSIGNED = STATUS_UNASSIGNED
+
+
+class Reason(IntEnum):
+    """Why an order has no store."""
+
+    NONE = REASON_NONE
+    NO_STORES = REASON_NO_STORES
+    NO_STORE_IN_RADIUS = REASON_NO_STORE_IN_RADIUS
+    NO_STOCK_IN_RADIUS = REASON_NO_STOCK_IN_RADIUS
+    NO_STOCK = REASON_NO_STOCK
+
+
+cdef inline int32_t groups_of(int32_t count) noexcept nogil:
+    return (count + 63) // 64
+
+
+cdef inline int boxes_in_use(int32_t count, int32_t group) noexcept nogil:
+    """How many of the 64 boxes of a group to look at, as a multiple of 8."""
+    cdef int32_t rest = count - group * 64
+    return 64 if rest > 64 else (rest + 7) & ~7
+
+
+cdef inline uint64_t real_boxes(int32_t count, int32_t group) noexcept nogil:
+    """bit = 1: there is such a box in the group, and not just room for one."""
+    cdef int32_t rest = count - group * 64
+    return ~(<uint64_t>0) if rest >= 64 else ((<uint64_t>1) << rest) - 1
+
+
+cdef inline int64_t least_waiting(const int64_t* keys, uint64_t waiting) noexcept nogil:
+    """The smallest key among the boxes whose bits are set; there is at least one."""
+    cdef int64_t least = INT64_MAX
+    cdef int box
+    while waiting:
+        box = lowest_bit(waiting)
+        waiting &= waiting - 1
+        if keys[box] < least:
+            least = keys[box]
+    return least
+
+
+# -- SEARCH ------------------------------------------------------------------------------------
+
+cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) noexcept nogil:
+    """Where the order is, and which leaf is nearest to it."""
+    cdef Point* place = &plan.place
+    cdef int64_t keys[64]
+    cdef int64_t least = INT64_MAX, key
+    cdef int32_t group
+    cdef int count
+    set_point(place, lat, lng)
+    plan.branch = 0
+    plan.leaf = 0
+    if leaves.branch_count > 1:
+        for group in range(groups_of(leaves.branch_count)):
+            count = boxes_in_use(leaves.branch_count, group)
+            box_keys(leaves.branch_boxes + group * BOX_DOUBLES, place.x, place.y, place.z, count,
+                     keys)
+            key = least_key(keys, count)
+            if key < least:
+                least = key
+                plan.branch = group * 64 + <int32_t>(key & BOX_MASK)
+    if leaves.branch_count:
+        count = boxes_in_use(leaves.leaf_count, plan.branch)
+        box_keys(leaves.leaf_boxes + plan.branch * BOX_DOUBLES, place.x, place.y, place.z, count,
+                 plan.keys)
+        plan.leaf = (
+            plan.branch * LEAVES_PER_BRANCH + <int32_t>(least_key(plan.keys, count) & BOX_MASK)
+        )
+
+
+cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
+                  const Basket* basket, const uint64_t* allowed, double radius_m,
+                  bint verify) noexcept nogil:
+    """The ordinal of the nearest allowed store that has every line, or NOT_FOUND.
+
+    `allowed` NULL means every store. Without `verify` only the bitmaps are asked: the store found
+    is at least as near as the right one, and is the right one if it covers the basket.
+    """
+    cdef Search search
+    search.leaves = leaves
+    search.shelves = shelves
+    search.plan = plan
+    search.basket = basket
+    search.allowed = leaves.occupied
+    if allowed != NULL:
+        search.allowed = allowed
+    search.verify = verify
+    search.radius_m = radius_m
+    search.sure = INFINITY
+    search.limit = INFINITY
+    search.best = NOT_FOUND
+    search.best_squared = INFINITY
+    if radius_m < INFINITY:
+        search.limit = chord_squared_of(radius_m)
+        search.sure = search.limit - chord_margin(search.limit)
+        search.limit += chord_margin(search.limit)
+    if leaves.branch_count:
+        search_branch(&search, plan.branch, plan.keys)
+    if leaves.branch_count > 1:
+        search_other_branches(&search)
+    return search.best
+
+
+cdef void search_other_branches(Search* search) noexcept nogil:
+    """All branches but the plan's own, nearest first, as far as the limit."""
+    cdef const Leaves* leaves = search.leaves
+    cdef const Point* place = &search.plan.place
+    cdef int64_t branch_keys[64]
+    cdef int64_t leaf_keys[64]
+    cdef uint64_t waiting
+    cdef int64_t least
+    cdef int32_t group, branch
+    cdef int count
+    for group in range(groups_of(leaves.branch_count)):
+        count = boxes_in_use(leaves.branch_count, group)
+        box_keys(leaves.branch_boxes + group * BOX_DOUBLES, place.x, place.y, place.z, count,
+                 branch_keys)
+        waiting = keys_within(branch_keys, count, key_of(search.limit))
+        waiting &= real_boxes(leaves.branch_count, group)
+        if search.plan.branch // 64 == group:
+            waiting &= ~((<uint64_t>1) << (search.plan.branch & BOX_MASK))
+        while waiting:
+            least = least_waiting(branch_keys, waiting)
+            if least > key_of(search.limit):
+                break
+            waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
+            branch = group * 64 + <int32_t>(least & BOX_MASK)
+            box_keys(leaves.leaf_boxes + branch * BOX_DOUBLES, place.x, place.y, place.z,
+                     boxes_in_use(leaves.leaf_count, branch), leaf_keys)
+            search_branch(search, branch, leaf_keys)
+
+
+cdef void search_branch(Search* search, int32_t branch, const int64_t* keys) noexcept nogil:
+    """Visit the branch's leaves that have each line somewhere, nearest first."""
+    cdef int32_t first = branch * LEAVES_PER_BRANCH
+    cdef int count = boxes_in_use(search.leaves.leaf_count, branch)
+    cdef uint64_t waiting = real_boxes(search.leaves.leaf_count, branch)
+    cdef int64_t line, least
+    for line in range(search.basket.line_count):
+        waiting &= summary(search.shelves, search.basket.skus[line])[branch]
+    if not waiting:
+        return
+    # The nearest leaf first: it nearly always sets a limit that leaves only a few others.
+    least = least_key(keys, count)
+    if (waiting >> (least & BOX_MASK)) & 1:
+        if least > key_of(search.limit):
+            return
+        waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
+        visit(search, first + <int32_t>(least & BOX_MASK))
+    waiting &= keys_within(keys, count, key_of(search.limit))
+    while waiting:
+        least = least_waiting(keys, waiting)
+        if least > key_of(search.limit):
+            return
+        waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
+        visit(search, first + <int32_t>(least & BOX_MASK))
+
+
+cdef void visit(Search* search, int32_t leaf) noexcept nogil:
+    """Consider the leaf's candidates, nearest first, as far as the limit."""
+    cdef const Point* points = search.leaves.points + leaf * STORES_PER_LEAF
+    cdef const Point* place = &search.plan.place
+    cdef uint64_t candidates = search.allowed[leaf]
+    cdef uint64_t bits
+    cdef double squared[STORES_PER_LEAF]
+    cdef double nearest
+    cdef int64_t line
+    cdef int slot, winner
+    for line in range(search.basket.line_count):
+        candidates &= available(search.shelves, search.basket.skus[line])[leaf]
+    bits = candidates
+    while bits:
+        slot = lowest_bit(bits)
+        bits &= bits - 1
+        squared[slot] = chord_squared(place, points + slot)
+    while candidates:
+        nearest = INFINITY
+        winner = 0
+        bits = candidates
+        while bits:
+            slot = lowest_bit(bits)
+            bits &= bits - 1
+            if squared[slot] < nearest:
+                nearest = squared[slot]
+                winner = slot
+        if nearest > search.limit:
+            return
+        candidates &= ~((<uint64_t>1) << winner)
+        consider(search, leaf * STORES_PER_LEAF + winner, nearest)
+
+
+cdef void consider(Search* search, int32_t ordinal, double squared) noexcept nogil:
+    """Make the store the best so far, if it has the stock and wins the comparison."""
+    cdef const Leaves* leaves = search.leaves
+    cdef const Point* place = &search.plan.place
+    cdef double distance_m, best_m
+    if search.verify and not covers(search.shelves, ordinal, search.basket):
+        return
+    if squared > search.sure:
+        if distance_between_m(place, leaves.points + ordinal) > search.radius_m:
+            return
+    if search.best != NOT_FOUND and squared >= search.best_squared - chord_margin(squared):
+        distance_m = distance_between_m(place, leaves.points + ordinal)
+        best_m = distance_between_m(place, leaves.points + search.best)
+        if distance_m > best_m or (
+            distance_m == best_m
+            and id_is_smaller(leaves, leaves.store_at[search.best], leaves.store_at[ordinal])
+        ):
+            return
+    search.best = ordinal
+    search.best_squared = squared
+    search.limit = squared + chord_margin(squared)
+
+
+# -- ROUTING -----------------------------------------------------------------------------------
+
+cdef Verdict route_one(const Leaves* leaves, Shelves* shelves, double lat, double lng,
+                       const Basket* basket, double radius_m) noexcept nogil:
+    """Choose and reserve for one order. Degrees in range, the basket valid."""
+    cdef Plan plan
+    make_plan(&plan, leaves, lat, lng)
+    return settle(
+        leaves, shelves, &plan, basket, radius_m,
+        find(leaves, shelves, &plan, basket, NULL, radius_m, False),
+    )
+
+
+cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orders,
+                     double radius_m, Verdict* verdicts) noexcept nogil:
+    """As `route_one` for each order in turn."""
+    cdef const int64_t* offsets = orders.offsets
+    cdef Plan plans[RING]
+    cdef Basket baskets[RING]
+    cdef int32_t guesses[RING]
+    cdef int64_t step, order
+    cdef int place
+    for step in range(orders.count + 2 * AHEAD):
+        # Settling comes first: it frees the place in the ring that the new plan takes.
+        order = step - 2 * AHEAD
+        if order >= 0:
+            place = order & (RING - 1)
+            verdicts[order] = settle(
+                leaves, shelves, &plans[place], &baskets[place], radius_m, guesses[place]
+            )
+        if step < orders.count:
+            place = step & (RING - 1)
+            baskets[place].skus = orders.skus + offsets[step]
+            baskets[place].quantities = orders.quantities + offsets[step]
+            baskets[place].line_count = offsets[step + 1] - offsets[step]
+            make_plan(&plans[place], leaves, orders.lat[step], orders.lng[step])
+            prefetch_words(shelves, &plans[place], &baskets[place])
+        order = step - AHEAD
+        if 0 <= order < orders.count:
+            place = order & (RING - 1)
+            guesses[place] = find(
+                leaves, shelves, &plans[place], &baskets[place], NULL, radius_m, False
+            )
+            prefetch_quantities(shelves, guesses[place], &baskets[place])
+
+
+cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
+                    const Basket* basket, double radius_m, int32_t guess) noexcept nogil:
+    """Verify a guess, search exactly if it does not hold, and reserve."""
+    cdef Verdict verdict
+    if guess != NOT_FOUND and not covers(shelves, guess, basket):
+        guess = find(leaves, shelves, plan, basket, NULL, radius_m, True)
+    if guess == NOT_FOUND:
+        verdict.store = NO_STORE
+        verdict.distance_m = NAN
+        verdict.status = STATUS_UNASSIGNED
+        verdict.reason = reason_for(leaves, shelves, plan, basket, radius_m)
+        return verdict
+    take(shelves, guess, basket)
+    verdict.store = leaves.store_at[guess]
+    verdict.distance_m = distance_between_m(&plan.place, leaves.points + guess)
+    verdict.status = STATUS_ASSIGNED
+    verdict.reason = REASON_NONE
+    return verdict
+
+
+cdef uint8_t reason_for(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
+                        const Basket* basket, double radius_m) noexcept nogil:
+    """Why nothing was found: asked only then, so it may take its time."""
+    cdef Basket nothing
+    nothing.line_count = 0
+    if leaves.store_count == 0:
+        return REASON_NO_STORES
+    if radius_m < INFINITY:
+        if find(leaves, shelves, plan, &nothing, NULL, radius_m, False) == NOT_FOUND:
+            return REASON_NO_STORE_IN_RADIUS
+        if find(leaves, shelves, plan, basket, NULL, INFINITY, True) != NOT_FOUND:
+            return REASON_NO_STOCK_IN_RADIUS
+    return REASON_NO_STOCK
+
+
+cdef void prefetch_words(const Shelves* shelves, const Plan* plan,
+                         const Basket* basket) noexcept nogil:
+    cdef int64_t line
+    for line in range(min(basket.line_count, PREFETCH_LINES)):
+        prefetch(summary(shelves, basket.skus[line]) + plan.branch)
+        prefetch(available(shelves, basket.skus[line]) + plan.leaf)
+        prefetch(listed(shelves, basket.skus[line]) + plan.leaf)
+        prefetch(base(shelves, basket.skus[line]) + plan.leaf)
+
+
+cdef void prefetch_quantities(const Shelves* shelves, int32_t ordinal,
+                              const Basket* basket) noexcept nogil:
+    cdef int64_t line
+    if ordinal == NOT_FOUND:
+        return
+    for line in range(min(basket.line_count, PREFETCH_LINES)):
+        prefetch(quantity(shelves, basket.skus[line], ordinal))
+
+
+# -- FROM PYTHON -------------------------------------------------------------------------------
+
+def route(Stock stock, Batch batch, double radius_m):
+    """Choose and reserve for every order of the batch, as if one after another.
+
+    Returns one row of VERDICT_DTYPE an order.
+    """
+    verdicts = np.empty(max(1, len(batch)), dtype=VERDICT_DTYPE)
+    cdef Verdict[::1] out = verdicts
+    with nogil:
+        route_many(&stock.network.layout.leaves, &stock.shelves, &batch.columns, radius_m, &out[0])
+    return verdicts[:len(batch)]
+
+
+def nearest(Stock stock, double lat, double lng, const int32_t[::1] skus,
+            const int32_t[::1] quantities, double radius_m, Py_ssize_t limit):
+    """The nearest stores that have every line, as a list of (store code, metres), nearest first.
+
+    Takes valid degrees and a valid basket as codes; reserves nothing.
+    """
+    cdef const Leaves* leaves = &stock.network.layout.leaves
+    cdef uint64_t[::1] allowed = np.empty(max(1, leaves.leaf_count), dtype=np.uint64)
+    cdef int32_t leaf, ordinal
+    cdef Plan plan
+    cdef Basket basket
+    basket.line_count = skus.shape[0]
+    if basket.line_count:
+        basket.skus, basket.quantities = &skus[0], &quantities[0]
+    for leaf in range(leaves.leaf_count):
+        allowed[leaf] = leaves.occupied[leaf]
+    make_plan(&plan, leaves, lat, lng)
+    found = []
+    while len(found) < limit:
+        with nogil:
+            ordinal = find(leaves, &stock.shelves, &plan, &basket, &allowed[0], radius_m, True)
+        if ordinal == NOT_FOUND:
+            break
+        allowed[ordinal >> 6] &= ~((<uint64_t>1) << (ordinal & 63))
+        found.append((
+            leaves.store_at[ordinal], distance_between_m(&plan.place, leaves.points + ordinal)
+        ))
+    return found

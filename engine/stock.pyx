@@ -1,0 +1,352 @@
+"""Stock in memory: for each SKU one *shelf* that runs through all stores in KD order.
+
+    words   summary[branch_count]    bit = 1: that leaf's available word is not zero
+            available[leaf_count]    bit = 1: that store can sell at least one (net >= 1)
+            listed[leaf_count]       bit = 1: that store has a count for the SKU, perhaps zero
+            base[leaf_count]         uint32: how many stores before this leaf list the SKU
+    quantities[listed_count]         (net, reserved) of the listing stores, in KD order
+
+A store's pair is found by rank: quantities[base[leaf] + popcount(listed[leaf] & (bit - 1))].
+
+Invariants: available is a subset of listed; a bit in available stands exactly where net >= 1; a
+bit in summary exactly where the available word is not zero; reserved >= 0; on_hand = net +
+reserved; net < 0 only where a snapshot set on_hand below what is already reserved.
+
+A pair costs 8 bytes, a SKU 20 bytes and a bit for each leaf: memory follows the assortment, not
+stores times catalogue.
+"""
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
+
+from fendan.engine.network cimport STORES_PER_LEAF, Layout, Leaves, Network
+
+import numpy as np
+
+from fendan.engine.fault import Fault
+from fendan.errors import refuse
+
+
+cdef void free_shelves(Shelf* shelf, int32_t count) noexcept nogil:
+    cdef int32_t sku
+    for sku in range(count):
+        free(shelf[sku].words)
+        free(shelf[sku].quantities)
+
+
+cdef void take(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
+    """Reserve every line at a store that `covers` them."""
+    cdef int64_t line
+    cdef Quantity* pair
+    for line in range(basket.line_count):
+        pair = quantity(shelves, basket.skus[line], ordinal)
+        pair.net -= basket.quantities[line]
+        pair.reserved += basket.quantities[line]
+        if pair.net <= 0:
+            show(shelves, basket.skus[line], ordinal, False)
+
+
+cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
+    """Undo `take`."""
+    cdef int64_t line
+    cdef Quantity* pair
+    for line in range(basket.line_count):
+        pair = quantity(shelves, basket.skus[line], ordinal)
+        pair.net += basket.quantities[line]
+        pair.reserved -= basket.quantities[line]
+        if pair.net > 0:
+            show(shelves, basket.skus[line], ordinal, True)
+
+
+cdef int no_room() except -1 with gil:
+    raise MemoryError("no room for more stock")
+
+
+cdef inline size_t words_of(int32_t leaf_count, int32_t branch_count) noexcept nogil:
+    """The size of a shelf's words, in words; `base` takes half a word a leaf."""
+    return branch_count + 2 * <size_t>leaf_count + (leaf_count + 1) // 2
+
+
+cdef bint all_listed(const Shelves* shelves, const Leaves* leaves, const int32_t[::1] stores,
+                     const int32_t[::1] skus) noexcept nogil:
+    """Whether every row's pair has a place already, as in most updates."""
+    cdef Py_ssize_t row
+    for row in range(stores.shape[0]):
+        if quantity(shelves, skus[row], leaves.ordinal_of[stores[row]]) == NULL:
+            return False
+    return True
+
+
+cdef uint64_t* copy_of(const uint64_t* words, int32_t count) except NULL nogil:
+    """A copy of a bitmap, or zeros where `words` is NULL, for the caller to free."""
+    cdef uint64_t* copy = <uint64_t*>calloc(count or 1, sizeof(uint64_t))
+    if copy == NULL:
+        no_room()
+    if words != NULL:
+        memcpy(copy, words, count * sizeof(uint64_t))
+    return copy
+
+
+cdef int relist(Shelf* fresh, const uint64_t* listed, const Shelf* old, const Leaves* before,
+                const Leaves* after) except -1 nogil:
+    """Make `fresh`: the shelf in the layout `after` whose stores are `listed`.
+
+    The counts of `old`, in the layout `before`, come along; other pairs start at zero.
+    """
+    cdef int32_t leaves = after.leaf_count, branches = after.branch_count
+    cdef uint64_t* words = <uint64_t*>calloc(words_of(leaves, branches), sizeof(uint64_t))
+    cdef uint32_t* base = <uint32_t*>(words + branches + 2 * leaves)
+    cdef uint64_t bits, bit
+    cdef uint64_t* old_listed
+    cdef Quantity* pair
+    cdef int32_t leaf, ordinal
+    cdef uint32_t rank = 0
+    fresh.words = words
+    if words == NULL:
+        no_room()
+    memcpy(words + branches + leaves, listed, leaves * sizeof(uint64_t))
+    for leaf in range(leaves):
+        base[leaf] = rank
+        rank += popcount(listed[leaf])
+    fresh.listed_count = rank
+    fresh.quantities = <Quantity*>calloc(rank or 1, sizeof(Quantity))
+    if fresh.quantities == NULL:
+        no_room()
+    if old.words == NULL:
+        return 0
+    old_listed = old.words + before.branch_count + before.leaf_count
+    rank = 0
+    for leaf in range(before.leaf_count):
+        bits = old_listed[leaf]
+        while bits:
+            ordinal = leaf * STORES_PER_LEAF + lowest_bit(bits)
+            bits &= bits - 1
+            ordinal = after.ordinal_of[before.store_at[ordinal]]
+            bit = (<uint64_t>1) << (ordinal & 63)
+            pair = fresh.quantities + base[ordinal >> 6]
+            pair += popcount(listed[ordinal >> 6] & (bit - 1))
+            pair[0] = old.quantities[rank]
+            rank += 1
+            if pair.net > 0:
+                words[branches + (ordinal >> 6)] |= bit
+                words[ordinal >> 12] |= (<uint64_t>1) << ((ordinal >> 6) & 63)
+    return 0
+
+
+@cython.final
+cdef class Stock:
+    """Counts by store and SKU over one network."""
+
+    def __init__(self, Network network):
+        self.network = network
+        self.skus = []
+        self._sku_code_of = {}
+        self.shelves.leaf_count = network.layout.leaves.leaf_count
+        self.shelves.branch_count = network.layout.leaves.branch_count
+
+    def __dealloc__(self):
+        free_shelves(self.shelves.shelf, self.shelves.sku_count)
+        free(self.shelves.shelf)
+
+    # -- COMMANDS ------------------------------------------------------------------------------
+
+    def add_stores(self, list ids, const double[::1] lat, const double[::1] lng):
+        """Add stores, and move the shelves along when the KD order changes. All or nothing.
+
+        The new order and the new shelves are made beside the live ones and swapped at the end.
+        The ids must be new and distinct, the degrees in range: the caller has checked.
+        """
+        cdef Layout before = self.network.layout
+        cdef Layout after = self.network.grown(lat, lng, ids)
+        cdef int32_t sku_count = self.shelves.sku_count
+        cdef Shelf* moved = NULL
+        if after.reordered and sku_count:
+            moved = <Shelf*>calloc(sku_count, sizeof(Shelf))
+            if moved == NULL:
+                no_room()
+            try:
+                self._move(moved, &before.leaves, &after.leaves)
+            except MemoryError:
+                free_shelves(moved, sku_count)
+                free(moved)
+                raise
+        self.network.adopt(after, ids)
+        self.shelves.leaf_count = after.leaves.leaf_count
+        self.shelves.branch_count = after.leaves.branch_count
+        if moved != NULL:
+            free_shelves(self.shelves.shelf, sku_count)
+            free(self.shelves.shelf)
+            self.shelves.shelf = moved
+            self._sku_capacity = sku_count
+
+    def set_on_hand(self, const int32_t[::1] stores, const int32_t[::1] skus,
+                    const int32_t[::1] quantities, list new_skus):
+        """Set the absolute on-hand of (store, SKU) pairs given as codes, row by row, in order.
+
+        SKUs named in `new_skus` take the next codes. Nothing changes unless every row is good.
+        Returns the rows after which more is reserved than there is, as a list of row numbers.
+        """
+        cdef int32_t first = self.shelves.sku_count
+        cdef int32_t sku_count = first + <int32_t>len(new_skus)
+        cdef const int32_t* ordinal_of = self.network.layout.leaves.ordinal_of
+        cdef Shelves* shelves = &self.shelves
+        cdef Quantity* pair
+        cdef Py_ssize_t row
+        cdef bint short = False
+        self._check(stores, skus, quantities, sku_count)
+        self._reserve(sku_count)
+        self._list(stores, skus, sku_count)
+        self._sku_code_of.update({name: first + i for i, name in enumerate(new_skus)})
+        self.skus = self.skus + new_skus
+        shelves.sku_count = sku_count
+        with nogil:
+            for row in range(stores.shape[0]):
+                pair = quantity(shelves, skus[row], ordinal_of[stores[row]])
+                pair.net = quantities[row] - pair.reserved
+                short = short or pair.net < 0
+                show(shelves, skus[row], ordinal_of[stores[row]], pair.net > 0)
+        if not short:
+            return []
+        return [
+            row for row in range(stores.shape[0])
+            if quantity(shelves, skus[row], ordinal_of[stores[row]]).net < 0
+        ]
+
+    cdef int _reserve(self, int32_t sku_count) except -1:
+        """Make room for as many SKUs; shelves not yet made are empty and cost nothing."""
+        cdef int32_t capacity = self._sku_capacity
+        cdef Shelf* larger
+        if sku_count <= capacity:
+            return 0
+        capacity = max(sku_count, capacity + capacity // 4)
+        larger = <Shelf*>realloc(self.shelves.shelf, capacity * sizeof(Shelf))
+        if larger == NULL:
+            no_room()
+        memset(larger + self._sku_capacity, 0, (capacity - self._sku_capacity) * sizeof(Shelf))
+        self.shelves.shelf = larger
+        self._sku_capacity = capacity
+        return 0
+
+    # -- QUERIES -------------------------------------------------------------------------------
+
+    def counts(self, int32_t store, int32_t sku):
+        """(on hand, reserved) of one pair; (0, 0) where the store does not list the SKU."""
+        cdef Quantity* pair = quantity(
+            &self.shelves, sku, self.network.layout.leaves.ordinal_of[store]
+        )
+        if pair == NULL:
+            return 0, 0
+        return <int64_t>pair.net + pair.reserved, pair.reserved
+
+    @property
+    def sku_code_of(self):
+        """SKU -> code. For reading only."""
+        return self._sku_code_of
+
+    @property
+    def pair_count(self):
+        """How many (store, SKU) pairs have a count."""
+        cdef int64_t total = 0
+        cdef int32_t sku
+        for sku in range(self.shelves.sku_count):
+            total += self.shelves.shelf[sku].listed_count
+        return total
+
+    @property
+    def byte_count(self):
+        """Memory held by the core for stock, in bytes, without the SKUs' names."""
+        cdef int64_t words = words_of(self.shelves.leaf_count, self.shelves.branch_count)
+        return (
+            self._sku_capacity * <int64_t>sizeof(Shelf)
+            + self.shelves.sku_count * words * <int64_t>sizeof(uint64_t)
+            + self.pair_count * <int64_t>sizeof(Quantity)
+        )
+
+    # -- SHELVES -------------------------------------------------------------------------------
+
+    def _list(self, const int32_t[::1] stores, const int32_t[::1] skus, int32_t sku_count):
+        """Give every pair of the rows, and every known SKU, a place on the shelves.
+
+        Pairs that had none start at zero. All new shelves are made before the first is swapped in.
+        """
+        cdef const Leaves* leaves = &self.network.layout.leaves
+        cdef Shelves* shelves = &self.shelves
+        if sku_count == shelves.sku_count and all_listed(shelves, leaves, stores, skus):
+            return
+        cdef uint64_t** wanted = <uint64_t**>calloc(sku_count or 1, sizeof(uint64_t*))
+        cdef Shelf* fresh = <Shelf*>calloc(sku_count or 1, sizeof(Shelf))
+        cdef int32_t sku, ordinal
+        cdef Py_ssize_t row
+        try:
+            with nogil:
+                if wanted == NULL or fresh == NULL:
+                    no_room()
+                for sku in range(shelves.sku_count, sku_count):
+                    wanted[sku] = copy_of(NULL, leaves.leaf_count)
+                for row in range(stores.shape[0]):
+                    sku = skus[row]
+                    ordinal = leaves.ordinal_of[stores[row]]
+                    if wanted[sku] == NULL:
+                        if quantity(shelves, sku, ordinal) != NULL:
+                            continue
+                        wanted[sku] = copy_of(listed(shelves, sku), leaves.leaf_count)
+                    wanted[sku][ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
+                for sku in range(sku_count):
+                    if wanted[sku] != NULL:
+                        relist(fresh + sku, wanted[sku], shelves.shelf + sku, leaves, leaves)
+                for sku in range(sku_count):
+                    if wanted[sku] != NULL:  # and the old shelf goes to where it is freed
+                        fresh[sku], shelves.shelf[sku] = shelves.shelf[sku], fresh[sku]
+        finally:
+            if wanted != NULL:
+                for sku in range(sku_count):
+                    free(wanted[sku])
+            if fresh != NULL:
+                free_shelves(fresh, sku_count)
+            free(wanted)
+            free(fresh)
+
+    cdef int _move(self, Shelf* moved, const Leaves* before, const Leaves* after) except -1:
+        """Make every shelf anew in the layout `after`, beside the live ones."""
+        cdef uint64_t[::1] wanted = np.empty(after.leaf_count, dtype=np.uint64)
+        cdef const uint64_t* old_listed
+        cdef uint64_t bits
+        cdef int32_t sku, leaf, ordinal
+        with nogil:
+            for sku in range(self.shelves.sku_count):
+                memset(&wanted[0], 0, <size_t>after.leaf_count * sizeof(uint64_t))
+                old_listed = listed(&self.shelves, sku)
+                for leaf in range(before.leaf_count):
+                    bits = old_listed[leaf]
+                    while bits:
+                        ordinal = before.store_at[leaf * STORES_PER_LEAF + lowest_bit(bits)]
+                        ordinal = after.ordinal_of[ordinal]
+                        bits &= bits - 1
+                        wanted[ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
+                relist(moved + sku, &wanted[0], self.shelves.shelf + sku, before, after)
+        return 0
+
+    # -- CHECKS --------------------------------------------------------------------------------
+
+    def _check(self, const int32_t[::1] stores, const int32_t[::1] skus,
+               const int32_t[::1] quantities, int32_t sku_count):
+        """Refuse the first row with a code or a count that cannot be."""
+        cdef Py_ssize_t row
+        cdef int32_t store_count = self.network.layout.leaves.store_count
+        lengths = (stores.shape[0], skus.shape[0], quantities.shape[0])
+        if not lengths[0] == lengths[1] == lengths[2]:
+            refuse(
+                Fault.RAGGED, "stores, skus, quantities", lengths,
+                hint="the three must be equally long",
+            )
+        for row in range(stores.shape[0]):
+            if not 0 <= stores[row] < store_count:
+                refuse(Fault.UNKNOWN_STORE, "stores", stores[row], row=row)
+            if not 0 <= skus[row] < sku_count:
+                refuse(Fault.UNKNOWN_SKU, "skus", skus[row], row=row)
+            if quantities[row] < 0:
+                refuse(
+                    Fault.OUT_OF_RANGE, "quantities", quantities[row], row=row,
+                    hint=f"must be 0 to {MAX_QUANTITY}",
+                )

@@ -1,0 +1,73 @@
+"""Build the compiled engine.
+
+Everything that can be declared lives in pyproject.toml; this file holds only what setuptools
+cannot express there: Cython, its gate on performance hints, and the compiler's flags.
+
+FENDAN_DEBUG=1   bounds checks, assertions and no optimisation, for hunting a crash
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from Cython.Compiler import Errors
+from setuptools import Extension, setup
+
+ENGINE = Path("bindings/fendan/engine")  # a committed symlink to engine/, see CONTRIBUTING.md
+DEBUG = os.environ.get("FENDAN_DEBUG") == "1"
+
+# Rounding must not depend on the machine: without -ffp-contract=off a compiler may fuse a*b+c where
+# the processor can, and two machines would then disagree on a near tie. The other two flags only
+# drop errno and traps, which nothing here reads, so that sqrt and comparisons become one instruction.
+OPTIMISED = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+MSVC = sys.platform == "win32"
+
+DIRECTIVES = {
+    "language_level": "3",
+    "freethreading_compatible": True,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "initializedcheck": False,
+    "cdivision": True,
+}
+
+
+def fail_on_performance_hints() -> None:
+    """Cython only prints its hints; a hint in the hot path is a defect here, so the build stops."""
+
+    def refuse(position: object, message: str, env: object) -> None:
+        Errors.error(position, f"performance hint: {message}")
+
+    from Cython.Compiler import ExprNodes, PyrexTypes, Symtab
+
+    for module in (Errors, ExprNodes, PyrexTypes, Symtab):
+        assert hasattr(module, "performance_hint"), f"{module.__name__} no longer gives hints"
+        module.performance_hint = refuse
+
+
+def engine_extensions() -> list[Extension]:
+    sources = sorted(ENGINE.glob("*.pyx"))
+    if not sources:  # without this, setuptools quietly builds a wheel with no engine in it
+        raise SystemExit(f"no .pyx in {ENGINE}: is the symlink to engine/ missing?")
+    flags = ["-O0", "-g", "-ffp-contract=off"] if DEBUG else OPTIMISED
+    return [
+        Extension(
+            f"fendan.engine.{source.stem}",
+            [str(source)],
+            include_dirs=[str(ENGINE)],
+            extra_compile_args=["/O2", "/fp:precise"] if MSVC else ["-Wall", "-Wextra", *flags],
+            depends=[str(header) for header in ENGINE.glob("*.h")],
+        )
+        for source in sources
+    ]
+
+
+fail_on_performance_hints()
+setup(
+    ext_modules=cythonize(
+        engine_extensions(),
+        build_dir="build/cython",
+        compiler_directives=DIRECTIVES,
+    ),
+)
