@@ -1,5 +1,5 @@
-"""Points on the sphere: the one distance everybody compares, and the vectors that find it fast."""
-from libc.math cimport asin, cos, sin, sqrt
+"""Points on the sphere: the one distance everybody compares, and the sketches that sort by it."""
+from libc.math cimport asin, cos, sin, sqrt, sqrtf
 
 cdef extern from *:
     """
@@ -10,27 +10,31 @@ cdef extern from *:
     const double EARTH_RADIUS_M "FENDAN_EARTH_RADIUS_M"
     const double RADIANS_PER_DEGREE "FENDAN_RADIANS_PER_DEGREE"
 
-# A point as degrees, for the exact distance, and as a unit vector, for the search.
-cdef struct Point:
+# A place in degrees, for the exact distance.
+cdef struct Place:
     double lat
     double lng
     double cos_lat
-    double x
-    double y
-    double z
 
 
-cdef inline void set_point(Point* point, double lat, double lng) noexcept nogil:
+# The same place as a unit vector, rounded, for sorting places by distance.
+cdef struct Sketch:
+    float x
+    float y
+    float z
+
+
+cdef inline void set_place(Place* place, Sketch* sketch, double lat, double lng) noexcept nogil:
     cdef double cos_lat = cos(lat * RADIANS_PER_DEGREE)
-    point.lat = lat
-    point.lng = lng
-    point.cos_lat = cos_lat
-    point.x = cos_lat * cos(lng * RADIANS_PER_DEGREE)
-    point.y = cos_lat * sin(lng * RADIANS_PER_DEGREE)
-    point.z = sin(lat * RADIANS_PER_DEGREE)
+    place.lat = lat
+    place.lng = lng
+    place.cos_lat = cos_lat
+    sketch.x = <float>(cos_lat * cos(lng * RADIANS_PER_DEGREE))
+    sketch.y = <float>(cos_lat * sin(lng * RADIANS_PER_DEGREE))
+    sketch.z = <float>sin(lat * RADIANS_PER_DEGREE)
 
 
-cdef inline double distance_between_m(const Point* a, const Point* b) noexcept nogil:
+cdef inline double distance_between_m(const Place* a, const Place* b) noexcept nogil:
     """The distance that decides: haversine in float64, symmetric in its arguments.
 
     Every comparison that could be close is settled by this function and no other, so that an
@@ -43,22 +47,16 @@ cdef inline double distance_between_m(const Point* a, const Point* b) noexcept n
     return 2.0 * EARTH_RADIUS_M * asin(sqrt(haversine if haversine < 1.0 else 1.0))
 
 
-cdef inline double chord_squared(const Point* a, const Point* b) noexcept nogil:
-    """Squared straight-line distance of the unit vectors; grows with the great-circle distance."""
-    cdef double dx = a.x - b.x
-    cdef double dy = a.y - b.y
-    cdef double dz = a.z - b.z
-    return dx * dx + dy * dy + dz * dz
+cdef inline float chord_margin(float squared) noexcept nogil:
+    """By how much two squared chords of sketches must differ to say which place is nearer.
 
-
-cdef inline double chord_margin(double squared) noexcept nogil:
-    """How far a squared chord may lie from the one that `distance_between_m` implies.
-
-    The coordinates of a unit vector carry errors of about 2e-16, a chord c thus about 5e-16, and
-    c*c about 1e-15 * c; haversine's own rounding is smaller. Ten times that is a safe margin, and
-    still only some 60 nanometres: two stores closer to a tie than this are compared exactly.
+    A squared chord c * c of unit vectors grows with the great-circle distance. A sketch's
+    coordinates are off by 3e-8, a difference of two by 6e-8, so a chord by 1.1e-7; four roundings
+    of the sum add 2.4e-7 * c * c. With c at most 2 that is below 1e-6 * c + 1e-13, and two such
+    errors may add up. In metres: places more than about 7 m apart in distance need no second look,
+    nearer ones are compared by `distance_between_m`.
     """
-    return 1e-14 * sqrt(squared) + 1e-28
+    return 2e-6 * sqrtf(squared) + 2e-13
 
 
-cdef double chord_squared_of(double distance_m) noexcept nogil
+cdef float chord_squared_of(double distance_m) noexcept nogil

@@ -22,21 +22,22 @@ class Datum(Enum):
     BD09 = "BD-09"
 
 
-cdef double chord_squared_of(double distance_m) noexcept nogil:
+cdef float chord_squared_of(double distance_m) noexcept nogil:
     """Squared chord of a great-circle distance; 4, the whole diameter, from half-way round on."""
     cdef double half_angle = distance_m / (2.0 * EARTH_RADIUS_M)
     cdef double half_chord
     if half_angle >= M_PI / 2:
         return 4.0
     half_chord = sin(half_angle)
-    return 4.0 * half_chord * half_chord
+    return <float>(4.0 * half_chord * half_chord)
 
 
 def distance_m(double lat_a, double lng_a, double lat_b, double lng_b) -> float:
     """Great-circle distance in metres between two points in degrees (haversine, float64)."""
-    cdef Point a, b
-    set_point(&a, lat_a, lng_a)
-    set_point(&b, lat_b, lng_b)
+    cdef Place a, b
+    cdef Sketch unused
+    set_place(&a, &unused, lat_a, lng_a)
+    set_place(&b, &unused, lat_b, lng_b)
     return distance_between_m(&a, &b)
 
 

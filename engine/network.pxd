@@ -4,12 +4,13 @@ from libc.stdint cimport int32_t, uint64_t
 
 from libc.string cimport strcmp
 
-from fendan.engine.geo cimport Point
+from fendan.engine.geo cimport Place
 
 cdef enum:
     STORES_PER_LEAF = 64        # one bit of a uint64 each
     LEAVES_PER_BRANCH = 64      # one bit of a uint64 each
-    BOX_DOUBLES = 6 * 64        # see network.pyx
+    LEAF_FLOATS = 3 * 64        # a leaf's sketches
+    BOXES_FLOATS = 6 * 64       # 64 boxes; see network.pyx
     NO_STORE = -1
     MAX_ID_BYTES = 255
 
@@ -19,12 +20,13 @@ cdef struct Leaves:
     int32_t store_count
     int32_t leaf_count
     int32_t branch_count
-    Point* points               # [leaf_count * 64], by ordinal
+    Place* places               # [leaf_count * 64], by ordinal
     int32_t* store_at           # [leaf_count * 64], ordinal -> store code or NO_STORE
     int32_t* ordinal_of         # [store_count], store code -> ordinal
     uint64_t* occupied          # [leaf_count], bit = 1: a store stands in that slot
-    double* leaf_boxes          # [branch_count][6][64]
-    double* branch_boxes        # [(branch_count + 63) / 64][6][64]
+    float* sketches             # [leaf_count][3][64]
+    float* leaf_boxes           # [branch_count][6][64]
+    float* branch_boxes         # [(branch_count + 63) / 64][6][64]
     const char** id_text        # [store_count], store code -> id in UTF-8
 
 

@@ -10,13 +10,16 @@ A store's *ordinal* is its place in that order, a store's *code* the order in wh
 Leaves are filled to FILL of their 64 slots, so that a new store usually finds a spare slot in the
 nearest leaf; when there is none, all stores are sorted anew.
 
-Each leaf and each branch has a bounding box. The boxes of 64 neighbours stand together, one
-coordinate after the other, so that the distance to all 64 is one vectorised loop:
+What the search reads first is small and rounded to float32: a leaf's stores as sketches of their
+unit vectors, and a bounding box for each leaf and each branch. The coordinates of 64 neighbours
+stand together, so that the distance to all 64 is one vectorised loop:
 
-    boxes[i]:  low_x[64] high_x[64] low_y[64] high_y[64] low_z[64] high_z[64]
+    sketches[leaf]   x[64] y[64] z[64]
+    boxes[group]     low_x[64] high_x[64] low_y[64] high_y[64] low_z[64] high_z[64]
 
-Invariant: every store lies in the box of its leaf, every leaf's box in the box of its branch;
-where there is no leaf, low is +inf and high is -inf, and the distance to it is +inf.
+Invariant: every store lies in the box of its leaf, every leaf's box in the box of its branch, also
+after rounding (boxes are BOX_MARGIN wider than the stores); where there is no leaf, low is +inf and
+high is -inf, and the distance to it is +inf.
 
 A Layout never changes once it is made: a change makes a new one beside it, and `adopt` swaps.
 """
@@ -25,12 +28,15 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, uint64_t, uintptr_t
 from libc.string cimport strlen
 
-from fendan.engine.geo cimport Point, set_point
+from fendan.engine.geo cimport Place, Sketch, set_place
 
 import numpy as np
 
 # Eight spare slots: room for growth, and 12 % more bitmap words.
 FILL = 56
+
+# More than the rounding of a store's and an order's coordinates to float32, 3e-8 each.
+BOX_MARGIN = 2.4e-7
 
 
 ID_HINT = f"must be a str of 1 to {MAX_ID_BYTES} bytes of UTF-8 without NUL"
@@ -51,20 +57,20 @@ cpdef bint is_usable_id(object name) except -1:
 
 def _boxes(count):
     """Empty boxes for `count` leaves or branches, in groups of 64."""
-    boxes = np.empty((max(1, -(-count // 64)), 6, 64))
+    boxes = np.empty((max(1, -(-count // 64)), 6, 64), dtype=np.float32)
     boxes[:, 0::2] = np.inf
     boxes[:, 1::2] = -np.inf
     return boxes
 
 
-def _kd_leaves(vectors, leaf_count):
-    """Split rows of `vectors` into `leaf_count` lists of neighbours, in KD order.
+def _kd_leaves(sketches, leaf_count):
+    """Split rows of `sketches` into `leaf_count` lists of neighbours, in KD order.
 
     Cuts the longest side each time. Above 64 leaves the cut falls on a multiple of 64 leaves, so
     that a branch is a subtree and its box stays small. The sort is stable: same in, same out.
     """
     leaves = []
-    waiting = [(np.arange(len(vectors)), leaf_count)]
+    waiting = [(np.arange(len(sketches)), leaf_count)]
     while waiting:
         members, share = waiting.pop()
         if share == 1:
@@ -73,7 +79,7 @@ def _kd_leaves(vectors, leaf_count):
         left_share = share // 2
         if share > LEAVES_PER_BRANCH:
             left_share = LEAVES_PER_BRANCH * (-(-share // LEAVES_PER_BRANCH) // 2)
-        here = vectors[members]
+        here = sketches[members]
         axis = int(np.argmax(here.max(axis=0) - here.min(axis=0)))
         members = members[np.argsort(here[:, axis], kind="stable")]
         cut = len(members) * left_share // share
@@ -92,9 +98,10 @@ cdef class Layout:
     def _hold(self, arrays, list id_bytes, bint reordered):
         """Take ownership of the arrays and ids, and point into them."""
         cdef Leaves* leaves = &self.leaves
-        cdef double[:, ::1] points = arrays["points"]
-        cdef double[:, :, ::1] leaf_boxes = arrays["leaf_boxes"]
-        cdef double[:, :, ::1] branch_boxes = arrays["branch_boxes"]
+        cdef double[:, ::1] places = arrays["places"]
+        cdef float[:, :, ::1] sketches = arrays["sketches"]
+        cdef float[:, :, ::1] leaf_boxes = arrays["leaf_boxes"]
+        cdef float[:, :, ::1] branch_boxes = arrays["branch_boxes"]
         cdef int32_t[::1] store_at = arrays["store_at"]
         cdef int32_t[::1] ordinal_of = arrays["ordinal_of"]
         cdef uint64_t[::1] occupied = arrays["occupied"]
@@ -114,20 +121,22 @@ cdef class Layout:
         leaves.branch_boxes = &branch_boxes[0, 0, 0]
         leaves.id_text = <const char**>&id_text[0]
         if leaves.leaf_count:
-            leaves.points = <Point*>&points[0, 0]
+            leaves.sketches = &sketches[0, 0, 0]
+            leaves.places = <Place*>&places[0, 0]
             leaves.store_at = &store_at[0]
             leaves.ordinal_of = &ordinal_of[0]
             leaves.occupied = &occupied[0]
         return self
 
     @staticmethod
-    def build(points, list id_bytes):
-        """Sort all stores anew. `points`: float64[n, 6], rows as in geo.Point, by store code."""
-        count = len(points)
+    def build(places, sketches, list id_bytes):
+        """Sort all stores anew: rows as in `points_of`, by store code."""
+        count = len(places)
         leaf_count = -(-count // FILL)
         slots = leaf_count * STORES_PER_LEAF
         arrays = {
-            "points": np.zeros((slots, 6)),
+            "places": np.zeros((slots, 3)),
+            "sketches": np.zeros((leaf_count, 3, STORES_PER_LEAF), dtype=np.float32),
             "store_at": np.full(slots, NO_STORE, dtype=np.int32),
             "ordinal_of": np.empty(count, dtype=np.int32),
             "occupied": np.zeros(leaf_count, dtype=np.uint64),
@@ -135,41 +144,45 @@ cdef class Layout:
             "branch_boxes": _boxes(-(-leaf_count // LEAVES_PER_BRANCH)),
         }
         if count:
-            for leaf, members in enumerate(_kd_leaves(points[:, 3:], leaf_count)):
-                first = leaf * STORES_PER_LEAF
+            for number, members in enumerate(_kd_leaves(sketches, leaf_count)):
+                first = number * STORES_PER_LEAF
                 arrays["ordinal_of"][members] = np.arange(first, first + len(members))
-            _place(arrays, points, np.arange(count))
+            _enter(arrays, places, sketches, np.arange(count))
         return Layout()._hold(arrays, id_bytes, True)
 
-    def grown(self, points, ids):
+    def grown(self, places, sketches, ids):
         """This layout with more stores, as a new layout: in spare slots, or else sorted anew."""
-        cdef int32_t leaf
         cdef int32_t store_count = self.leaves.store_count
         id_bytes = self._id_bytes + [name.encode() for name in ids]
         # More newcomers than a tenth of the chain would bloat the boxes: better sort anew.
-        fits = len(points) <= max(1, store_count // 10)
+        fits = len(places) <= max(1, store_count // 10)
         taken = self._arrays["store_at"].reshape(-1, STORES_PER_LEAF) != NO_STORE
         ordinals = []
-        for point in points if fits and store_count else ():
-            leaf = self._nearest_leaf(point[3:])
+        for sketch in sketches if fits and store_count else ():
+            leaf = self._nearest_leaf(sketch)
             slot = int(np.argmin(taken[leaf]))
             if taken[leaf, slot]:
                 break
             taken[leaf, slot] = True
             ordinals.append(leaf * STORES_PER_LEAF + slot)
-        if len(ordinals) < len(points):
-            old = self._arrays["points"][self._arrays["ordinal_of"]]
-            return Layout.build(np.concatenate([old, points]), id_bytes)
+        if len(ordinals) < len(places):
+            by_code = self._arrays["ordinal_of"]
+            leaf, slot = by_code // STORES_PER_LEAF, by_code % STORES_PER_LEAF
+            return Layout.build(
+                np.concatenate([self._arrays["places"][by_code], places]),
+                np.concatenate([self._arrays["sketches"][leaf, :, slot], sketches]),
+                id_bytes,
+            )
         arrays = {name: array.copy() for name, array in self._arrays.items()}
         arrays["ordinal_of"] = np.append(arrays["ordinal_of"], np.array(ordinals, dtype=np.int32))
-        _place(arrays, points, np.arange(store_count, store_count + len(points)))
+        _enter(arrays, places, sketches, np.arange(store_count, store_count + len(places)))
         return Layout()._hold(arrays, id_bytes, False)
 
-    def _nearest_leaf(self, vector):
-        """Which leaf's box is nearest to a unit vector."""
+    def _nearest_leaf(self, sketch):
+        """Which leaf's box is nearest."""
         low = self._arrays["leaf_boxes"][:, 0::2]
         high = self._arrays["leaf_boxes"][:, 1::2]
-        at = vector.reshape(3, 1)
+        at = sketch.reshape(3, 1)
         outside = np.maximum(0.0, np.maximum(low - at, at - high))
         return int(np.argmin((outside * outside).sum(axis=1)))
 
@@ -194,30 +207,33 @@ cdef class Layout:
         return sum(array.nbytes for array in self._arrays.values())
 
 
-def _place(arrays, points, codes):
+def _enter(arrays, places, sketches, codes):
     """Put the stores `codes` at the ordinals they were given, and widen the boxes around them."""
     ordinals = arrays["ordinal_of"][codes]
     leaves = ordinals // STORES_PER_LEAF
     bits = np.left_shift(np.uint64(1), (ordinals % STORES_PER_LEAF).astype(np.uint64))
-    arrays["points"][ordinals] = points
+    arrays["places"][ordinals] = places
+    arrays["sketches"][leaves, :, ordinals % STORES_PER_LEAF] = sketches
     arrays["store_at"][ordinals] = codes
     np.bitwise_or.at(arrays["occupied"], leaves, bits)
     for name, boxes_of in (("leaf_boxes", leaves), ("branch_boxes", leaves // LEAVES_PER_BRANCH)):
-        boxes = arrays[name]
         for axis in range(3):
-            group, place = boxes_of // 64, boxes_of % 64
-            np.minimum.at(boxes, (group, 2 * axis, place), points[:, 3 + axis])
-            np.maximum.at(boxes, (group, 2 * axis + 1, place), points[:, 3 + axis])
+            low = (boxes_of // 64, 2 * axis, boxes_of % 64)
+            high = (boxes_of // 64, 2 * axis + 1, boxes_of % 64)
+            np.minimum.at(arrays[name], low, sketches[:, axis] - np.float32(BOX_MARGIN))
+            np.maximum.at(arrays[name], high, sketches[:, axis] + np.float32(BOX_MARGIN))
 
 
 def points_of(const double[::1] lat, const double[::1] lng):
-    """Rows of geo.Point: float64[n, 6] as lat, lng, cos(lat), x, y, z."""
+    """Degrees as rows of geo.Place, float64[n, 3], and rows of geo.Sketch, float32[n, 3]."""
     cdef Py_ssize_t i
-    points = np.empty((lat.shape[0], 6))
-    cdef double[:, ::1] rows = points
+    places = np.empty((lat.shape[0], 3))
+    sketches = np.empty((lat.shape[0], 3), dtype=np.float32)
+    cdef double[:, ::1] place_rows = places
+    cdef float[:, ::1] sketch_rows = sketches
     for i in range(lat.shape[0]):
-        set_point(<Point*>&rows[i, 0], lat[i], lng[i])
-    return points
+        set_place(<Place*>&place_rows[i, 0], <Sketch*>&sketch_rows[i, 0], lat[i], lng[i])
+    return places, sketches
 
 
 @cython.final
@@ -227,11 +243,12 @@ cdef class Network:
     def __init__(self):
         self.store_ids = []
         self._code_of = {}
-        self.layout = Layout.build(np.empty((0, 6)), [])
+        self.layout = Layout.build(np.empty((0, 3)), np.empty((0, 3), dtype=np.float32), [])
 
     def grown(self, const double[::1] lat, const double[::1] lng, ids):
         """The layout with stores added at these degrees; nothing changes until it is adopted."""
-        return self.layout.grown(points_of(lat, lng), ids)
+        places, sketches = points_of(lat, lng)
+        return self.layout.grown(places, sketches, ids)
 
     cdef int adopt(self, Layout layout, list ids) except -1:
         """Swap in a layout that has one more store for each of `ids`."""

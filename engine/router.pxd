@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.batch cimport Columns
-from fendan.engine.geo cimport Point
+from fendan.engine.geo cimport Place, Sketch
 from fendan.engine.network cimport Leaves
 from fendan.engine.stock cimport Basket, Shelves
 
@@ -31,13 +31,15 @@ cdef struct Verdict:
 
 # What a search can know before it looks at stock.
 cdef struct Plan:
-    Point place
+    Place place
+    Sketch sketch
     int32_t branch              # the nearest one
     int32_t leaf                # the nearest one in it
-    int64_t keys[64]            # of that branch's leaves, see boxes.h
+    int32_t branch_keys[64]     # of the first 64 branches, see near.h
+    int32_t leaf_keys[64]       # of the nearest branch's leaves
 
 
-# A search under way. Squared chords throughout; see geo.chord_margin.
+# A search under way. Distances are squared chords of sketches; see geo.chord_margin.
 cdef struct Search:
     const Leaves* leaves
     const Shelves* shelves
@@ -46,10 +48,10 @@ cdef struct Search:
     const uint64_t* allowed     # [leaf_count], bit = 1: the store may be chosen
     bint verify                 # False: trust the bitmaps, counts unseen
     double radius_m             # +inf: none
-    double sure                 # up to here a store is within the radius without measuring
-    double limit                # beyond this no store can win
+    float sure                  # up to here a store is within the radius without measuring
+    float limit                 # beyond this no store can win
     int32_t best                # ordinal, or NOT_FOUND
-    double best_squared
+    float best_squared
 
 
 cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) noexcept nogil

@@ -5,8 +5,8 @@ available words of the order's lines. Leaves are visited nearest first, by the l
 distance to their box, until no box can hold anything nearer than the best store found.
 
 Two things keep this exact. The bitmaps are optimistic (a bit says "at least one"): a store wins
-only after `stock.covers` has seen its counts. And squared chords only sort: two stores closer to a
-tie than `chord_margin` are compared by `distance_between_m`, and an exact tie goes to the smaller id.
+only after `stock.covers` has seen its counts. And sketches only sort: two stores closer to a tie
+than `chord_margin` are compared by `distance_between_m`, and an exact tie goes to the smaller id.
 
 In a batch, three orders are in work at a time, so that memory is fetched before it is needed:
 
@@ -18,14 +18,14 @@ Orders settle strictly in order. A guess made earlier is still right at settling
 covers the order: within a batch stock only shrinks, so nothing nearer can have appeared.
 """
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.batch cimport Batch, Columns
 from fendan.engine.geo cimport (
-    Point, chord_margin, chord_squared, chord_squared_of, distance_between_m, set_point,
+    Place, Sketch, chord_margin, chord_squared_of, distance_between_m, set_place,
 )
 from fendan.engine.network cimport (
-    BOX_DOUBLES, LEAVES_PER_BRANCH, NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller,
+    BOXES_FLOATS, LEAF_FLOATS, LEAVES_PER_BRANCH, NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller,
 )
 from fendan.engine.stock cimport (
     Basket, Shelves, Stock, available, base, covers, listed, lowest_bit, quantity, summary, take,
@@ -35,13 +35,14 @@ from enum import IntEnum
 
 import numpy as np
 
-cdef extern from "boxes.h" nogil:
-    void box_keys "fendan_box_keys"(const double* boxes, double x, double y, double z, int count,
-                                    int64_t* keys) noexcept
-    int64_t least_key "fendan_least_key"(const int64_t* keys, int count) noexcept
-    uint64_t keys_within "fendan_keys_within"(const int64_t* keys, int count,
-                                              int64_t limit) noexcept
-    int64_t key_of "fendan_key_of"(double squared) noexcept
+cdef extern from "near.h" nogil:
+    void box_keys "fendan_box_keys"(const float* boxes, float x, float y, float z,
+                                    int32_t* keys) noexcept
+    int32_t least_key "fendan_least_key"(const int32_t* keys) noexcept
+    uint64_t keys_within "fendan_keys_within"(const int32_t* keys, int32_t limit) noexcept
+    int32_t key_of "fendan_key_of"(float squared) noexcept
+    void chords "fendan_chords"(const float* sketches, float x, float y, float z,
+                                float* squared) noexcept
 
 cdef extern from *:
     """
@@ -57,6 +58,7 @@ cdef enum:
     BOX_MASK = 63
     AHEAD = 8                   # orders between two stages; 4 to 16 measured the same
     RING = 16                   # a power of two, at least 2 * AHEAD
+    FLOATS_PER_CACHE_LINE = 16
     PREFETCH_LINES = 8          # longer baskets are rare, and fetch for themselves
 
 
@@ -88,21 +90,15 @@ cdef inline int32_t groups_of(int32_t count) noexcept nogil:
     return (count + 63) // 64
 
 
-cdef inline int boxes_in_use(int32_t count, int32_t group) noexcept nogil:
-    """How many of the 64 boxes of a group to look at, as a multiple of 8."""
-    cdef int32_t rest = count - group * 64
-    return 64 if rest > 64 else (rest + 7) & ~7
-
-
 cdef inline uint64_t real_boxes(int32_t count, int32_t group) noexcept nogil:
     """bit = 1: there is such a box in the group, and not just room for one."""
     cdef int32_t rest = count - group * 64
     return ~(<uint64_t>0) if rest >= 64 else ((<uint64_t>1) << rest) - 1
 
 
-cdef inline int64_t least_waiting(const int64_t* keys, uint64_t waiting) noexcept nogil:
+cdef inline int32_t least_waiting(const int32_t* keys, uint64_t waiting) noexcept nogil:
     """The smallest key among the boxes whose bits are set; there is at least one."""
-    cdef int64_t least = INT64_MAX
+    cdef int32_t least = INT32_MAX
     cdef int box
     while waiting:
         box = lowest_bit(waiting)
@@ -116,30 +112,29 @@ cdef inline int64_t least_waiting(const int64_t* keys, uint64_t waiting) noexcep
 
 cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) noexcept nogil:
     """Where the order is, and which leaf is nearest to it."""
-    cdef Point* place = &plan.place
-    cdef int64_t keys[64]
-    cdef int64_t least = INT64_MAX, key
-    cdef int32_t group
-    cdef int count
-    set_point(place, lat, lng)
+    cdef int32_t keys[64]
+    cdef int32_t least, key, group
+    set_place(&plan.place, &plan.sketch, lat, lng)
     plan.branch = 0
     plan.leaf = 0
+    if leaves.branch_count == 0:
+        return
     if leaves.branch_count > 1:
-        for group in range(groups_of(leaves.branch_count)):
-            count = boxes_in_use(leaves.branch_count, group)
-            box_keys(leaves.branch_boxes + group * BOX_DOUBLES, place.x, place.y, place.z, count,
-                     keys)
-            key = least_key(keys, count)
-            if key < least:
+        keys_of(leaves.branch_boxes, plan, plan.branch_keys)
+        least = least_key(plan.branch_keys)
+        plan.branch = least & BOX_MASK
+        for group in range(1, groups_of(leaves.branch_count)):
+            keys_of(leaves.branch_boxes + group * BOXES_FLOATS, plan, keys)
+            key = least_key(keys)
+            if (key | BOX_MASK) < least:
                 least = key
-                plan.branch = group * 64 + <int32_t>(key & BOX_MASK)
-    if leaves.branch_count:
-        count = boxes_in_use(leaves.leaf_count, plan.branch)
-        box_keys(leaves.leaf_boxes + plan.branch * BOX_DOUBLES, place.x, place.y, place.z, count,
-                 plan.keys)
-        plan.leaf = (
-            plan.branch * LEAVES_PER_BRANCH + <int32_t>(least_key(plan.keys, count) & BOX_MASK)
-        )
+                plan.branch = group * 64 + (key & BOX_MASK)
+    keys_of(leaves.leaf_boxes + plan.branch * BOXES_FLOATS, plan, plan.leaf_keys)
+    plan.leaf = plan.branch * LEAVES_PER_BRANCH + (least_key(plan.leaf_keys) & BOX_MASK)
+
+
+cdef inline void keys_of(const float* boxes, const Plan* plan, int32_t* keys) noexcept nogil:
+    box_keys(boxes, plan.sketch.x, plan.sketch.y, plan.sketch.z, keys)
 
 
 cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
@@ -169,7 +164,7 @@ cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan
         search.sure = search.limit - chord_margin(search.limit)
         search.limit += chord_margin(search.limit)
     if leaves.branch_count:
-        search_branch(&search, plan.branch, plan.keys)
+        search_branch(&search, plan.branch, plan.leaf_keys)
     if leaves.branch_count > 1:
         search_other_branches(&search)
     return search.best
@@ -178,75 +173,68 @@ cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan
 cdef void search_other_branches(Search* search) noexcept nogil:
     """All branches but the plan's own, nearest first, as far as the limit."""
     cdef const Leaves* leaves = search.leaves
-    cdef const Point* place = &search.plan.place
-    cdef int64_t branch_keys[64]
-    cdef int64_t leaf_keys[64]
+    cdef const Plan* plan = search.plan
+    cdef const int32_t* branch_keys = plan.branch_keys
+    cdef int32_t keys[64]
+    cdef int32_t leaf_keys[64]
     cdef uint64_t waiting
-    cdef int64_t least
-    cdef int32_t group, branch
-    cdef int count
+    cdef int32_t group, branch, least
     for group in range(groups_of(leaves.branch_count)):
-        count = boxes_in_use(leaves.branch_count, group)
-        box_keys(leaves.branch_boxes + group * BOX_DOUBLES, place.x, place.y, place.z, count,
-                 branch_keys)
-        waiting = keys_within(branch_keys, count, key_of(search.limit))
+        if group:
+            keys_of(leaves.branch_boxes + group * BOXES_FLOATS, plan, keys)
+            branch_keys = keys
+        waiting = keys_within(branch_keys, key_of(search.limit))
         waiting &= real_boxes(leaves.branch_count, group)
-        if search.plan.branch // 64 == group:
-            waiting &= ~((<uint64_t>1) << (search.plan.branch & BOX_MASK))
+        if plan.branch // 64 == group:
+            waiting &= ~((<uint64_t>1) << (plan.branch & BOX_MASK))
         while waiting:
             least = least_waiting(branch_keys, waiting)
             if least > key_of(search.limit):
                 break
             waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
-            branch = group * 64 + <int32_t>(least & BOX_MASK)
-            box_keys(leaves.leaf_boxes + branch * BOX_DOUBLES, place.x, place.y, place.z,
-                     boxes_in_use(leaves.leaf_count, branch), leaf_keys)
+            branch = group * 64 + (least & BOX_MASK)
+            keys_of(leaves.leaf_boxes + branch * BOXES_FLOATS, plan, leaf_keys)
             search_branch(search, branch, leaf_keys)
 
 
-cdef void search_branch(Search* search, int32_t branch, const int64_t* keys) noexcept nogil:
+cdef void search_branch(Search* search, int32_t branch, const int32_t* keys) noexcept nogil:
     """Visit the branch's leaves that have each line somewhere, nearest first."""
     cdef int32_t first = branch * LEAVES_PER_BRANCH
-    cdef int count = boxes_in_use(search.leaves.leaf_count, branch)
     cdef uint64_t waiting = real_boxes(search.leaves.leaf_count, branch)
-    cdef int64_t line, least
+    cdef int32_t least
+    cdef int64_t line
     for line in range(search.basket.line_count):
         waiting &= summary(search.shelves, search.basket.skus[line])[branch]
     if not waiting:
         return
     # The nearest leaf first: it nearly always sets a limit that leaves only a few others.
-    least = least_key(keys, count)
-    if (waiting >> (least & BOX_MASK)) & 1:
-        if least > key_of(search.limit):
-            return
+    least = least_key(keys)
+    if (waiting >> (least & BOX_MASK)) & 1 and least <= key_of(search.limit):
         waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
-        visit(search, first + <int32_t>(least & BOX_MASK))
-    waiting &= keys_within(keys, count, key_of(search.limit))
+        visit(search, first + (least & BOX_MASK))
+    waiting &= keys_within(keys, key_of(search.limit))
     while waiting:
         least = least_waiting(keys, waiting)
         if least > key_of(search.limit):
             return
         waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
-        visit(search, first + <int32_t>(least & BOX_MASK))
+        visit(search, first + (least & BOX_MASK))
 
 
 cdef void visit(Search* search, int32_t leaf) noexcept nogil:
     """Consider the leaf's candidates, nearest first, as far as the limit."""
-    cdef const Point* points = search.leaves.points + leaf * STORES_PER_LEAF
-    cdef const Point* place = &search.plan.place
+    cdef const Sketch* at = &search.plan.sketch
     cdef uint64_t candidates = search.allowed[leaf]
     cdef uint64_t bits
-    cdef double squared[STORES_PER_LEAF]
-    cdef double nearest
+    cdef float squared[STORES_PER_LEAF]
+    cdef float nearest
     cdef int64_t line
     cdef int slot, winner
     for line in range(search.basket.line_count):
         candidates &= available(search.shelves, search.basket.skus[line])[leaf]
-    bits = candidates
-    while bits:
-        slot = lowest_bit(bits)
-        bits &= bits - 1
-        squared[slot] = chord_squared(place, points + slot)
+    if not candidates:
+        return
+    chords(search.leaves.sketches + leaf * LEAF_FLOATS, at.x, at.y, at.z, squared)
     while candidates:
         nearest = INFINITY
         winner = 0
@@ -263,19 +251,19 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
         consider(search, leaf * STORES_PER_LEAF + winner, nearest)
 
 
-cdef void consider(Search* search, int32_t ordinal, double squared) noexcept nogil:
+cdef void consider(Search* search, int32_t ordinal, float squared) noexcept nogil:
     """Make the store the best so far, if it has the stock and wins the comparison."""
     cdef const Leaves* leaves = search.leaves
-    cdef const Point* place = &search.plan.place
+    cdef const Place* place = &search.plan.place
     cdef double distance_m, best_m
     if search.verify and not covers(search.shelves, ordinal, search.basket):
         return
     if squared > search.sure:
-        if distance_between_m(place, leaves.points + ordinal) > search.radius_m:
+        if distance_between_m(place, leaves.places + ordinal) > search.radius_m:
             return
     if search.best != NOT_FOUND and squared >= search.best_squared - chord_margin(squared):
-        distance_m = distance_between_m(place, leaves.points + ordinal)
-        best_m = distance_between_m(place, leaves.points + search.best)
+        distance_m = distance_between_m(place, leaves.places + ordinal)
+        best_m = distance_between_m(place, leaves.places + search.best)
         if distance_m > best_m or (
             distance_m == best_m
             and id_is_smaller(leaves, leaves.store_at[search.best], leaves.store_at[ordinal])
@@ -316,20 +304,22 @@ cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orde
             verdicts[order] = settle(
                 leaves, shelves, &plans[place], &baskets[place], radius_m, guesses[place]
             )
+        if step + AHEAD < orders.count:
+            prefetch_shelves(shelves, orders, step + AHEAD)
         if step < orders.count:
             place = step & (RING - 1)
             baskets[place].skus = orders.skus + offsets[step]
             baskets[place].quantities = orders.quantities + offsets[step]
             baskets[place].line_count = offsets[step + 1] - offsets[step]
             make_plan(&plans[place], leaves, orders.lat[step], orders.lng[step])
-            prefetch_words(shelves, &plans[place], &baskets[place])
+            prefetch_words(leaves, shelves, &plans[place], &baskets[place])
         order = step - AHEAD
         if 0 <= order < orders.count:
             place = order & (RING - 1)
             guesses[place] = find(
                 leaves, shelves, &plans[place], &baskets[place], NULL, radius_m, False
             )
-            prefetch_quantities(shelves, guesses[place], &baskets[place])
+            prefetch_quantities(leaves, shelves, guesses[place], &baskets[place])
 
 
 cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
@@ -346,7 +336,7 @@ cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
         return verdict
     take(shelves, guess, basket)
     verdict.store = leaves.store_at[guess]
-    verdict.distance_m = distance_between_m(&plan.place, leaves.points + guess)
+    verdict.distance_m = distance_between_m(&plan.place, leaves.places + guess)
     verdict.status = STATUS_ASSIGNED
     verdict.reason = REASON_NONE
     return verdict
@@ -367,9 +357,20 @@ cdef uint8_t reason_for(const Leaves* leaves, const Shelves* shelves, const Plan
     return REASON_NO_STOCK
 
 
-cdef void prefetch_words(const Shelves* shelves, const Plan* plan,
+cdef void prefetch_shelves(const Shelves* shelves, const Columns* orders,
+                           int64_t order) noexcept nogil:
+    cdef int64_t line
+    cdef int64_t first = orders.offsets[order]
+    for line in range(first, min(orders.offsets[order + 1], first + PREFETCH_LINES)):
+        prefetch(shelves.shelf + orders.skus[line])
+
+
+cdef void prefetch_words(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
                          const Basket* basket) noexcept nogil:
     cdef int64_t line
+    cdef int piece
+    for piece in range(LEAF_FLOATS // FLOATS_PER_CACHE_LINE):
+        prefetch(leaves.sketches + plan.leaf * LEAF_FLOATS + piece * FLOATS_PER_CACHE_LINE)
     for line in range(min(basket.line_count, PREFETCH_LINES)):
         prefetch(summary(shelves, basket.skus[line]) + plan.branch)
         prefetch(available(shelves, basket.skus[line]) + plan.leaf)
@@ -377,11 +378,12 @@ cdef void prefetch_words(const Shelves* shelves, const Plan* plan,
         prefetch(base(shelves, basket.skus[line]) + plan.leaf)
 
 
-cdef void prefetch_quantities(const Shelves* shelves, int32_t ordinal,
+cdef void prefetch_quantities(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
                               const Basket* basket) noexcept nogil:
     cdef int64_t line
     if ordinal == NOT_FOUND:
         return
+    prefetch(leaves.places + ordinal)
     for line in range(min(basket.line_count, PREFETCH_LINES)):
         prefetch(quantity(shelves, basket.skus[line], ordinal))
 
@@ -425,6 +427,6 @@ def nearest(Stock stock, double lat, double lng, const int32_t[::1] skus,
             break
         allowed[ordinal >> 6] &= ~((<uint64_t>1) << (ordinal & 63))
         found.append((
-            leaves.store_at[ordinal], distance_between_m(&plan.place, leaves.points + ordinal)
+            leaves.store_at[ordinal], distance_between_m(&plan.place, leaves.places + ordinal)
         ))
     return found
