@@ -20,7 +20,8 @@ from fendan.engine.geo import Datum, convert
 from fendan.engine.network import ID_HINT
 from fendan.errors import refuse
 
-# How errors name a value: by its array, or as "orders[3].…", or as "order.…".
+# The styles in which errors name a value: "arrays" by its column, "orders" as "orders[3].…",
+# "order" as "order.…", and "" by its own name.
 ARRAYS = "arrays"
 QUANTITY_HINT = f"must be a whole number from 1 to {INT32_MAX}"
 
@@ -66,11 +67,11 @@ cdef class Batch:
                 if not is_usable_id(name):
                     raise ValueError
                 ids.append(name)
-                lat[row] = order.lat
-                lng[row] = order.lng
-                if order.datum is not None and order.datum is not datum:
-                    _check_place(order.lat, order.lng, style, row)
-                    lat[row], lng[row] = convert(order.lat, order.lng, order.datum, datum)
+                if order.datum is None:
+                    lat[row] = order.lat
+                    lng[row] = order.lng
+                else:
+                    lat[row], lng[row] = place_of(order, datum, style, row)
                 for sku, quantity in order.lines:
                     wide = quantity
                     if not 1 <= wide <= INT32_MAX or line >= skus.shape[0]:
@@ -120,6 +121,10 @@ cdef class Batch:
         batch = Batch()
         batch._point(arrays)
         return batch
+
+    def place(self, Py_ssize_t row):
+        """Latitude and longitude of one order."""
+        return self.columns.lat[row], self.columns.lng[row]
 
     def lines(self, Py_ssize_t row):
         """The lines of one order as pairs of SKU code and quantity."""
@@ -227,14 +232,16 @@ def _merged(arrays, style):
 # -- CHECKS ------------------------------------------------------------------------------------
 
 def _field(column, attribute, style, row):
-    """How an error names a value: by its array, or by its path from the caller's orders."""
+    """How an error names a value: by its array, or by its path from what the caller gave."""
     if style == ARRAYS:
         return column
-    return f"{style}[{row}].{attribute}" if style == "orders" else f"{style}.{attribute}"
+    if style == "":
+        return attribute
+    return f"order.{attribute}" if style == "order" else f"{style}[{row}].{attribute}"
 
 
 def _row(style, row):
-    return None if style == "order" else row
+    return None if style in ("", "order") else row
 
 
 cdef bint is_place(double lat, double lng) noexcept nogil:
@@ -248,6 +255,23 @@ def _check_place(lat, lng, style, row):
         if not -limit <= value <= limit:
             refuse(Fault.OUT_OF_RANGE, _field(name, name, style, row), value,
                    row=_row(style, row), hint=f"must be degrees from -{limit} to {limit}")
+
+
+def place_of(thing, datum, style, row):
+    """Latitude and longitude of a store or an order, in `datum`; refuses what is no place."""
+    for name in ("lat", "lng", "datum"):
+        value = getattr(thing, name, None)
+        if name == "datum" and (value is None or isinstance(value, Datum)):
+            continue
+        if name == "datum" or not isinstance(value, Real):
+            refuse(Fault.WRONG_TYPE, _field(name, name, style, row), value, row=_row(style, row),
+                   hint=f"must be a {'fendan.Datum' if name == 'datum' else 'number of degrees'}")
+    _check_place(thing.lat, thing.lng, style, row)
+    if thing.datum is None or thing.datum is datum:
+        return float(thing.lat), float(thing.lng)
+    lat, lng = convert(thing.lat, thing.lng, thing.datum, datum)
+    _check_place(lat, lng, style, row)  # a shift may lead past the edge of the map
+    return lat, lng
 
 
 def _check_offsets(const int64_t[::1] offsets, int64_t line_count, style):
@@ -292,12 +316,7 @@ def _explain(order, dict sku_code_of, style, row):
             no(Fault.WRONG_TYPE, name, order, "must be a fendan.Order, or like one")
     if not is_usable_id(order.id):
         no(Fault.BAD_ID, "id", order.id, ID_HINT)
-    for name in ("lat", "lng"):
-        if not isinstance(getattr(order, name), Real):
-            no(Fault.WRONG_TYPE, name, getattr(order, name), "must be a number of degrees")
-    _check_place(order.lat, order.lng, style, row)
-    if not (order.datum is None or isinstance(order.datum, Datum)):
-        no(Fault.WRONG_TYPE, "datum", order.datum, "must be a fendan.Datum or None")
+    place_of(order, order.datum, style, row)
     if not isinstance(order.lines, Sequence) or isinstance(order.lines, str):
         no(Fault.WRONG_TYPE, "lines", order.lines, "must be a list of (SKU, quantity) pairs")
     for place, line in enumerate(order.lines):

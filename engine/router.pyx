@@ -174,7 +174,7 @@ cdef void search_other_branches(Search* search) noexcept nogil:
     """All branches but the plan's own, nearest first, as far as the limit."""
     cdef const Leaves* leaves = search.leaves
     cdef const Plan* plan = search.plan
-    cdef const int32_t* branch_keys = plan.branch_keys
+    cdef const int32_t* branch_keys = &plan.branch_keys[0]
     cdef int32_t keys[64]
     cdef int32_t leaf_keys[64]
     cdef uint64_t waiting

@@ -1,11 +1,18 @@
-"""What goes in: stores, orders, and the policy they are routed under."""
+"""What goes in and what comes out, as plain immutable values.
+
+Nothing is checked here: the engine checks at its door, once, and names what it refuses.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fendan.engine.geo import Datum
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Order", "Policy", "Store"]
+from fendan.engine.geo import Datum
+from fendan.engine.router import Status
+
+__all__ = ["Nearby", "Order", "Policy", "Routed", "Shortfall", "Store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +54,46 @@ class Policy:
     """
 
     radius_m: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearby:
+    """A store that has a basket, and how far it is (great circle, metres)."""
+
+    store_id: str
+    distance_m: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """A snapshot set `on_hand` below what is `reserved`: some of `order_ids` need another store.
+
+    The orders are those known by id for which this store holds this SKU, oldest first.
+    """
+
+    store_id: str
+    sku: str
+    on_hand: int
+    reserved: int
+    order_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Routed:
+    """The decisions of a batch of arrays, in its order, as arrays of equal length.
+
+    `store_codes` int32[n], -1 where there is none; `distances_m` float64[n], NaN where there is no
+    store; `statuses` and `reasons` uint8[n], values of Status and Reason.
+    """
+
+    store_codes: NDArray[np.int32]
+    distances_m: NDArray[np.float64]
+    statuses: NDArray[np.uint8]
+    reasons: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.store_codes)
+
+    def __repr__(self) -> str:
+        assigned = int(np.count_nonzero(self.statuses == Status.ASSIGNED))
+        return f"Routed({len(self)} orders, {assigned} assigned)"

@@ -1,0 +1,188 @@
+"""Sequences, numpy arrays, pandas and pyarrow columns as the arrays the core reads.
+
+Each function names the column and the row of the first value it cannot take.
+"""
+
+from collections.abc import Mapping, Sequence, Sized
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan.engine.network import ID_HINT, is_usable_id
+from fendan.errors import Fault, refuse
+
+__all__ = ["Column", "floats", "int32s", "int64s", "known_codes", "new_codes", "strings"]
+
+# A list, a numpy array, a pandas Series or Categorical, a pyarrow Array or ChunkedArray.
+Column = Any
+
+
+def floats(field: str, column: Column) -> NDArray[np.float64]:
+    """A column of numbers as contiguous float64."""
+    array = _numbers(field, column, "iuf", Real, "must be a number")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def int32s(field: str, column: Column) -> NDArray[np.int32]:
+    """A column of whole numbers as contiguous int32."""
+    return _integers(field, column, np.int32)
+
+
+def int64s(field: str, column: Column) -> NDArray[np.int64]:
+    """A column of whole numbers as contiguous int64."""
+    return _integers(field, column, np.int64)
+
+
+def known_codes(
+    field: str, column: Column, code_of: Mapping[str, int], fault: Fault
+) -> NDArray[np.int32]:
+    """A column of ids, or of codes, as codes; an id that is not in `code_of` is refused."""
+    codes, _ = _codes(field, column, code_of, fault)
+    return codes
+
+
+def new_codes(
+    field: str, column: Column, code_of: Mapping[str, int]
+) -> tuple[NDArray[np.int32], list[str]]:
+    """As `known_codes`, but ids that are not known take the next codes, and are returned too."""
+    return _codes(field, column, code_of, None)
+
+
+def strings(field: str, column: Column) -> list[str]:
+    """A column of ids as a list of str."""
+    if is_arrow_like(column):
+        column = _arrow(column).to_pylist()
+    names = [str(name) if type(name) is np.str_ else name for name in column]
+    for row, name in enumerate(names):
+        if not is_usable_id(name):
+            refuse(Fault.BAD_ID, field, name, row=row, hint=ID_HINT)
+    return names
+
+
+def is_arrow_like(column: Column) -> bool:
+    """Whether pyarrow knows how to read it: its own arrays, and pandas' columns."""
+    return type(column).__module__.partition(".")[0] in ("pyarrow", "pandas")
+
+
+# -- NUMBERS -----------------------------------------------------------------------------------
+
+
+def _numbers(field: str, column: Column, kinds: str, number: type, hint: str) -> NDArray[Any]:
+    if isinstance(column, (str, bytes)) or not isinstance(column, Sized):
+        refuse(Fault.WRONG_TYPE, field, column, hint="must be a sequence or an array")
+    array = np.asarray(column)
+    if array.ndim != 1:
+        refuse(Fault.RAGGED, field, array.shape, hint="must have one dimension")
+    if array.dtype.kind in kinds or not len(array):
+        return array
+    for row, value in enumerate(column):
+        if not isinstance(value, number):
+            fault = Fault.MISSING if value is None else Fault.WRONG_TYPE
+            refuse(fault, field, value, row=row, hint=hint)
+    if array.dtype.kind == "O":  # whole numbers beyond int64
+        row, value = next((r, v) for r, v in enumerate(column) if not -(2**63) <= v < 2**63)
+        refuse(Fault.OVERFLOW, field, value, row=row, hint=hint)
+    refuse(Fault.WRONG_TYPE, field, str(array.dtype), hint=hint)
+
+
+def _integers(field: str, column: Column, dtype: type[Any]) -> NDArray[Any]:
+    array = _numbers(field, column, "iu", Integral, "must be a whole number")
+    limits = np.iinfo(dtype)
+    if len(array) and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
+        row = int(np.argmax((array < limits.min) | (array > limits.max)))
+        hint = f"must be at most {limits.max}"
+        refuse(Fault.OVERFLOW, field, int(array[row]), row=row, hint=hint)
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+# -- CODES -------------------------------------------------------------------------------------
+
+
+def _codes(
+    field: str, column: Column, code_of: Mapping[str, int], unknown: Fault | None
+) -> tuple[NDArray[np.int32], list[str]]:
+    """Codes of a column. `unknown`: how an unknown id is refused; None: it becomes a new one."""
+    if isinstance(column, (str, bytes)) or not isinstance(column, Sized):
+        refuse(Fault.WRONG_TYPE, field, column, hint="must be a sequence or an array")
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
+        return int32s(field, column), []
+    if is_arrow_like(column):
+        return _dictionary_codes(field, column, code_of, unknown)
+    names = column.tolist() if isinstance(column, np.ndarray) else column
+    if len(names) and isinstance(names[0], Integral):
+        return int32s(field, names), []
+    fresh: dict[str, int] = {}
+    codes = np.empty(len(names), dtype=np.int32)
+    for row, name in enumerate(names):
+        try:
+            code = code_of.get(name)
+        except TypeError:  # not hashable
+            code = None
+        if code is None:
+            code = _new_code(field, name, row, len(code_of), fresh, unknown)
+        codes[row] = code
+    return codes, list(fresh)
+
+
+def _new_code(
+    field: str, name: Any, row: int, known: int, fresh: dict[str, int], unknown: Fault | None
+) -> int:
+    if not is_usable_id(name):
+        refuse(Fault.BAD_ID, field, name, row=row, hint=ID_HINT)
+    if unknown is not None:
+        refuse(unknown, field, name, row=row)
+    return fresh.setdefault(str(name), known + len(fresh))
+
+
+def _dictionary_codes(
+    field: str, column: Column, code_of: Mapping[str, int], unknown: Fault | None
+) -> tuple[NDArray[np.int32], list[str]]:
+    """Look up each distinct id once, then translate the column's indices."""
+    import pyarrow as pa
+
+    array = _arrow(column)
+    if array.null_count:
+        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
+        refuse(Fault.MISSING, field, None, row=row)
+    if pa.types.is_integer(array.type):
+        return int32s(field, array.to_numpy(zero_copy_only=False)), []
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    indices = array.indices.to_numpy(zero_copy_only=False)
+    names = array.dictionary.to_pylist()
+    # A category that no row uses is not a SKU.
+    used = np.flatnonzero(np.bincount(indices, minlength=len(names)))
+    fresh: dict[str, int] = {}
+    code_at = np.zeros(max(1, len(names)), dtype=np.int32)
+    for index in used:
+        name = names[index]
+        code = code_of.get(name)
+        if code is None:
+            row = int(np.argmax(indices == index)) if not is_usable_id(name) or unknown else -1
+            code = _new_code(field, name, row, len(code_of), fresh, unknown)
+        code_at[index] = code
+    return np.ascontiguousarray(code_at[indices]), list(fresh)
+
+
+def _arrow(column: Column) -> Any:
+    """As one pyarrow Array."""
+    import pyarrow as pa
+
+    if isinstance(column, pa.ChunkedArray):
+        return column.unify_dictionaries().combine_chunks()
+    if isinstance(column, pa.Array):
+        return column
+    array = pa.array(column, from_pandas=True)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def rows_as_columns(field: str, rows: Sequence[Any], width: int) -> list[list[Any]]:
+    """Rows of `width` values as columns."""
+    for row, values in enumerate(rows):
+        if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != width:
+            refuse(Fault.WRONG_TYPE, field, values, row=row, hint=f"must have {width} values")
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+
+
