@@ -17,7 +17,7 @@ import numpy as np
 
 from fendan.engine.fault import Fault
 from fendan.engine.geo import Datum, convert
-from fendan.engine.network import ID_HINT
+from fendan.engine.network import ID_HINT as _ID_HINT
 from fendan.errors import refuse
 
 # The styles in which errors name a value: "arrays" by its column, "orders" as "orders[3].…",
@@ -99,7 +99,7 @@ cdef class Batch:
             refuse(Fault.RAGGED, "ids", len(ids), hint=f"as long as lat, which has {count}")
         for row, name in enumerate(ids or ()):
             if not is_usable_id(name):
-                refuse(Fault.BAD_ID, "ids", name, row=row, hint=ID_HINT)
+                refuse(Fault.BAD_ID, "ids", name, row=row, hint=_ID_HINT)
         arrays = {
             "lat": lat, "lng": lng, "offsets": offsets, "skus": skus, "quantities": quantities,
         }
@@ -315,7 +315,7 @@ def _explain(order, dict sku_code_of, style, row):
         if not hasattr(order, name):
             no(Fault.WRONG_TYPE, name, order, "must be a fendan.Order, or like one")
     if not is_usable_id(order.id):
-        no(Fault.BAD_ID, "id", order.id, ID_HINT)
+        no(Fault.BAD_ID, "id", order.id, _ID_HINT)
     place_of(order, order.datum, style, row)
     if not isinstance(order.lines, Sequence) or isinstance(order.lines, str):
         no(Fault.WRONG_TYPE, "lines", order.lines, "must be a list of (SKU, quantity) pairs")

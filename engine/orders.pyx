@@ -22,7 +22,7 @@ from fendan.engine.stock cimport Basket, Stock, give_back
 import numpy as np
 
 from fendan.engine.fault import Fault
-from fendan.engine.router import VERDICT_DTYPE, Reason, Status, route
+from fendan.engine.router import VERDICT_DTYPE as _VERDICT_DTYPE, Reason, Status, route
 from fendan.errors import refuse
 
 
@@ -73,8 +73,12 @@ def _decision(order_id, status, store_id, distance_m, reason):
     )
 
 
-def decisions(list ids, verdicts, list store_ids):
-    """The Decision objects of a batch: `verdicts` are rows of VERDICT_DTYPE."""
+def decisions(Batch batch, verdicts, list store_ids):
+    """The Decision objects of a batch of known orders: `verdicts` are rows of VERDICT_DTYPE."""
+    return _decisions(batch.ids, verdicts, store_ids)
+
+
+cdef list _decisions(list ids, verdicts, list store_ids):
     cdef const Verdict[::1] rows = verdicts
     cdef Decision decision
     cdef Py_ssize_t row
@@ -126,9 +130,9 @@ cdef class Orders:
         if len(first_rows) < len(batch):
             fresh = batch.subset(np.array(first_rows, dtype=np.int64))
         # Whatever can fail for want of memory comes before the first reservation.
-        told = np.empty(len(batch), dtype=VERDICT_DTYPE)
+        told = np.empty(len(batch), dtype=_VERDICT_DTYPE)
         cdef Verdict[::1] out = told
-        cdef Verdict[::1] verdicts = np.empty(max(1, len(fresh)), dtype=VERDICT_DTYPE)
+        cdef Verdict[::1] verdicts = np.empty(max(1, len(fresh)), dtype=_VERDICT_DTYPE)
         cdef Py_ssize_t row
         self._reserve(len(fresh), fresh.columns.offsets[fresh.columns.count])
         self._index_of.update(newcomers)
@@ -159,10 +163,10 @@ cdef class Orders:
 
     def decision(self, order_id):
         """What a known order was told."""
-        verdict = np.empty(1, dtype=VERDICT_DTYPE)
+        verdict = np.empty(1, dtype=_VERDICT_DTYPE)
         cdef Verdict[::1] row = verdict
         row[0] = self._records[<int64_t>self._index(order_id)].verdict
-        return decisions([order_id], verdict, self.stock.network.store_ids)[0]
+        return _decisions([order_id], verdict, self.stock.network.store_ids)[0]
 
     def holding(self, int32_t store, int32_t sku):
         """The ids of the orders for which this store holds this SKU, oldest first."""

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,7 +63,7 @@ class Engine:
         with self._lock:
             seen: set[str] = set()
             for row, store in enumerate(stores):
-                name = getattr(store, "id", None)
+                name: Any = getattr(store, "id", None)
                 if not is_usable_id(name):
                     refuse(Fault.BAD_ID, f"stores[{row}].id", name, row=row, hint=ID_HINT)
                 if name in seen or name in self._network.code_of:
@@ -74,7 +74,7 @@ class Engine:
             self._stock.add_stores(ids, lat, lng)
 
     @overload
-    def set_stock(self, rows: Iterable[tuple[str, str, int]], /) -> list[Shortfall]: ...
+    def set_stock(self, rows: Iterable[tuple[str, str, int]]) -> list[Shortfall]: ...
     @overload
     def set_stock(
         self, *, stores: Column, skus: Column, quantities: Column
@@ -82,7 +82,6 @@ class Engine:
     def set_stock(
         self,
         rows: Iterable[tuple[str, str, int]] | None = None,
-        /,
         *,
         stores: Column = None,
         skus: Column = None,
@@ -268,7 +267,7 @@ class Engine:
         with self._lock:
             batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
             verdicts = self._orders.route(batch, radius_m)
-            return decisions(batch.ids, verdicts, self._network.store_ids)
+            return decisions(batch, verdicts, self._network.store_ids)
 
     def _shortfall(self, store: int, sku: int) -> Shortfall:
         on_hand, reserved = self._stock.counts(store, sku)

@@ -3,7 +3,7 @@
 Each function names the column and the row of the first value it cannot take.
 """
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -54,7 +54,8 @@ def strings(field: str, column: Column) -> list[str]:
     """A column of ids as a list of str."""
     if is_arrow_like(column):
         column = _arrow(column).to_pylist()
-    names = [str(name) if type(name) is np.str_ else name for name in column]
+    _check_sized(field, column)
+    names = column.tolist() if isinstance(column, np.ndarray) else list(column)
     for row, name in enumerate(names):
         if not is_usable_id(name):
             refuse(Fault.BAD_ID, field, name, row=row, hint=ID_HINT)
@@ -66,13 +67,17 @@ def is_arrow_like(column: Column) -> bool:
     return type(column).__module__.partition(".")[0] in ("pyarrow", "pandas")
 
 
+def _check_sized(field: str, column: Column) -> None:
+    if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
+        refuse(Fault.WRONG_TYPE, field, column, hint="must be a sequence or an array")
+
+
 # -- NUMBERS -----------------------------------------------------------------------------------
 
 
 def _numbers(field: str, column: Column, kinds: str, number: type, hint: str) -> NDArray[Any]:
-    if isinstance(column, (str, bytes)) or not isinstance(column, Sized):
-        refuse(Fault.WRONG_TYPE, field, column, hint="must be a sequence or an array")
-    array = np.asarray(column)
+    _check_sized(field, column)
+    array: NDArray[Any] = np.asarray(column)
     if array.ndim != 1:
         refuse(Fault.RAGGED, field, array.shape, hint="must have one dimension")
     if array.dtype.kind in kinds or not len(array):
@@ -104,13 +109,12 @@ def _codes(
     field: str, column: Column, code_of: Mapping[str, int], unknown: Fault | None
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Codes of a column. `unknown`: how an unknown id is refused; None: it becomes a new one."""
-    if isinstance(column, (str, bytes)) or not isinstance(column, Sized):
-        refuse(Fault.WRONG_TYPE, field, column, hint="must be a sequence or an array")
+    _check_sized(field, column)
     if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
         return int32s(field, column), []
     if is_arrow_like(column):
         return _dictionary_codes(field, column, code_of, unknown)
-    names = column.tolist() if isinstance(column, np.ndarray) else column
+    names: Sequence[Any] = column.tolist() if isinstance(column, np.ndarray) else column
     if len(names) and isinstance(names[0], Integral):
         return int32s(field, names), []
     fresh: dict[str, int] = {}

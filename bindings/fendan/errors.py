@@ -57,7 +57,24 @@ class FendanError(Exception):
         return TABLE[self.fault].grpc_status
 
     def __str__(self) -> str:
-        return self.message
+        return self.message  # KeyError would show its repr
+
+    def __reduce__(self) -> tuple[object, ...]:
+        arguments = (self.message, self.fault, self.field, self.row, self.value, self.hint)
+        return _rebuild, (type(self), *arguments)
+
+
+def _rebuild(
+    exception: type[FendanError],
+    message: str,
+    fault: Fault,
+    field: str,
+    row: int | None,
+    value: object,
+    hint: str,
+) -> FendanError:
+    """Unpickle an error, keyword-only arguments and all."""
+    return exception(message, fault=fault, field=field, row=row, value=value, hint=hint)
 
 
 class InvalidInputError(FendanError, ValueError):

@@ -1,0 +1,37 @@
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan.engine.geo import Datum
+
+ARRAYS: Final[str]
+QUANTITY_HINT: str
+
+def place_of(thing: Any, datum: Datum, style: str, row: int | None) -> tuple[float, float]: ...
+@final
+class Batch:
+    @property
+    def ids(self) -> list[str] | None: ...
+    def __len__(self) -> int: ...
+    @staticmethod
+    def of_orders(
+        orders: Sequence[Any],
+        sku_code_of: Mapping[str, int],
+        datum: Datum,
+        style: str = "orders",
+    ) -> Batch: ...
+    @staticmethod
+    def of_arrays(
+        lat: NDArray[np.float64],
+        lng: NDArray[np.float64],
+        offsets: NDArray[np.int64],
+        skus: NDArray[np.int32],
+        quantities: NDArray[np.int32],
+        ids: list[str] | None,
+        sku_count: int,
+    ) -> Batch: ...
+    def subset(self, rows: NDArray[np.int64]) -> Batch: ...
+    def place(self, row: int) -> tuple[float, float]: ...
+    def lines(self, row: int) -> list[tuple[int, int]]: ...
