@@ -11,15 +11,16 @@ import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
-from Cython.Compiler import Errors
+from Cython.Compiler import Errors, ExprNodes, PyrexTypes, Symtab
 from setuptools import Extension, setup
 
 ENGINE = Path("bindings/fendan/engine")  # a committed symlink to engine/, see CONTRIBUTING.md
 DEBUG = os.environ.get("FENDAN_DEBUG") == "1"
 
-# Rounding must not depend on the machine: without -ffp-contract=off a compiler may fuse a*b+c where
-# the processor can, and two machines would then disagree on a near tie. The other two flags only
-# drop errno and traps, which nothing here reads, so that sqrt and comparisons become one instruction.
+# Rounding must not depend on the machine: without -ffp-contract=off a compiler may fuse a*b+c
+# where the processor can, and two machines would then disagree on a near tie. The other two flags
+# only drop errno and traps, which nothing here reads, so that sqrt and comparisons become one
+# instruction.
 OPTIMISED = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 MSVC = sys.platform == "win32"
 
@@ -39,14 +40,13 @@ def fail_on_performance_hints() -> None:
     def refuse(position: object, message: str, env: object) -> None:
         Errors.error(position, f"performance hint: {message}")
 
-    from Cython.Compiler import ExprNodes, PyrexTypes, Symtab
-
     for module in (Errors, ExprNodes, PyrexTypes, Symtab):
         assert hasattr(module, "performance_hint"), f"{module.__name__} no longer gives hints"
         module.performance_hint = refuse
 
 
 def engine_extensions() -> list[Extension]:
+    """One extension a .pyx."""
     sources = sorted(ENGINE.glob("*.pyx"))
     if not sources:  # without this, setuptools quietly builds a wheel with no engine in it
         raise SystemExit(f"no .pyx in {ENGINE}: is the symlink to engine/ missing?")

@@ -76,9 +76,7 @@ class Engine:
     @overload
     def set_stock(self, rows: Iterable[tuple[str, str, int]]) -> list[Shortfall]: ...
     @overload
-    def set_stock(
-        self, *, stores: Column, skus: Column, quantities: Column
-    ) -> list[Shortfall]: ...
+    def set_stock(self, *, stores: Column, skus: Column, quantities: Column) -> list[Shortfall]: ...
     def set_stock(
         self,
         rows: Iterable[tuple[str, str, int]] | None = None,

@@ -188,5 +188,3 @@ def rows_as_columns(field: str, rows: Sequence[Any], width: int) -> list[list[An
         if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != width:
             refuse(Fault.WRONG_TYPE, field, values, row=row, hint=f"must have {width} values")
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
-
-

@@ -1,0 +1,35 @@
+# Every target sets up what it needs in .venv and nothing outside it.
+# PYTHON: the interpreter to build the environment with (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := setup.py pyproject.toml $(wildcard engine/*.pyx engine/*.pxd engine/*.h)
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/built
+	$(BIN)/fendan demo
+
+test: $(VENV)/built
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/built
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tests/check_stubs.py
+
+bench: $(VENV)/built
+	$(BIN)/python benchmarks/metro.py
+	$(BIN)/python -m pytest benchmarks
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# Built again only when a source of the engine, or the build itself, has changed.
+$(VENV)/built: $(VENV)/bin/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist bindings/*.egg-info engine/*.so

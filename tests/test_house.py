@@ -1,0 +1,79 @@
+"""The house keeps its own rules: what is compiled, what depends on what, how long things are."""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fendan
+from fendan.errors import TABLE, Fault
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGINE = sorted((ROOT / "engine").glob("*.pyx"))
+PYTHON = sorted(p for f in ("bindings/fendan", "benchmarks") for p in (ROOT / f).glob("*.py"))
+
+# Each module may use those before it and no others (DESIGN: one-way dependencies).
+ENGINE_ORDER = ["fault", "geo", "network", "stock", "batch", "router", "orders"]
+MOST_LINES = 500
+MOST_FUNCTION_LINES = 70
+
+
+@pytest.mark.parametrize("source", ENGINE, ids=lambda source: source.stem)
+def test_the_engine_that_runs_is_the_compiled_one(source: Path) -> None:
+    module = importlib.import_module(f"fendan.engine.{source.stem}")
+    assert module.__file__ is not None
+    assert module.__file__.endswith((".so", ".pyd"))
+
+
+def test_every_module_of_the_engine_has_its_place_in_the_order() -> None:
+    assert sorted(ENGINE_ORDER) == [source.stem for source in ENGINE]
+
+
+@pytest.mark.parametrize("name", ENGINE_ORDER)
+def test_the_engine_depends_one_way(name: str) -> None:
+    text = "".join((ROOT / "engine" / f"{name}{end}").read_text() for end in (".pyx", ".pxd"))
+    used = set(re.findall(r"from fendan\.engine\.(\w+) c?import", text)) - {name}
+    assert used <= set(ENGINE_ORDER[: ENGINE_ORDER.index(name)])
+    assert set(re.findall(r"from fendan\.(\w+) import", text)) <= {"errors"}
+
+
+@pytest.mark.parametrize("source", [*ENGINE, *PYTHON], ids=lambda source: source.name)
+def test_no_module_is_too_long_to_read(source: Path) -> None:
+    assert len(source.read_text().splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("source", PYTHON, ids=lambda source: source.name)
+def test_no_function_is_too_long_to_see_whole(source: Path) -> None:
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < MOST_FUNCTION_LINES, node.name
+
+
+@pytest.mark.parametrize("source", ENGINE, ids=lambda source: source.stem)
+def test_every_function_of_the_core_states_its_exceptions(source: Path) -> None:
+    text = source.with_suffix(".pxd").read_text()
+    signature = r"^ *cp?def (?:inline )?(\w[\w *]*?)(\w+)\([^()]*\)(.*)$"
+    for returned, name, spec in re.findall(signature, text, flags=re.MULTILINE):
+        if returned.strip() != "list":  # an object says by itself whether there was an exception
+            assert spec.startswith((" noexcept nogil", " except ")), f"{returned}{name}"
+
+
+def test_every_fault_has_an_exception_and_a_grpc_status() -> None:
+    assert set(TABLE) == set(Fault)
+    statuses = {"INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS"}
+    assert {entry.grpc_status for entry in TABLE.values()} <= statuses
+    for entry in TABLE.values():
+        assert issubclass(entry.exception, fendan.FendanError)
+
+
+def test_importing_fendan_loads_neither_pyarrow_nor_pandas() -> None:
+    code = "import sys, fendan; print({'pyarrow', 'pandas', 'typer'} & set(sys.modules))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "set()"
