@@ -32,10 +32,11 @@ static inline float fendan_outside(float low, float high, float at) {
     return farther > 0.0f ? farther : 0.0f;
 }
 
-/* boxes: low_x[64] high_x[64] low_y[64] high_y[64] low_z[64] high_z[64] */
+/* boxes: low_x[64] high_x[64] low_y[64] high_y[64] low_z[64] high_z[64]; returns the least key */
 FENDAN_CLONES
-static void fendan_box_keys(const float *restrict boxes, float x, float y, float z,
-                            int32_t *restrict keys) {
+static int32_t fendan_box_keys(const float *restrict boxes, float x, float y, float z,
+                               int32_t *restrict keys) {
+    int32_t least = INT32_MAX;
     for (size_t box = 0; box < 64; box++) {
         float dx = fendan_outside(boxes[box], boxes[box + 64], x);
         float dy = fendan_outside(boxes[box + 128], boxes[box + 192], y);
@@ -43,14 +44,10 @@ static void fendan_box_keys(const float *restrict boxes, float x, float y, float
         float bound = dx * dx + dy * dy + dz * dz;
         int32_t bits;
         memcpy(&bits, &bound, sizeof bits);
-        keys[box] = (bits & ~FENDAN_BOX_MASK) | (int32_t)box;
+        bits = (bits & ~FENDAN_BOX_MASK) | (int32_t)box;
+        keys[box] = bits;
+        least = bits < least ? bits : least;
     }
-}
-
-FENDAN_CLONES
-static int32_t fendan_least_key(const int32_t *keys) {
-    int32_t least = INT32_MAX;
-    for (size_t box = 0; box < 64; box++) least = keys[box] < least ? keys[box] : least;
     return least;
 }
 

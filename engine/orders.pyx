@@ -168,19 +168,30 @@ cdef class Orders:
         row[0] = self._records[<int64_t>self._index(order_id)].verdict
         return _decisions([order_id], verdict, self.stock.network.store_ids)[0]
 
-    def holding(self, int32_t store, int32_t sku):
-        """The ids of the orders for which this store holds this SKU, oldest first."""
-        cdef int64_t index, line
+    def holding(self, pairs):
+        """For each (store, SKU) pair of codes, the ids of the orders it is held for, oldest first.
+
+        One pass over the order table, however many pairs there are.
+        """
+        cdef dict found = {pair: [] for pair in pairs}
+        cdef unsigned char[::1] concerned = np.zeros(
+            self.stock.network.layout.store_count + 1, dtype=np.uint8
+        )
         cdef Basket basket
-        cdef list found = []
+        cdef int64_t index, line
+        cdef list ids
+        for store, _ in found:
+            concerned[<int32_t>store] = 1
+        ids = list(self._index_of)  # entered in the records' order
         for index in range(self._count):
-            if self._records[index].held and self._records[index].verdict.store == store:
-                basket = self._asked(index).basket
-                for line in range(basket.line_count):
-                    if basket.skus[line] == sku:
-                        found.append(index)
-        ids = list(self._index_of) if found else []  # ids were entered in the records' order
-        return [ids[index] for index in found]
+            if not self._records[index].held or not concerned[self._records[index].verdict.store]:
+                continue
+            basket = self._asked(index).basket
+            for line in range(basket.line_count):
+                holders = found.get((self._records[index].verdict.store, basket.skus[line]))
+                if holders is not None:
+                    holders.append(ids[index])
+        return found
 
     def _index(self, order_id):
         """The record of a known order."""

@@ -35,6 +35,7 @@ cdef struct Plan:
     Sketch sketch
     int32_t branch              # the nearest one
     int32_t leaf                # the nearest one in it
+    int32_t least               # its key
     int32_t branch_keys[64]     # of the first 64 branches, see near.h
     int32_t leaf_keys[64]       # of the nearest branch's leaves
 

@@ -36,9 +36,8 @@ from enum import IntEnum
 import numpy as np
 
 cdef extern from "near.h" nogil:
-    void box_keys "fendan_box_keys"(const float* boxes, float x, float y, float z,
-                                    int32_t* keys) noexcept
-    int32_t least_key "fendan_least_key"(const int32_t* keys) noexcept
+    int32_t box_keys "fendan_box_keys"(const float* boxes, float x, float y, float z,
+                                       int32_t* keys) noexcept
     uint64_t keys_within "fendan_keys_within"(const int32_t* keys, int32_t limit) noexcept
     int32_t key_of "fendan_key_of"(float squared) noexcept
     void chords "fendan_chords"(const float* sketches, float x, float y, float z,
@@ -56,7 +55,7 @@ cdef extern from *:
 
 cdef enum:
     BOX_MASK = 63
-    AHEAD = 8                   # orders between two stages; 4 to 16 measured the same
+    AHEAD = 8                   # orders between two stages; 4 to 12 measured the same
     RING = 16                   # a power of two, at least 2 * AHEAD
     FLOATS_PER_CACHE_LINE = 16
     PREFETCH_LINES = 8          # longer baskets are rare, and fetch for themselves
@@ -120,21 +119,19 @@ cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) no
     if leaves.branch_count == 0:
         return
     if leaves.branch_count > 1:
-        keys_of(leaves.branch_boxes, plan, plan.branch_keys)
-        least = least_key(plan.branch_keys)
+        least = keys_of(leaves.branch_boxes, plan, plan.branch_keys)
         plan.branch = least & BOX_MASK
         for group in range(1, groups_of(leaves.branch_count)):
-            keys_of(leaves.branch_boxes + group * BOXES_FLOATS, plan, keys)
-            key = least_key(keys)
+            key = keys_of(leaves.branch_boxes + group * BOXES_FLOATS, plan, keys)
             if (key | BOX_MASK) < least:
                 least = key
                 plan.branch = group * 64 + (key & BOX_MASK)
-    keys_of(leaves.leaf_boxes + plan.branch * BOXES_FLOATS, plan, plan.leaf_keys)
-    plan.leaf = plan.branch * LEAVES_PER_BRANCH + (least_key(plan.leaf_keys) & BOX_MASK)
+    plan.least = keys_of(leaves.leaf_boxes + plan.branch * BOXES_FLOATS, plan, plan.leaf_keys)
+    plan.leaf = plan.branch * LEAVES_PER_BRANCH + (plan.least & BOX_MASK)
 
 
-cdef inline void keys_of(const float* boxes, const Plan* plan, int32_t* keys) noexcept nogil:
-    box_keys(boxes, plan.sketch.x, plan.sketch.y, plan.sketch.z, keys)
+cdef inline int32_t keys_of(const float* boxes, const Plan* plan, int32_t* keys) noexcept nogil:
+    return box_keys(boxes, plan.sketch.x, plan.sketch.y, plan.sketch.z, keys)
 
 
 cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
@@ -164,7 +161,7 @@ cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan
         search.sure = search.limit - chord_margin(search.limit)
         search.limit += chord_margin(search.limit)
     if leaves.branch_count:
-        search_branch(&search, plan.branch, plan.leaf_keys)
+        search_branch(&search, plan.branch, plan.leaf_keys, plan.least)
     if leaves.branch_count > 1:
         search_other_branches(&search)
     return search.best
@@ -193,22 +190,24 @@ cdef void search_other_branches(Search* search) noexcept nogil:
                 break
             waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
             branch = group * 64 + (least & BOX_MASK)
-            keys_of(leaves.leaf_boxes + branch * BOXES_FLOATS, plan, leaf_keys)
-            search_branch(search, branch, leaf_keys)
+            least = keys_of(leaves.leaf_boxes + branch * BOXES_FLOATS, plan, leaf_keys)
+            search_branch(search, branch, leaf_keys, least)
 
 
-cdef void search_branch(Search* search, int32_t branch, const int32_t* keys) noexcept nogil:
-    """Visit the branch's leaves that have each line somewhere, nearest first."""
+cdef void search_branch(Search* search, int32_t branch, const int32_t* keys,
+                        int32_t least) noexcept nogil:
+    """Visit the branch's leaves that have each line somewhere, nearest first.
+
+    `keys` are the leaves' and `least` the least of them, whether or not it has the lines.
+    """
     cdef int32_t first = branch * LEAVES_PER_BRANCH
     cdef uint64_t waiting = real_boxes(search.leaves.leaf_count, branch)
-    cdef int32_t least
     cdef int64_t line
     for line in range(search.basket.line_count):
         waiting &= summary(search.shelves, search.basket.skus[line])[branch]
     if not waiting:
         return
     # The nearest leaf first: it nearly always sets a limit that leaves only a few others.
-    least = least_key(keys)
     if (waiting >> (least & BOX_MASK)) & 1 and least <= key_of(search.limit):
         waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
         visit(search, first + (least & BOX_MASK))
@@ -324,17 +323,18 @@ cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orde
 
 cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
                     const Basket* basket, double radius_m, int32_t guess) noexcept nogil:
-    """Verify a guess, search exactly if it does not hold, and reserve."""
+    """Reserve at the guessed store; if it cannot fill the order, search exactly first."""
     cdef Verdict verdict
-    if guess != NOT_FOUND and not covers(shelves, guess, basket):
+    if guess != NOT_FOUND and not take(shelves, guess, basket):
         guess = find(leaves, shelves, plan, basket, NULL, radius_m, True)
+        if guess != NOT_FOUND:
+            take(shelves, guess, basket)
     if guess == NOT_FOUND:
         verdict.store = NO_STORE
         verdict.distance_m = NAN
         verdict.status = STATUS_UNASSIGNED
         verdict.reason = reason_for(leaves, shelves, plan, basket, radius_m)
         return verdict
-    take(shelves, guess, basket)
     verdict.store = leaves.store_at[guess]
     verdict.distance_m = distance_between_m(&plan.place, leaves.places + guess)
     verdict.status = STATUS_ASSIGNED

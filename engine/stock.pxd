@@ -85,7 +85,7 @@ cdef inline bint covers(const Shelves* shelves, int32_t ordinal, const Basket* b
             return False
     return True
 
-cdef void take(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil
+cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil
 cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil
 
 

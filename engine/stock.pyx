@@ -27,6 +27,9 @@ import numpy as np
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
 
+cdef enum:
+    FEW_LINES = 16              # longer baskets are rare, and look their counts up twice
+
 
 cdef void free_shelves(Shelf* shelf, int32_t count) noexcept nogil:
     cdef int32_t sku
@@ -35,16 +38,27 @@ cdef void free_shelves(Shelf* shelf, int32_t count) noexcept nogil:
         free(shelf[sku].quantities)
 
 
-cdef void take(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
-    """Reserve every line at a store that `covers` them."""
-    cdef int64_t line
+cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
+    """Reserve every line at a store, or nothing where one falls short; whether it was done."""
+    cdef Quantity* pairs[FEW_LINES]
     cdef Quantity* pair
+    cdef int64_t line
     for line in range(basket.line_count):
         pair = quantity(shelves, basket.skus[line], ordinal)
+        if pair == NULL or pair.net < basket.quantities[line]:
+            return False
+        if line < FEW_LINES:
+            pairs[line] = pair
+    for line in range(basket.line_count):
+        if line < FEW_LINES:
+            pair = pairs[line]
+        else:
+            pair = quantity(shelves, basket.skus[line], ordinal)
         pair.net -= basket.quantities[line]
         pair.reserved += basket.quantities[line]
         if pair.net <= 0:
             show(shelves, basket.skus[line], ordinal, False)
+    return True
 
 
 cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:

@@ -57,7 +57,7 @@ class Engine:
         Raises DuplicateStoreError for an id that is known or stands twice, InvalidInputError for
         an unusable id or a place that is not on earth.
         """
-        stores = list(stores)
+        stores = columns.rows("stores", stores)
         lat, lng = np.empty(len(stores)), np.empty(len(stores))
         ids: list[str] = []
         with self._lock:
@@ -97,7 +97,7 @@ class Engine:
         if rows is not None:
             if not all(column is None for column in (stores, skus, quantities)):
                 refuse(Fault.RAGGED, "rows", "and columns", hint="give rows or columns, not both")
-            stores, skus, quantities = columns.rows_as_columns("rows", list(rows), 3)
+            stores, skus, quantities = columns.rows_as_columns("rows", rows, 3)
         counts = columns.int32s("quantities", quantities)
         with self._lock:
             store_codes = columns.known_codes(
@@ -105,8 +105,10 @@ class Engine:
             )
             sku_codes, new_skus = columns.new_codes("skus", skus, self._stock.sku_code_of)
             short = self._stock.set_on_hand(store_codes, sku_codes, counts, new_skus)
+            if not short:
+                return []
             pairs = {(int(store_codes[row]), int(sku_codes[row])): None for row in short}
-            return [self._shortfall(store, sku) for store, sku in pairs]
+            return self._shortfalls(list(pairs))
 
     def route(self, order: Order, *, policy: Policy | None = None) -> Decision:
         """Assign one order to the nearest store within the policy that has every line; reserve.
@@ -122,7 +124,7 @@ class Engine:
         self, orders: Iterable[Order], *, policy: Policy | None = None
     ) -> list[Decision]:
         """Route orders as if one after another, in order; a bad order refuses the whole batch."""
-        return self._route(list(orders), policy, "orders")
+        return self._route(columns.rows("orders", orders), policy, "orders")
 
     def route_arrays(
         self,
@@ -262,20 +264,25 @@ class Engine:
 
     def _route(self, orders: list[Order], policy: Policy | None, style: str) -> list[Decision]:
         radius_m = _radius_m(self._policy if policy is None else policy)
+        # Codes are only ever added, so a batch read before the lock is as good within it.
+        batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
         with self._lock:
-            batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
             verdicts = self._orders.route(batch, radius_m)
             return decisions(batch, verdicts, self._network.store_ids)
 
-    def _shortfall(self, store: int, sku: int) -> Shortfall:
-        on_hand, reserved = self._stock.counts(store, sku)
-        return Shortfall(
-            store_id=self._network.store_ids[store],
-            sku=self._stock.skus[sku],
-            on_hand=on_hand,
-            reserved=reserved,
-            order_ids=tuple(self._orders.holding(store, sku)),
-        )
+    def _shortfalls(self, pairs: list[tuple[int, int]]) -> list[Shortfall]:
+        holders = self._orders.holding(pairs)
+        counts = {pair: self._stock.counts(*pair) for pair in pairs}
+        return [
+            Shortfall(
+                store_id=self._network.store_ids[store],
+                sku=self._stock.skus[sku],
+                on_hand=counts[store, sku][0],
+                reserved=counts[store, sku][1],
+                order_ids=tuple(holders[store, sku]),
+            )
+            for store, sku in pairs
+        ]
 
     @staticmethod
     def _known(code_of: dict[str, int], fault: Fault, field: str, name: str) -> int:

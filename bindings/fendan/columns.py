@@ -1,9 +1,10 @@
 """Sequences, numpy arrays, pandas and pyarrow columns as the arrays the core reads.
 
-Each function names the column and the row of the first value it cannot take.
+Each function names the column and the row of the first value it cannot take. Arrays come back as
+copies: the core reads them without the GIL, and another thread must not change them meanwhile.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,25 +14,35 @@ from numpy.typing import NDArray
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
 
-__all__ = ["Column", "floats", "int32s", "int64s", "known_codes", "new_codes", "strings"]
+__all__ = [
+    "Column",
+    "floats",
+    "int32s",
+    "int64s",
+    "known_codes",
+    "new_codes",
+    "rows",
+    "rows_as_columns",
+    "strings",
+]
 
 # A list, a numpy array, a pandas Series or Categorical, a pyarrow Array or ChunkedArray.
 Column = Any
 
 
 def floats(field: str, column: Column) -> NDArray[np.float64]:
-    """A column of numbers as contiguous float64."""
+    """A column of numbers as float64."""
     array = _numbers(field, column, "iuf", Real, "must be a number")
-    return np.ascontiguousarray(array, dtype=np.float64)
+    return np.array(array, dtype=np.float64)
 
 
 def int32s(field: str, column: Column) -> NDArray[np.int32]:
-    """A column of whole numbers as contiguous int32."""
+    """A column of whole numbers as int32."""
     return _integers(field, column, np.int32)
 
 
 def int64s(field: str, column: Column) -> NDArray[np.int64]:
-    """A column of whole numbers as contiguous int64."""
+    """A column of whole numbers as int64."""
     return _integers(field, column, np.int64)
 
 
@@ -99,7 +110,7 @@ def _integers(field: str, column: Column, dtype: type[Any]) -> NDArray[Any]:
         row = int(np.argmax((array < limits.min) | (array > limits.max)))
         hint = f"must be at most {limits.max}"
         refuse(Fault.OVERFLOW, field, int(array[row]), row=row, hint=hint)
-    return np.ascontiguousarray(array, dtype=dtype)
+    return np.array(array, dtype=dtype)
 
 
 # -- CODES -------------------------------------------------------------------------------------
@@ -182,9 +193,20 @@ def _arrow(column: Column) -> Any:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def rows_as_columns(field: str, rows: Sequence[Any], width: int) -> list[list[Any]]:
+# -- ROWS --------------------------------------------------------------------------------------
+
+
+def rows(field: str, values: Iterable[Any]) -> list[Any]:
+    """Whatever can be iterated, as a list; a str is not taken for its characters."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        refuse(Fault.WRONG_TYPE, field, values, hint="must be a list, or something like one")
+    return list(values)
+
+
+def rows_as_columns(field: str, values: Iterable[Any], width: int) -> list[list[Any]]:
     """Rows of `width` values as columns."""
-    for row, values in enumerate(rows):
-        if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != width:
-            refuse(Fault.WRONG_TYPE, field, values, row=row, hint=f"must have {width} values")
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+    table = rows(field, values)
+    for row, line in enumerate(table):
+        if isinstance(line, str) or not isinstance(line, Sequence) or len(line) != width:
+            refuse(Fault.WRONG_TYPE, field, line, row=row, hint=f"must have {width} values")
+    return [list(column) for column in zip(*table, strict=True)] or [[] for _ in range(width)]
