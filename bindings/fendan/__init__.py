@@ -18,6 +18,7 @@ from fendan.errors import (
     UnknownStoreError,
     WrongTypeError,
 )
+from fendan.loaders import read_orders, read_stock, read_stores
 from fendan.model import Nearby, Order, Policy, Routed, Shortfall, Store
 
 __version__ = version("fendan")
@@ -47,4 +48,7 @@ __all__ = [
     "__version__",
     "convert",
     "distance_m",
+    "read_orders",
+    "read_stock",
+    "read_stores",
 ]

@@ -17,6 +17,7 @@ from fendan.engine.orders import Decision, Orders, decisions
 from fendan.engine.router import nearest
 from fendan.engine.stock import Stock
 from fendan.errors import Fault, refuse
+from fendan.loaders import naming_places, read_stock, read_stores
 from fendan.model import Nearby, Order, Policy, Routed, Shortfall, Store
 
 __all__ = ["Engine"]
@@ -109,6 +110,24 @@ class Engine:
                 return []
             pairs = {(int(store_codes[row]), int(sku_codes[row])): None for row in short}
             return self._shortfalls(list(pairs))
+
+    def load_stores(
+        self, source: Any, *, encoding: str = "utf-8", datum: Datum | None = None
+    ) -> None:
+        """Add the stores of a CSV or Parquet file, a pandas or a pyarrow table: see `read_stores`.
+
+        Errors name the line, or the row of the table.
+        """
+        self.add_stores(read_stores(source, encoding=encoding, datum=datum))
+
+    def load_stock(self, source: Any, *, encoding: str = "utf-8") -> list[Shortfall]:
+        """Set the stock of a CSV or Parquet file, a pandas or a pyarrow table: see `read_stock`.
+
+        Otherwise as `set_stock`. Errors name the line, or the row of the table.
+        """
+        table = read_stock(source, encoding=encoding)
+        with naming_places(table.source, {"stores": "store_id", "skus": "sku"}):
+            return self.set_stock(stores=table.stores, skus=table.skus, quantities=table.quantities)
 
     def route(self, order: Order, *, policy: Policy | None = None) -> Decision:
         """Assign one order to the nearest store within the policy that has every line; reserve.

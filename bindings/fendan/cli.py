@@ -1,0 +1,288 @@
+"""The command line: `fendan route` for files, `fendan demo` for a first look.
+
+Results go to standard output, progress and errors to standard error. Exit status: 0 when done, 2
+when something was refused, 130 when interrupted; then no output file is left behind or changed.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+import fendan
+from fendan import Datum, Engine, FendanError, Policy, Reason, Routed, Status, loaders, report
+from fendan.errors import Fault, refuse
+from fendan.loaders import OrderColumns, StockColumns
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+# Large enough that the engine is never held up, small enough that the progress bar moves.
+ORDERS_PER_CHUNK = 10_000
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `fendan` script."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fendan {fendan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _fendan(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say and leave."),
+    ] = False,
+) -> None:
+    """Assign every online order to the nearest store that can fill it, exactly and fast."""
+
+
+# -- ROUTE -------------------------------------------------------------------------------------
+
+
+@app.command()
+def route(
+    *,
+    stores: Annotated[Path, typer.Option(help="Columns store_id, lat, lng.")],
+    stock: Annotated[Path, typer.Option(help="Columns store_id, sku, quantity.")],
+    orders: Annotated[
+        Path,
+        typer.Option(help="Columns order_id, lat, lng, sku, quantity; one row per order line."),
+    ],
+    out: Annotated[Path, typer.Option(help="Where the decisions go: a .csv or .parquet file.")],
+    radius_m: Annotated[
+        float | None, typer.Option(help="How far a store may be from an order, in metres.")
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of the CSV files, such as gbk.")] = "utf-8",
+    datum: Annotated[
+        Datum, typer.Option(help="The grid of all latitudes and longitudes.", case_sensitive=False)
+    ] = Datum.WGS84,
+) -> None:
+    """Route the orders of a file, one after another, and write one decision for each.
+
+    Files are .csv, .csv.gz or .parquet.
+    """
+    with _plain_errors(), _progress() as progress:
+        engine = Engine(policy=Policy(radius_m=radius_m), datum=datum)
+        with _new_file(out, unlike=(stores, stock, orders)) as file:
+            with suppress(ImportError):
+                # pyarrow does so anyway, sooner or later, but loses a Ctrl-C that falls into it.
+                import_module("pandas")
+            with _step(progress, f"Reading {stores.name}"):
+                engine.add_stores(loaders.read_stores(stores, encoding=encoding))
+            with _step(progress, f"Reading {stock.name}"):
+                stock_columns = loaders.read_stock(stock, encoding=encoding)
+            with _step(progress, f"Reading {orders.name}"):
+                order_columns = loaders.read_order_columns(orders, encoding=encoding)
+            with _step(progress, f"Loading {len(stock_columns):,} counts of stock"):
+                _load(engine, stock_columns, stores.name)
+            skus = _sku_codes(engine, order_columns, stock.name)
+            routed, seconds = _route(engine, order_columns, skus, progress)
+            with _step(progress, f"Writing {out.name}"):
+                _write(_decisions(engine, order_columns, routed), file, out.suffix)
+    table = report.summary(
+        title=f"{orders.name}, decisions in {out}",
+        statuses=routed.statuses,
+        reasons=routed.reasons,
+        distances_m=routed.distances_m,
+        seconds=seconds,
+    )
+    report.show(table)
+
+
+def _load(engine: Engine, stock: StockColumns, stores_name: str) -> None:
+    fields = {"stores": "store_id", "skus": "sku", "quantities": "quantity"}
+    with loaders.naming_places(stock.source, fields, hint=f"it is not in {stores_name}"):
+        engine.set_stock(stores=stock.stores, skus=stock.skus, quantities=stock.quantities)
+
+
+def _sku_codes(engine: Engine, orders: OrderColumns, stock_name: str) -> NDArray[np.int32]:
+    hint = f"it is not in {stock_name}"
+    with loaders.naming_places(orders.source, {"skus": "sku"}, rows=orders.rows, hint=hint):
+        return engine.sku_codes(orders.skus)
+
+
+def _route(
+    engine: Engine, orders: OrderColumns, skus: NDArray[np.int32], progress: Progress
+) -> tuple[Routed, float]:
+    """All decisions, and the seconds that routing alone took."""
+    parts: list[Routed] = []
+    seconds = 0.0
+    # What only the engine can see: one order's lines of a SKU add up, or are too many.
+    fields = {"quantities": "quantity", "offsets": "order_id"}
+    task = progress.add_task(f"Routing {len(orders):,} orders", total=len(orders))
+    for start in range(0, len(orders), ORDERS_PER_CHUNK):
+        stop = min(start + ORDERS_PER_CHUNK, len(orders))
+        offsets = orders.offsets[start : stop + 1]
+        lines = slice(int(offsets[0]), int(offsets[-1]))
+        first_rows = orders.rows[offsets[:-1]]
+        with loaders.naming_places(orders.source, fields, rows=first_rows):
+            began = perf_counter()
+            routed = engine.route_arrays(
+                lat=orders.lat[start:stop],
+                lng=orders.lng[start:stop],
+                offsets=offsets - offsets[0],
+                skus=skus[lines],
+                quantities=orders.quantities[lines],
+            )
+            seconds += perf_counter() - began
+        parts.append(routed)
+        progress.advance(task, stop - start)
+    return _joined(parts), seconds
+
+
+def _joined(parts: list[Routed]) -> Routed:
+    def join(field: str, dtype: type[Any]) -> NDArray[Any]:
+        return np.concatenate([np.empty(0, dtype), *(getattr(part, field) for part in parts)])
+
+    return Routed(
+        store_codes=join("store_codes", np.int32),
+        distances_m=join("distances_m", np.float64),
+        statuses=join("statuses", np.uint8),
+        reasons=join("reasons", np.uint8),
+    )
+
+
+# -- DECISIONS ---------------------------------------------------------------------------------
+
+
+def _decisions(engine: Engine, orders: OrderColumns, routed: Routed) -> dict[str, list[Any]]:
+    """The decisions as columns; None where there is no store, or no reason to give."""
+    ids = engine.store_ids
+    status_names = {status.value: status.name for status in Status}
+    reason_names = {reason.value: reason.name for reason in Reason} | {Reason.NONE.value: None}
+    millimetres = 3  # finer than any coordinate
+    metres = np.round(routed.distances_m, millimetres).tolist()
+    stores = routed.store_codes.tolist()
+    return {
+        "order_id": orders.ids,
+        "status": [status_names[status] for status in routed.statuses.tolist()],
+        "store_id": [None if store < 0 else ids[store] for store in stores],
+        "distance_m": [
+            None if store < 0 else far for store, far in zip(stores, metres, strict=True)
+        ],
+        "reason": [reason_names[reason] for reason in routed.reasons.tolist()],
+    }
+
+
+def _write(columns: dict[str, list[Any]], file: Path, suffix: str) -> None:
+    if suffix.lower() == ".parquet":
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        text, metres = pa.string(), pa.float64()
+        types = {name: metres if name == "distance_m" else text for name in columns}
+        parquet.write_table(pa.table(columns, schema=pa.schema(types.items())), file)
+        return
+    with file.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+@contextmanager
+def _new_file(path: Path, unlike: tuple[Path, ...]) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place at the end, or else is removed."""
+    path = path.resolve()
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        refuse(Fault.BAD_FILE, "--out", str(path), hint="the name must end in .csv or .parquet")
+    if path.exists() and not path.is_file():
+        refuse(Fault.BAD_FILE, "--out", str(path), hint="there is something else of that name")
+    if path in [other.resolve() for other in unlike]:
+        refuse(Fault.BAD_FILE, "--out", str(path), hint="it is one of the files to be read")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.touch()
+    except OSError as error:
+        refuse(Fault.BAD_FILE, "--out", str(path), hint=f"cannot be written: {error.strerror}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+# -- DEMO --------------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    *,
+    stores: Annotated[int, typer.Option(help="How many stores.")] = 6_000,
+    skus: Annotated[int, typer.Option(help="How many SKUs.")] = 10_000,
+    orders: Annotated[int, typer.Option(help="How many orders.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Same seed, same stores, stock and orders.")] = 1,
+    picture: Annotated[Path, typer.Option(help="Where the map goes.")] = Path("demo.png"),
+    no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw no map.")] = False,
+) -> None:
+    """Generate a chain of stores and its orders, route them, and draw the map."""
+    with _plain_errors():
+        from fendan import demo as generated
+
+        generated.run(
+            stores=stores,
+            skus=skus,
+            orders=orders,
+            seed=seed,
+            picture=None if no_picture else picture,
+            console=Console(),
+        )
+
+
+# -- THE TERMINAL ------------------------------------------------------------------------------
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """End with one readable line instead of a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say("interrupted")
+        raise typer.Exit(130) from None
+    except FendanError as error:
+        _say(error.message)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        raise typer.Exit(2) from None
+
+
+def _say(message: str) -> None:
+    line = " ".join(message.splitlines())
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    console.print(line, style="red")
+
+
+def _progress() -> Progress:
+    """A bar on standard error, and nothing at all where that is not a terminal."""
+    console = Console(stderr=True)
+    return Progress(console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def _step(progress: Progress, what: str) -> Iterator[None]:
+    """A task whose length nobody knows."""
+    task = progress.add_task(what, total=None)
+    yield
+    progress.update(task, total=1, completed=1)
+
+
+if __name__ == "__main__":
+    main()
