@@ -19,4 +19,5 @@ cdef struct Columns:
 cdef class Batch:
     cdef Columns columns
     cdef readonly list ids          # or None: the orders have none
+    cdef str _style             # how errors name a value
     cdef dict _arrays               # the numpy arrays that own what `columns` points at

@@ -5,6 +5,7 @@ nothing has changed. The loops below only copy; where something does not fit, th
 second time, slowly, to say what.
 """
 cimport cython
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 
@@ -66,14 +67,14 @@ cdef class Batch:
                 name = order.id
                 if not is_usable_id(name):
                     raise ValueError
-                ids.append(name)
+                ids.append(str(name))
                 if order.datum is None:
                     lat[row] = order.lat
                     lng[row] = order.lng
                 else:
                     lat[row], lng[row] = place_of(order, datum, style, row)
                 for sku, quantity in order.lines:
-                    wide = quantity
+                    wide = PyNumber_Index(quantity)  # a float is not rounded but refused
                     if not 1 <= wide <= INT32_MAX or line >= skus.shape[0]:
                         raise ValueError
                     skus[line] = sku_code_of[sku]
@@ -118,9 +119,14 @@ cdef class Batch:
             "skus": self._arrays["skus"][lines],
             "quantities": self._arrays["quantities"][lines],
         }
-        batch = Batch()
+        cdef Batch batch = Batch()
+        batch._style = self._style
         batch._point(arrays)
         return batch
+
+    def name_of(self, row):
+        """How errors name the id of an order: its field and its row."""
+        return _field("ids", "id", self._style, row), _row(self._style, row)
 
     def place(self, Py_ssize_t row):
         """Latitude and longitude of one order."""
@@ -141,6 +147,7 @@ cdef class Batch:
         cdef Py_ssize_t row
         cdef bint repeats = False
         self.ids = ids
+        self._style = style
         self._point(arrays)
         _check_offsets(offsets, skus.shape[0], style)
         for row in range(self.columns.count):

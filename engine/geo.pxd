@@ -52,11 +52,12 @@ cdef inline float chord_margin(float squared) noexcept nogil:
 
     A squared chord c * c of unit vectors grows with the great-circle distance. A sketch's
     coordinates are off by 3e-8, a difference of two by 6e-8, so a chord by 1.1e-7; four roundings
-    of the sum add 2.4e-7 * c * c. With c at most 2 that is below 1e-6 * c + 1e-13, and two such
-    errors may add up. In metres: places more than about 7 m apart in distance need no second look,
-    nearer ones are compared by `distance_between_m`.
+    of the sum add 2.4e-7 * c * c, and a key (near.h) takes off at most 8e-6 * c * c. With c at most
+    2 that is below 1e-6 * c + 8e-6 * c * c + 1e-13, and two such errors may add up. In metres:
+    places whose distances differ by more than some 7 m, and 0.0008 % of the distance, need no
+    second look; others are compared by `distance_between_m`.
     """
-    return 2e-6 * sqrtf(squared) + 2e-13
+    return 2e-6 * sqrtf(squared) + 1.6e-5 * squared + 2e-13
 
 
 cdef float chord_squared_of(double distance_m) noexcept nogil

@@ -11,6 +11,7 @@ def is_usable_id(name: object) -> bool: ...
 def points_of(
     lat: NDArray[np.float64], lng: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]: ...
+
 @final
 class Layout:
     @property

@@ -40,7 +40,7 @@ cdef class Orders:
 
     # -- QUERIES
     cdef list _identify(self, Batch batch, int64_t[::1] indexes, dict newcomers)
-    cdef int _check_same(self, name, row, Asked first, Asked now) except -1
+    cdef int _check_same(self, Batch batch, row, Asked first, Asked now) except -1
     cdef list _lines(self, const Basket* basket)
     cdef Asked _asked(self, int64_t index) noexcept nogil
 

@@ -215,17 +215,17 @@ cdef class Orders:
             index = seen
             indexes[row] = index
             if index < self._count:
-                self._check_same(name, row, self._asked(index), asked_in(&batch.columns, row))
+                self._check_same(batch, row, self._asked(index), asked_in(&batch.columns, row))
             elif index - self._count == len(first_rows):
                 first_rows.append(row)
             else:
                 self._check_same(
-                    name, row, asked_in(&batch.columns, first_rows[index - self._count]),
+                    batch, row, asked_in(&batch.columns, first_rows[index - self._count]),
                     asked_in(&batch.columns, row),
                 )
         return first_rows
 
-    cdef int _check_same(self, name, row, Asked first, Asked now) except -1:
+    cdef int _check_same(self, Batch batch, row, Asked first, Asked now) except -1:
         """Refuse an order whose content is not what came first under its id."""
         if first.lat != now.lat:
             field, values = "lat", (first.lat, now.lat)
@@ -235,7 +235,8 @@ cdef class Orders:
             field, values = "lines", (self._lines(&first.basket), self._lines(&now.basket))
         else:
             return 0
-        refuse(Fault.ORDER_CONFLICT, "id", name, row=row,
+        named, at = batch.name_of(row)
+        refuse(Fault.ORDER_CONFLICT, named, batch.ids[row], row=at,
                hint=f"{field} was {values[0]!r} and is now {values[1]!r}")
 
     cdef list _lines(self, const Basket* basket):

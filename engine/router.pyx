@@ -36,12 +36,13 @@ from enum import IntEnum
 import numpy as np
 
 cdef extern from "near.h" nogil:
-    int32_t box_keys "fendan_box_keys"(const float* boxes, float x, float y, float z,
+    int32_t box_keys "fendan_box_keys"(const float* boxes, size_t count, float x, float y, float z,
                                        int32_t* keys) noexcept
+    void store_keys "fendan_store_keys"(const float* sketches, float x, float y, float z,
+                                        int32_t* keys) noexcept
     uint64_t keys_within "fendan_keys_within"(const int32_t* keys, int32_t limit) noexcept
     int32_t key_of "fendan_key_of"(float squared) noexcept
-    void chords "fendan_chords"(const float* sketches, float x, float y, float z,
-                                float* squared) noexcept
+    float squared_in "fendan_squared_in"(int32_t key) noexcept
 
 cdef extern from *:
     """
@@ -54,7 +55,7 @@ cdef extern from *:
     void prefetch "fendan_prefetch"(const void* address) noexcept nogil
 
 cdef enum:
-    BOX_MASK = 63
+    NUMBER = 63                 # the bits of a key that say which; see near.h
     AHEAD = 8                   # orders between two stages; 4 to 12 measured the same
     RING = 16                   # a power of two, at least 2 * AHEAD
     FLOATS_PER_CACHE_LINE = 16
@@ -89,6 +90,12 @@ cdef inline int32_t groups_of(int32_t count) noexcept nogil:
     return (count + 63) // 64
 
 
+cdef inline size_t boxes_in_use(int32_t count, int32_t group) noexcept nogil:
+    """How many of a group's 64 boxes to look at, as a multiple of 16."""
+    cdef int32_t rest = count - group * 64
+    return 64 if rest >= 64 else (rest + 15) & ~15
+
+
 cdef inline uint64_t real_boxes(int32_t count, int32_t group) noexcept nogil:
     """bit = 1: there is such a box in the group, and not just room for one."""
     cdef int32_t rest = count - group * 64
@@ -119,19 +126,31 @@ cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) no
     if leaves.branch_count == 0:
         return
     if leaves.branch_count > 1:
-        least = keys_of(leaves.branch_boxes, plan, plan.branch_keys)
-        plan.branch = least & BOX_MASK
+        least = branch_keys_of(leaves, 0, plan, plan.branch_keys)
+        plan.branch = least & NUMBER
         for group in range(1, groups_of(leaves.branch_count)):
-            key = keys_of(leaves.branch_boxes + group * BOXES_FLOATS, plan, keys)
-            if (key | BOX_MASK) < least:
+            key = branch_keys_of(leaves, group, plan, keys)
+            if (key | NUMBER) < least:
                 least = key
-                plan.branch = group * 64 + (key & BOX_MASK)
-    plan.least = keys_of(leaves.leaf_boxes + plan.branch * BOXES_FLOATS, plan, plan.leaf_keys)
-    plan.leaf = plan.branch * LEAVES_PER_BRANCH + (plan.least & BOX_MASK)
+                plan.branch = group * 64 + (key & NUMBER)
+    plan.least = leaf_keys_of(leaves, plan.branch, plan, plan.leaf_keys)
+    plan.leaf = plan.branch * LEAVES_PER_BRANCH + (plan.least & NUMBER)
 
 
-cdef inline int32_t keys_of(const float* boxes, const Plan* plan, int32_t* keys) noexcept nogil:
-    return box_keys(boxes, plan.sketch.x, plan.sketch.y, plan.sketch.z, keys)
+cdef inline int32_t branch_keys_of(const Leaves* leaves, int32_t group, const Plan* plan,
+                                   int32_t* keys) noexcept nogil:
+    """Fill in the keys of 64 branches, as far as they are in use, and return the least."""
+    return box_keys(leaves.branch_boxes + group * BOXES_FLOATS,
+                    boxes_in_use(leaves.branch_count, group),
+                    plan.sketch.x, plan.sketch.y, plan.sketch.z, keys)
+
+
+cdef inline int32_t leaf_keys_of(const Leaves* leaves, int32_t branch, const Plan* plan,
+                                 int32_t* keys) noexcept nogil:
+    """Fill in the keys of a branch's leaves, as far as they are in use, and return the least."""
+    return box_keys(leaves.leaf_boxes + branch * BOXES_FLOATS,
+                    boxes_in_use(leaves.leaf_count, branch),
+                    plan.sketch.x, plan.sketch.y, plan.sketch.z, keys)
 
 
 cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
@@ -178,19 +197,19 @@ cdef void search_other_branches(Search* search) noexcept nogil:
     cdef int32_t group, branch, least
     for group in range(groups_of(leaves.branch_count)):
         if group:
-            keys_of(leaves.branch_boxes + group * BOXES_FLOATS, plan, keys)
+            branch_keys_of(leaves, group, plan, keys)
             branch_keys = keys
         waiting = keys_within(branch_keys, key_of(search.limit))
         waiting &= real_boxes(leaves.branch_count, group)
         if plan.branch // 64 == group:
-            waiting &= ~((<uint64_t>1) << (plan.branch & BOX_MASK))
+            waiting &= ~((<uint64_t>1) << (plan.branch & NUMBER))
         while waiting:
             least = least_waiting(branch_keys, waiting)
             if least > key_of(search.limit):
                 break
-            waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
-            branch = group * 64 + (least & BOX_MASK)
-            least = keys_of(leaves.leaf_boxes + branch * BOXES_FLOATS, plan, leaf_keys)
+            waiting &= ~((<uint64_t>1) << (least & NUMBER))
+            branch = group * 64 + (least & NUMBER)
+            least = leaf_keys_of(leaves, branch, plan, leaf_keys)
             search_branch(search, branch, leaf_keys, least)
 
 
@@ -208,46 +227,38 @@ cdef void search_branch(Search* search, int32_t branch, const int32_t* keys,
     if not waiting:
         return
     # The nearest leaf first: it nearly always sets a limit that leaves only a few others.
-    if (waiting >> (least & BOX_MASK)) & 1 and least <= key_of(search.limit):
-        waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
-        visit(search, first + (least & BOX_MASK))
+    if (waiting >> (least & NUMBER)) & 1 and least <= key_of(search.limit):
+        waiting &= ~((<uint64_t>1) << (least & NUMBER))
+        visit(search, first + (least & NUMBER))
     waiting &= keys_within(keys, key_of(search.limit))
     while waiting:
         least = least_waiting(keys, waiting)
         if least > key_of(search.limit):
             return
-        waiting &= ~((<uint64_t>1) << (least & BOX_MASK))
-        visit(search, first + (least & BOX_MASK))
+        waiting &= ~((<uint64_t>1) << (least & NUMBER))
+        visit(search, first + (least & NUMBER))
 
 
 cdef void visit(Search* search, int32_t leaf) noexcept nogil:
     """Consider the leaf's candidates, nearest first, as far as the limit."""
     cdef const Sketch* at = &search.plan.sketch
     cdef uint64_t candidates = search.allowed[leaf]
-    cdef uint64_t bits
-    cdef float squared[STORES_PER_LEAF]
-    cdef float nearest
+    cdef int32_t keys[STORES_PER_LEAF]
+    cdef int32_t least
     cdef int64_t line
-    cdef int slot, winner
     for line in range(search.basket.line_count):
         candidates &= available(search.shelves, search.basket.skus[line])[leaf]
     if not candidates:
         return
-    chords(search.leaves.sketches + leaf * LEAF_FLOATS, at.x, at.y, at.z, squared)
+    store_keys(search.leaves.sketches + leaf * LEAF_FLOATS, at.x, at.y, at.z, keys)
     while candidates:
-        nearest = INFINITY
-        winner = 0
-        bits = candidates
-        while bits:
-            slot = lowest_bit(bits)
-            bits &= bits - 1
-            if squared[slot] < nearest:
-                nearest = squared[slot]
-                winner = slot
-        if nearest > search.limit:
+        least = least_waiting(keys, candidates)
+        if least > key_of(search.limit):
             return
-        candidates &= ~((<uint64_t>1) << winner)
-        consider(search, leaf * STORES_PER_LEAF + winner, nearest)
+        candidates &= ~((<uint64_t>1) << (least & NUMBER))
+        consider(search, leaf * STORES_PER_LEAF + (least & NUMBER), squared_in(least))
+        if candidates:  # seldom is one left that is as near as the limit now
+            candidates &= keys_within(keys, key_of(search.limit))
 
 
 cdef void consider(Search* search, int32_t ordinal, float squared) noexcept nogil:

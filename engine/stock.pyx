@@ -28,6 +28,7 @@ from fendan.engine.fault import Fault
 from fendan.errors import refuse
 
 cdef enum:
+    NO_PLACE = -1
     FEW_LINES = 16              # longer baskets are rare, and look their counts up twice
 
 
@@ -92,60 +93,62 @@ cdef bint all_listed(const Shelves* shelves, const Leaves* leaves, const int32_t
     return True
 
 
-cdef uint64_t* copy_of(const uint64_t* words, int32_t count) except NULL nogil:
-    """A copy of a bitmap, or zeros where `words` is NULL, for the caller to free."""
-    cdef uint64_t* copy = <uint64_t*>calloc(count or 1, sizeof(uint64_t))
-    if copy == NULL:
+cdef int make_room(Shelf* fresh, const uint64_t* wanted, const Leaves* leaves,
+                   bint words_too) except -1 nogil:
+    """Make room for the counts of the stores in the bitmap `wanted`, and perhaps for the words."""
+    cdef int32_t leaf
+    fresh.listed_count = 0
+    for leaf in range(leaves.leaf_count):
+        fresh.listed_count += popcount(wanted[leaf])
+    fresh.quantities = <Quantity*>calloc(fresh.listed_count or 1, sizeof(Quantity))
+    if fresh.quantities == NULL:
         no_room()
-    if words != NULL:
-        memcpy(copy, words, count * sizeof(uint64_t))
-    return copy
+    if words_too:
+        fresh.words = <uint64_t*>calloc(
+            words_of(leaves.leaf_count, leaves.branch_count) or 1, sizeof(uint64_t)
+        )
+        if fresh.words == NULL:
+            no_room()
+    return 0
 
 
-cdef int relist(Shelf* fresh, const uint64_t* listed, const Shelf* old, const Leaves* before,
-                const Leaves* after) except -1 nogil:
-    """Make `fresh`: the shelf in the layout `after` whose stores are `listed`.
+cdef void arrange(Shelf* fresh, const uint64_t* wanted, const Shelf* old, const Leaves* before,
+                  const Leaves* after) noexcept nogil:
+    """Fill `fresh`, whose stores are `wanted` in the layout `after`, with the counts of `old`.
 
-    The counts of `old`, in the layout `before`, come along; other pairs start at zero.
+    Pairs that `old` does not have start at zero. In an unchanged layout both may share their words:
+    they are read before they are overwritten, and the bits of old pairs stay where they are.
     """
-    cdef int32_t leaves = after.leaf_count, branches = after.branch_count
-    cdef uint64_t* words = <uint64_t*>calloc(words_of(leaves, branches), sizeof(uint64_t))
-    cdef uint32_t* base = <uint32_t*>(words + branches + 2 * leaves)
+    cdef uint64_t* summary = fresh.words
+    cdef uint64_t* available = summary + after.branch_count
+    cdef uint64_t* listed = available + after.leaf_count
+    cdef uint32_t* base = <uint32_t*>(listed + after.leaf_count)
+    cdef const uint64_t* old_listed = NULL
     cdef uint64_t bits, bit
-    cdef uint64_t* old_listed
     cdef Quantity* pair
     cdef int32_t leaf, ordinal
     cdef uint32_t rank = 0
-    fresh.words = words
-    if words == NULL:
-        no_room()
-    memcpy(words + branches + leaves, listed, leaves * sizeof(uint64_t))
-    for leaf in range(leaves):
+    for leaf in range(after.leaf_count):
         base[leaf] = rank
-        rank += popcount(listed[leaf])
-    fresh.listed_count = rank
-    fresh.quantities = <Quantity*>calloc(rank or 1, sizeof(Quantity))
-    if fresh.quantities == NULL:
-        no_room()
-    if old.words == NULL:
-        return 0
-    old_listed = old.words + before.branch_count + before.leaf_count
+        rank += popcount(wanted[leaf])
     rank = 0
-    for leaf in range(before.leaf_count):
-        bits = old_listed[leaf]
-        while bits:
-            ordinal = leaf * STORES_PER_LEAF + lowest_bit(bits)
-            bits &= bits - 1
-            ordinal = after.ordinal_of[before.store_at[ordinal]]
-            bit = (<uint64_t>1) << (ordinal & 63)
-            pair = fresh.quantities + base[ordinal >> 6]
-            pair += popcount(listed[ordinal >> 6] & (bit - 1))
-            pair[0] = old.quantities[rank]
-            rank += 1
-            if pair.net > 0:
-                words[branches + (ordinal >> 6)] |= bit
-                words[ordinal >> 12] |= (<uint64_t>1) << ((ordinal >> 6) & 63)
-    return 0
+    if old.words != NULL:
+        old_listed = old.words + before.branch_count + before.leaf_count
+        for leaf in range(before.leaf_count):
+            bits = old_listed[leaf]
+            while bits:
+                ordinal = before.store_at[leaf * STORES_PER_LEAF + lowest_bit(bits)]
+                ordinal = after.ordinal_of[ordinal]
+                bits &= bits - 1
+                bit = (<uint64_t>1) << (ordinal & 63)
+                pair = fresh.quantities + base[ordinal >> 6]
+                pair += popcount(wanted[ordinal >> 6] & (bit - 1))
+                pair[0] = old.quantities[rank]
+                rank += 1
+                if pair.net > 0:
+                    available[ordinal >> 6] |= bit
+                    summary[ordinal >> 12] |= (<uint64_t>1) << ((ordinal >> 6) & 63)
+    memcpy(listed, wanted, after.leaf_count * sizeof(uint64_t))
 
 
 @cython.final
@@ -211,9 +214,10 @@ cdef class Stock:
         self._check(stores, skus, quantities, sku_count)
         self._reserve(sku_count)
         self._list(stores, skus, sku_count)
-        self._sku_code_of.update({name: first + i for i, name in enumerate(new_skus)})
-        self.skus = self.skus + new_skus
-        shelves.sku_count = sku_count
+        if new_skus:
+            self._sku_code_of.update({name: first + i for i, name in enumerate(new_skus)})
+            self.skus = self.skus + new_skus
+            shelves.sku_count = sku_count
         with nogil:
             for row in range(stores.shape[0]):
                 pair = quantity(shelves, skus[row], ordinal_of[stores[row]])
@@ -280,46 +284,65 @@ cdef class Stock:
     # -- SHELVES -------------------------------------------------------------------------------
 
     def _list(self, const int32_t[::1] stores, const int32_t[::1] skus, int32_t sku_count):
-        """Give every pair of the rows, and every known SKU, a place on the shelves.
+        """Give every pair of the rows, and every new SKU, a place on the shelves.
 
-        Pairs that had none start at zero. All new shelves are made before the first is swapped in.
+        Pairs that had none start at zero. All room is made before the first shelf changes.
         """
         cdef const Leaves* leaves = &self.network.layout.leaves
         cdef Shelves* shelves = &self.shelves
         if sku_count == shelves.sku_count and all_listed(shelves, leaves, stores, skus):
             return
-        cdef uint64_t** wanted = <uint64_t**>calloc(sku_count or 1, sizeof(uint64_t*))
-        cdef Shelf* fresh = <Shelf*>calloc(sku_count or 1, sizeof(Shelf))
-        cdef int32_t sku, ordinal
+        # Which SKUs need a new shelf, and for each a bitmap of the stores on it. The bitmaps stand in
+        # one block: that goes back to the system, where many small ones would leave holes.
+        cdef int32_t[::1] place_of = np.full(sku_count, NO_PLACE, dtype=np.int32)
+        cdef list renewed = self._renewed(stores, skus, place_of)
+        cdef uint64_t[:, ::1] wanted = np.zeros(
+            (len(renewed), max(1, leaves.leaf_count)), dtype=np.uint64
+        )
+        cdef Shelf* fresh = <Shelf*>calloc(len(renewed) or 1, sizeof(Shelf))
+        cdef int32_t place, sku, ordinal
         cdef Py_ssize_t row
+        if fresh == NULL:
+            no_room()
         try:
-            with nogil:
-                if wanted == NULL or fresh == NULL:
-                    no_room()
-                for sku in range(shelves.sku_count, sku_count):
-                    wanted[sku] = copy_of(NULL, leaves.leaf_count)
-                for row in range(stores.shape[0]):
-                    sku = skus[row]
+            for place, sku in enumerate(renewed):
+                if sku < shelves.sku_count:
+                    memcpy(&wanted[place, 0], listed(shelves, sku),
+                           leaves.leaf_count * sizeof(uint64_t))
+            for row in range(stores.shape[0]):
+                if place_of[skus[row]] != NO_PLACE:
                     ordinal = leaves.ordinal_of[stores[row]]
-                    if wanted[sku] == NULL:
-                        if quantity(shelves, sku, ordinal) != NULL:
-                            continue
-                        wanted[sku] = copy_of(listed(shelves, sku), leaves.leaf_count)
-                    wanted[sku][ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
-                for sku in range(sku_count):
-                    if wanted[sku] != NULL:
-                        relist(fresh + sku, wanted[sku], shelves.shelf + sku, leaves, leaves)
-                for sku in range(sku_count):
-                    if wanted[sku] != NULL:  # and the old shelf goes to where it is freed
-                        fresh[sku], shelves.shelf[sku] = shelves.shelf[sku], fresh[sku]
-        finally:
-            if wanted != NULL:
-                for sku in range(sku_count):
-                    free(wanted[sku])
-            if fresh != NULL:
-                free_shelves(fresh, sku_count)
-            free(wanted)
+                    wanted[place_of[skus[row]], ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
+            for place, sku in enumerate(renewed):
+                make_room(fresh + place, &wanted[place, 0], leaves, sku >= shelves.sku_count)
+        except MemoryError:
+            free_shelves(fresh, <int32_t>len(renewed))
             free(fresh)
+            raise
+        for place, sku in enumerate(renewed):
+            if fresh[place].words == NULL:
+                fresh[place].words = shelves.shelf[sku].words
+            arrange(fresh + place, &wanted[place, 0], shelves.shelf + sku, leaves, leaves)
+            free(shelves.shelf[sku].quantities)
+            shelves.shelf[sku] = fresh[place]
+        free(fresh)
+
+    def _renewed(self, const int32_t[::1] stores, const int32_t[::1] skus, int32_t[::1] place_of):
+        """The SKUs that are new, or that a row lists at one more store; numbered in `place_of`."""
+        cdef const int32_t* ordinal_of = self.network.layout.leaves.ordinal_of
+        cdef int32_t sku
+        cdef Py_ssize_t row
+        cdef list renewed = list(range(self.shelves.sku_count, place_of.shape[0]))
+        for place, sku in enumerate(renewed):
+            place_of[sku] = place
+        for row in range(stores.shape[0]):
+            sku = skus[row]
+            if place_of[sku] == NO_PLACE and (
+                quantity(&self.shelves, sku, ordinal_of[stores[row]]) == NULL
+            ):
+                place_of[sku] = <int32_t>len(renewed)
+                renewed.append(sku)
+        return renewed
 
     cdef int _move(self, Shelf* moved, const Leaves* before, const Leaves* after) except -1:
         """Make every shelf anew in the layout `after`, beside the live ones."""
@@ -338,7 +361,8 @@ cdef class Stock:
                         ordinal = after.ordinal_of[ordinal]
                         bits &= bits - 1
                         wanted[ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
-                relist(moved + sku, &wanted[0], self.shelves.shelf + sku, before, after)
+                make_room(moved + sku, &wanted[0], after, True)
+                arrange(moved + sku, &wanted[0], self.shelves.shelf + sku, before, after)
         return 0
 
     # -- CHECKS --------------------------------------------------------------------------------

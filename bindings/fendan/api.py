@@ -70,7 +70,7 @@ class Engine:
                 if name in seen or name in self._network.code_of:
                     refuse(Fault.DUPLICATE_STORE, f"stores[{row}].id", name, row=row)
                 seen.add(name)
-                ids.append(name)
+                ids.append(str(name))
                 lat[row], lng[row] = place_of(store, self._datum, "stores", row)
             self._stock.add_stores(ids, lat, lng)
 
@@ -116,7 +116,8 @@ class Engine:
     ) -> None:
         """Add the stores of a CSV or Parquet file, a pandas or a pyarrow table: see `read_stores`.
 
-        Errors name the line, or the row of the table.
+        Errors name the line, or the row of the table; for a store that the engine already has,
+        its place among the stores of the source, from 0.
         """
         self.add_stores(read_stores(source, encoding=encoding, datum=datum))
 
@@ -219,9 +220,9 @@ class Engine:
         radius_m = _radius_m(self._policy if policy is None else policy)
         if not isinstance(limit, int) or limit < 0:
             refuse(Fault.OUT_OF_RANGE, "limit", limit, hint="must be a whole number from 0")
-        wanted = Order(id="-", lat=lat, lng=lng, lines=lines, datum=datum)
+        wanted = Order(id="-", lat=lat, lng=lng, lines=columns.rows("lines", lines), datum=datum)
         with self._lock:
-            if len(lines):
+            if wanted.lines:
                 batch = Batch.of_orders([wanted], self._stock.sku_code_of, self._datum, "")
                 at, basket = batch.place(0), batch.lines(0)
             else:

@@ -86,21 +86,24 @@ def _check_sized(field: str, column: Column) -> None:
 # -- NUMBERS -----------------------------------------------------------------------------------
 
 
-def _numbers(field: str, column: Column, kinds: str, number: type, hint: str) -> NDArray[Any]:
+def _numbers(field: str, column: Column, kinds: str, number: type[Any], hint: str) -> NDArray[Any]:
+    """One dimension of numbers of the numpy kinds asked for; `number` is their Python kind."""
     _check_sized(field, column)
+    if is_arrow_like(column):
+        column = _whole(field, _arrow(column)).to_numpy(zero_copy_only=False)
     array: NDArray[Any] = np.asarray(column)
     if array.ndim != 1:
         refuse(Fault.RAGGED, field, array.shape, hint="must have one dimension")
     if array.dtype.kind in kinds or not len(array):
         return array
     for row, value in enumerate(column):
+        if value is None:
+            refuse(Fault.MISSING, field, value, row=row, hint=hint)
         if not isinstance(value, number):
-            fault = Fault.MISSING if value is None else Fault.WRONG_TYPE
-            refuse(fault, field, value, row=row, hint=hint)
-    if array.dtype.kind == "O":  # whole numbers beyond int64
-        row, value = next((r, v) for r, v in enumerate(column) if not -(2**63) <= v < 2**63)
-        refuse(Fault.OVERFLOW, field, value, row=row, hint=hint)
-    refuse(Fault.WRONG_TYPE, field, str(array.dtype), hint=hint)
+            refuse(Fault.WRONG_TYPE, field, value, row=row, hint=hint)
+        if not -(2.0**63) <= value < 2.0**63:
+            refuse(Fault.OVERFLOW, field, value, row=row, hint=hint)
+    return np.array(list(column), dtype=np.float64 if number is Real else np.int64)
 
 
 def _integers(field: str, column: Column, dtype: type[Any]) -> NDArray[Any]:
@@ -157,28 +160,34 @@ def _dictionary_codes(
     """Look up each distinct id once, then translate the column's indices."""
     import pyarrow as pa
 
-    array = _arrow(column)
-    if array.null_count:
-        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
-        refuse(Fault.MISSING, field, None, row=row)
+    array = _whole(field, _arrow(column))
     if pa.types.is_integer(array.type):
-        return int32s(field, array.to_numpy(zero_copy_only=False)), []
+        return int32s(field, array), []
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     indices = array.indices.to_numpy(zero_copy_only=False)
     names = array.dictionary.to_pylist()
     # A category that no row uses is not a SKU.
     used = np.flatnonzero(np.bincount(indices, minlength=len(names)))
+    unfit = [i for i in used if not is_usable_id(names[i]) or (unknown and names[i] not in code_of)]
     fresh: dict[str, int] = {}
+    if unfit:
+        row = int(np.argmax(np.isin(indices, unfit)))
+        _new_code(field, names[indices[row]], row, len(code_of), fresh, unknown)
     code_at = np.zeros(max(1, len(names)), dtype=np.int32)
     for index in used:
         name = names[index]
         code = code_of.get(name)
-        if code is None:
-            row = int(np.argmax(indices == index)) if not is_usable_id(name) or unknown else -1
-            code = _new_code(field, name, row, len(code_of), fresh, unknown)
-        code_at[index] = code
+        code_at[index] = fresh.setdefault(name, len(code_of) + len(fresh)) if code is None else code
     return np.ascontiguousarray(code_at[indices]), list(fresh)
+
+
+def _whole(field: str, array: Any) -> Any:
+    """A pyarrow Array that must have no nulls."""
+    if array.null_count:
+        row = int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
+        refuse(Fault.MISSING, field, None, row=row)
+    return array
 
 
 def _arrow(column: Column) -> Any:

@@ -1,0 +1,28 @@
+"""What all tests share: how hard Hypothesis tries, and where the real data lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Nothing here is judged by the clock: a shared machine may take its time.
+settings.register_profile(
+    "default",
+    deadline=None,
+    max_examples=100,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)
+settings.load_profile(os.environ.get("FENDAN_HYPOTHESIS", "default"))
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data; without it the test is skipped."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the real data is not at {SHARED_DATA}")
+    return SHARED_DATA

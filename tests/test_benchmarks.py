@@ -1,0 +1,124 @@
+"""The benchmarks run, in tiny sizes, so that they cannot rot. Nothing here looks at seconds."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch):
+    """Imports a module of the folder, which is no package, and forgets all of them afterwards."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    ours = {path.stem for path in BENCHMARKS.glob("*.py")}
+    before = {name: sys.modules.pop(name) for name in ours & set(sys.modules)}
+
+    def load_module(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    yield load_module
+    for name in ours:
+        sys.modules.pop(name, None)
+    sys.modules.update(before)
+
+
+@pytest.fixture
+def metro(load) -> ModuleType:
+    return load("metro")
+
+
+def test_the_report_is_printed_and_written_with_every_row(metro, tmp_path, capsys):
+    report = metro.main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report.decisions in printed
+    assert written["decisions"] == report.decisions
+    assert written["machine"]["fendan"] in printed
+    assert [row["name"] for row in written["rows"]] == [row.name for row in report.rows]
+    assert all(row["value"] > 0 for row in written["rows"] if row["unit"] != "bytes")
+    assert sum(row["met"] is not None for row in written["rows"]) == 7
+
+
+def test_two_runs_decide_the_same_and_the_peers_agree(metro):
+    first, second = metro.measure(metro.SMOKE), metro.measure(metro.SMOKE)
+    assert first.decisions == second.decisions
+    assert first.agreements == second.agreements
+    by_peer = {agreement.peer: agreement for agreement in first.agreements}
+    for peer in (metro.OBJECTS, metro.SCAN):
+        assert by_peer[peer].same == by_peer[peer].found > 0
+    # Beyond its 64 nearest stores scipy gives up, and then its stock is no longer the engine's.
+    assert by_peer[metro.SCIPY].same >= 0.99 * by_peer[metro.SCIPY].found
+    assert by_peer[metro.SCIPY].found > 0.9 * by_peer[metro.SCIPY].orders
+
+
+def test_with_64_stores_scipy_sees_them_all_and_chooses_what_the_engine_does(load):
+    workload, peers = load("workload"), load("peers")
+    small = workload.metro(stores=64, skus=60, skus_per_store=15, orders=1500, seed=2)
+    routed = workload.engine_for(small).route_arrays(**vars(small.orders))
+    left = peers.dense_stock(small)
+    scanned = peers.AllStores(small, left).route(small.orders)
+    scipy = peers.NearestThenStock(small, left).route(small.orders)
+    np.testing.assert_array_equal(routed.store_codes, scanned)
+    np.testing.assert_array_equal(routed.store_codes, scipy)
+    assert 0 < np.count_nonzero(scanned < 0) < len(scanned)  # some goods ran out
+
+
+def test_stock_put_back_is_the_stock_there_was(load):
+    workload, peers = load("workload"), load("peers")
+    small = workload.metro(stores=64, skus=60, skus_per_store=15, orders=1500, seed=3)
+    engine, left = workload.engine_for(small), peers.dense_stock(small)
+    restock, scipy = workload.Restock(engine, small), peers.NearestThenStock(small, left)
+    untouched = left.copy()
+    for _ in range(2):
+        routed = engine.route_arrays(**vars(small.orders))
+        assert engine.available(*sold_out_pair(routed, small, engine)) == 0
+        restock.put_back(routed.store_codes, small.orders)
+        scipy.put_back(scipy.route(small.orders), small.orders)
+    np.testing.assert_array_equal(left, untouched)
+    for store, sku, quantity in zip(*small.stock_rows, strict=True):
+        assert engine.available(engine.store_ids[store], engine.skus[sku]) == quantity
+
+
+def sold_out_pair(routed, workload, engine) -> tuple[str, str]:
+    """A store and a SKU of which the batch took all there was."""
+    stores = np.repeat(routed.store_codes, workload.orders.lines)
+    there = stores >= 0
+    taken = np.zeros(workload.on_hand.size, dtype=np.int64)
+    rows = workload.row_of(stores[there], workload.orders.skus[there])
+    np.add.at(taken, rows, workload.orders.quantities[there])
+    row = int(np.flatnonzero(taken == workload.on_hand.ravel())[0])
+    store_codes, sku_codes, _ = workload.stock_rows
+    return engine.store_ids[store_codes[row]], engine.skus[sku_codes[row]]
+
+
+def test_a_store_carries_as_many_distinct_skus_as_asked_and_an_order_wants_distinct_ones(load):
+    made = load("workload").metro(stores=300, skus=97, skus_per_store=31, orders=500)
+    assert made.carried.shape == (300, 31)
+    assert np.all(np.diff(made.carried, axis=1) > 0)
+    assert made.carried.min() >= 0
+    assert made.carried.max() < 97
+    wanted = np.sort(made.more_orders(500, lines=5).skus.reshape(-1, 5), axis=1)
+    assert np.all(np.diff(wanted, axis=1) > 0)
+
+
+def test_the_pytest_benchmark_suite_runs():
+    command = [sys.executable, "-m", "pytest", str(BENCHMARKS), "--benchmark-disable", "-q"]
+    command += ["-p", "no:cacheprovider"]
+    ran = subprocess.run(
+        command,
+        cwd=BENCHMARKS.parent,
+        env={**os.environ, "FENDAN_BENCH_SMOKE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert " passed" in ran.stdout
