@@ -142,24 +142,15 @@ cdef class Batch:
 
     def _hold(self, arrays, ids, int32_t sku_count, style):
         """Check the columns, merge lines of one SKU, and point into what results."""
-        cdef const int64_t[::1] offsets = arrays["offsets"]
-        cdef const int32_t[::1] skus = arrays["skus"]
-        cdef Py_ssize_t row
-        cdef bint repeats = False
+        cdef int64_t line_count = len(arrays["skus"])
+        cdef bint is_sound, repeats = False
         self.ids = ids
         self._style = style
         self._point(arrays)
-        _check_offsets(offsets, skus.shape[0], style)
-        for row in range(self.columns.count):
-            if not is_place(self.columns.lat[row], self.columns.lng[row]):
-                _check_place(self.columns.lat[row], self.columns.lng[row], style, row)
-        if style == ARRAYS:  # of objects each line was looked up and checked on the way
-            _check_lines(skus, arrays["quantities"], sku_count)
         with nogil:
-            for row in range(self.columns.count):
-                repeats = repeats or may_repeat(
-                    self.columns.skus + offsets[row], offsets[row + 1] - offsets[row]
-                )
+            is_sound = sound(&self.columns, line_count, sku_count, &repeats)
+        if not is_sound:
+            _refuse_columns(arrays, sku_count, style)
         if repeats:
             self._point(_merged(arrays, style))
         return self
@@ -178,18 +169,6 @@ cdef class Batch:
 
 
 # -- MERGING -----------------------------------------------------------------------------------
-
-cdef bint may_repeat(const int32_t* skus, int64_t count) noexcept nogil:
-    """Whether a SKU may stand twice; a long order is not searched but merged at once."""
-    cdef int64_t one, other
-    if count > FEW_LINES:
-        return True
-    for one in range(1, count):
-        for other in range(one):
-            if skus[one] == skus[other]:
-                return True
-    return False
-
 
 cdef int compare_keys(const void* one, const void* other) noexcept nogil:
     cdef uint64_t a = (<const uint64_t*>one)[0]
@@ -237,6 +216,44 @@ def _merged(arrays, style):
 
 
 # -- CHECKS ------------------------------------------------------------------------------------
+
+cdef bint sound(const Columns* orders, int64_t line_count, int32_t sku_count,
+                bint* repeats) noexcept nogil:
+    """Whether nothing in the columns can be refused; and whether a SKU may stand twice in an order.
+
+    The one pass that every batch pays for; what is wrong, `_refuse_columns` finds out.
+    """
+    cdef const int64_t* offsets = orders.offsets
+    cdef const int32_t* skus = orders.skus
+    cdef int64_t row, line, other, lines
+    if offsets[0] != 0 or offsets[orders.count] != line_count:
+        return False
+    for row in range(orders.count):
+        lines = offsets[row + 1] - offsets[row]
+        if not 1 <= lines <= MAX_LINES_PER_ORDER or offsets[row + 1] > line_count:
+            return False
+        if not is_place(orders.lat[row], orders.lng[row]):
+            return False
+        for line in range(offsets[row], offsets[row + 1]):
+            if not 0 <= skus[line] < sku_count or orders.quantities[line] < 1:
+                return False
+        if lines > FEW_LINES:  # not searched but merged at once
+            repeats[0] = True
+            continue
+        for line in range(offsets[row] + 1, offsets[row + 1]):
+            for other in range(offsets[row], line):
+                repeats[0] = repeats[0] or skus[line] == skus[other]
+    return True
+
+
+def _refuse_columns(arrays, int32_t sku_count, style):
+    """Name the first thing that is not sound."""
+    _check_offsets(arrays["offsets"], len(arrays["skus"]), style)
+    for row, (lat, lng) in enumerate(zip(arrays["lat"].tolist(), arrays["lng"].tolist())):
+        _check_place(lat, lng, style, row)
+    _check_lines(arrays["skus"], arrays["quantities"], sku_count)
+    raise AssertionError("a batch is not sound, and nothing is wrong with it")
+
 
 def _field(column, attribute, style, row):
     """How an error names a value: by its array, or by its path from what the caller gave."""
