@@ -8,10 +8,11 @@ Two things keep this exact. The bitmaps are optimistic (a bit says "at least one
 only after `stock.covers` has seen its counts. And sketches only sort: two stores closer to a tie
 than `chord_margin` are compared by `distance_between_m`, and an exact tie goes to the smaller id.
 
-In a batch, three orders are in work at a time, so that memory is fetched before it is needed:
+In a batch, four orders are in work at a time, so that memory is fetched before it is needed:
 
-    order i + 2 * AHEAD   plan      where it is, its nearest leaf; prefetch that leaf's words
-    order i + AHEAD       guess     search by bitmaps alone; prefetch the winner's counts
+    order i + 3 * AHEAD   plan      where it is, its nearest leaf; prefetch that leaf's words
+    order i + 2 * AHEAD   guess     search by bitmaps alone; prefetch the winner's place and ranks
+    order i + AHEAD       locate    find the winner's counts by rank; prefetch them
     order i               settle    see the counts, reserve; if they do not suffice, search exactly
 
 Orders settle strictly in order. A guess made earlier is still right at settling if the store still
@@ -56,8 +57,8 @@ cdef extern from *:
 
 cdef enum:
     NUMBER = 63                 # the bits of a key that say which; see near.h
-    AHEAD = 8                   # orders between two stages; 4 to 12 measured the same
-    RING = 16                   # a power of two, at least 2 * AHEAD
+    AHEAD = 4                   # orders between two stages; 2 to 8 measured the same
+    RING = 16                   # a power of two, at least 3 * AHEAD
     FLOATS_PER_CACHE_LINE = 16
     PREFETCH_LINES = 8          # longer baskets are rare, and fetch for themselves
 
@@ -199,8 +200,7 @@ cdef void search_other_branches(Search* search) noexcept nogil:
         if group:
             branch_keys_of(leaves, group, plan, keys)
             branch_keys = keys
-        waiting = keys_within(branch_keys, key_of(search.limit))
-        waiting &= real_boxes(leaves.branch_count, group)
+        waiting = real_boxes(leaves.branch_count, group)
         if plan.branch // 64 == group:
             waiting &= ~((<uint64_t>1) << (plan.branch & NUMBER))
         while waiting:
@@ -257,8 +257,6 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
             return
         candidates &= ~((<uint64_t>1) << (least & NUMBER))
         consider(search, leaf * STORES_PER_LEAF + (least & NUMBER), squared_in(least))
-        if candidates:  # seldom is one left that is as near as the limit now
-            candidates &= keys_within(keys, key_of(search.limit))
 
 
 cdef void consider(Search* search, int32_t ordinal, float squared) noexcept nogil:
@@ -306,9 +304,9 @@ cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orde
     cdef int32_t guesses[RING]
     cdef int64_t step, order
     cdef int place
-    for step in range(orders.count + 2 * AHEAD):
+    for step in range(orders.count + 3 * AHEAD):
         # Settling comes first: it frees the place in the ring that the new plan takes.
-        order = step - 2 * AHEAD
+        order = step - 3 * AHEAD
         if order >= 0:
             place = order & (RING - 1)
             verdicts[order] = settle(
@@ -329,7 +327,11 @@ cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orde
             guesses[place] = find(
                 leaves, shelves, &plans[place], &baskets[place], NULL, radius_m, False
             )
-            prefetch_quantities(leaves, shelves, guesses[place], &baskets[place])
+            prefetch_ranks(leaves, shelves, guesses[place], &baskets[place])
+        order = step - 2 * AHEAD
+        if 0 <= order < orders.count:
+            place = order & (RING - 1)
+            prefetch_quantities(shelves, guesses[place], &baskets[place])
 
 
 cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
@@ -385,16 +387,24 @@ cdef void prefetch_words(const Leaves* leaves, const Shelves* shelves, const Pla
     for line in range(min(basket.line_count, PREFETCH_LINES)):
         prefetch(summary(shelves, basket.skus[line]) + plan.branch)
         prefetch(available(shelves, basket.skus[line]) + plan.leaf)
-        prefetch(listed(shelves, basket.skus[line]) + plan.leaf)
-        prefetch(base(shelves, basket.skus[line]) + plan.leaf)
 
 
-cdef void prefetch_quantities(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
-                              const Basket* basket) noexcept nogil:
+cdef void prefetch_ranks(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
+                         const Basket* basket) noexcept nogil:
     cdef int64_t line
     if ordinal == NOT_FOUND:
         return
     prefetch(leaves.places + ordinal)
+    for line in range(min(basket.line_count, PREFETCH_LINES)):
+        prefetch(listed(shelves, basket.skus[line]) + (ordinal >> 6))
+        prefetch(base(shelves, basket.skus[line]) + (ordinal >> 6))
+
+
+cdef void prefetch_quantities(const Shelves* shelves, int32_t ordinal,
+                              const Basket* basket) noexcept nogil:
+    cdef int64_t line
+    if ordinal == NOT_FOUND:
+        return
     for line in range(min(basket.line_count, PREFETCH_LINES)):
         prefetch(quantity(shelves, basket.skus[line], ordinal))
 
