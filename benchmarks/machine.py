@@ -18,7 +18,7 @@ def machine() -> dict[str, str]:
         "processor": cpu.get("model name") or platform.processor() or platform.machine(),
         "cores": str(os.cpu_count()),
         "vectors": " ".join(flag for flag in VECTOR_FLAGS if flag in flags) or "unknown",
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
     }
