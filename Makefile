@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard engine/*.pyx engine/*.pxd engine/*.h)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint sanitize bench clean
 
 demo: $(VENV)/built
 	$(BIN)/fendan demo
@@ -18,6 +18,16 @@ lint: $(VENV)/built
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python tests/check_stubs.py
+
+# A second build beside the first; leaks are not looked for, since Python itself has many.
+SANITIZED := build/sanitized
+sanitize: $(VENV)/built
+	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
+		--build-lib $(SANITIZED)
+	PYTHONPATH=$(SANITIZED) LD_PRELOAD="$$(cc -print-file-name=libasan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
+		$(BIN)/python -m pytest -m "not build" --deselect tests/test_benchmarks.py \
+		--deselect tests/test_demo.py
 
 bench: $(VENV)/built
 	$(BIN)/python benchmarks/metro.py

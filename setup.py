@@ -3,11 +3,11 @@
 Everything that can be declared lives in pyproject.toml; this file holds only what setuptools
 cannot express there: Cython, its gate on performance hints, and the compiler's flags.
 
-FENDAN_DEBUG=1   bounds checks, assertions and no optimisation, for hunting a crash
+FENDAN_DEBUG=1      bounds checks and no optimisation, for hunting a crash
+FENDAN_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer; `make sanitize` runs the tests so
 """
 
 import os
-import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -16,13 +16,13 @@ from setuptools import Extension, setup
 
 ENGINE = Path("bindings/fendan/engine")  # a committed symlink to engine/, see CONTRIBUTING.md
 DEBUG = os.environ.get("FENDAN_DEBUG") == "1"
+SANITIZE = os.environ.get("FENDAN_SANITIZE") == "1"
 
 # Rounding must not depend on the machine: without -ffp-contract=off a compiler may fuse a*b+c
 # where the processor can, and two machines would then disagree on a near tie. The other two flags
 # only drop errno and traps, which nothing here reads, so that sqrt and comparisons become one
 # instruction.
 OPTIMISED = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-MSVC = sys.platform == "win32"
 
 DIRECTIVES = {
     "language_level": "3",
@@ -51,12 +51,14 @@ def engine_extensions() -> list[Extension]:
     if not sources:  # without this, setuptools quietly builds a wheel with no engine in it
         raise SystemExit(f"no .pyx in {ENGINE}: is the symlink to engine/ missing?")
     flags = ["-O0", "-g", "-ffp-contract=off"] if DEBUG else OPTIMISED
+    sanitizers = ["-fsanitize=address,undefined"] if SANITIZE else []
     return [
         Extension(
             f"fendan.engine.{source.stem}",
             [str(source)],
             include_dirs=[str(ENGINE)],
-            extra_compile_args=["/O2", "/fp:precise"] if MSVC else ["-Wall", "-Wextra", *flags],
+            extra_compile_args=["-Wall", "-Wextra", *flags, *sanitizers],
+            extra_link_args=sanitizers,
             depends=[str(header) for header in ENGINE.glob("*.h")],
         )
         for source in sources

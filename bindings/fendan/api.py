@@ -229,8 +229,9 @@ class Engine:
                 at, basket = place_of(wanted, self._datum, "", None), []
             skus = np.array([sku for sku, _ in basket], dtype=np.int32)
             quantities = np.array([quantity for _, quantity in basket], dtype=np.int32)
-            found = nearest(self._stock, *at, skus, quantities, radius_m, limit)
             ids = self._network.store_ids
+            most = min(limit, len(ids))
+            found = nearest(self._stock, *at, skus, quantities, radius_m, most)
         return [Nearby(store_id=ids[store], distance_m=metres) for store, metres in found]
 
     def decision(self, order_id: str) -> Decision:
