@@ -4,7 +4,7 @@ Everything that can be declared lives in pyproject.toml; this file holds only wh
 cannot express there: Cython, its gate on performance hints, and the compiler's flags.
 
 FENDAN_DEBUG=1      bounds checks and no optimisation, for hunting a crash
-FENDAN_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer; `make sanitize` runs the tests so
+FENDAN_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer; see `make sanitize`
 """
 
 import os

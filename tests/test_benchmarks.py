@@ -44,7 +44,7 @@ def test_the_report_is_printed_and_written_with_every_row(metro, tmp_path, capsy
     assert written["machine"]["fendan"] in printed
     assert [row["name"] for row in written["rows"]] == [row.name for row in report.rows]
     assert all(row["value"] > 0 for row in written["rows"] if row["unit"] != "bytes")
-    assert sum(row["met"] is not None for row in written["rows"]) == 7
+    assert sum(row["met"] is not None for row in written["rows"]) == 8
 
 
 def test_two_runs_decide_the_same_and_the_peers_agree(metro):

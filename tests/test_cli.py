@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import fendan
-from fendan import Datum, Engine, Order, Reason, Status, cli, loaders, report
+from fendan import Datum, Engine, Order, Reason, Routed, Status, cli, loaders, report
 
 STORES = "store_id,lat,lng\nS1,31.20,121.40\nS2,31.30,121.50\n"
 STOCK = "store_id,sku,quantity\nS1,A,5\nS2,A,1\nS2,B,3\nS1,C,0\n"
@@ -353,16 +353,19 @@ def test_a_demo_that_cannot_be_is_refused_in_one_line() -> None:
 # -- THE SUMMARY -------------------------------------------------------------------------------
 
 
+def _routed(statuses: Sequence[int], reasons: Sequence[int], metres: list[float]) -> Routed:
+    return Routed(
+        store_codes=np.zeros(len(statuses), dtype=np.int32),
+        distances_m=np.array(metres),
+        statuses=np.array(statuses, dtype=np.uint8),
+        reasons=np.array(reasons, dtype=np.uint8),
+    )
+
+
 def summarised(
     statuses: Sequence[int], reasons: Sequence[int], metres: list[float], seconds: float
 ) -> dict[str, str]:
-    table = report.summary(
-        title="today",
-        statuses=np.array(statuses, dtype=np.uint8),
-        reasons=np.array(reasons, dtype=np.uint8),
-        distances_m=np.array(metres),
-        seconds=seconds,
-    )
+    table = report.summary(_routed(statuses, reasons, metres), title="today", seconds=seconds)
     names, values = (list(column.cells) for column in table.columns)
     return {str(name).strip(): str(value) for name, value in zip(names, values, strict=True)}
 
@@ -395,11 +398,7 @@ def test_the_summary_of_orders_without_a_store_has_no_distance() -> None:
 
 
 def test_the_summary_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    empty = np.empty(0, dtype=np.uint8)
-    table = report.summary(
-        title="today", statuses=empty, reasons=empty, distances_m=np.empty(0), seconds=0.0
-    )
-    report.show(table)
+    report.show(report.summary(_routed([], [], []), title="today", seconds=0.0))
     assert "today" in capsys.readouterr().out
 
 

@@ -10,17 +10,8 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from fendan import Datum, Engine, FendanError, InvalidInputError, Reason, Routed, Status, distance_m
-from fendan.demo import (
-    MOST_ORDERS,
-    MOST_SKUS,
-    MOST_STORES,
-    RADIUS_M,
-    Chain,
-    load,
-    make_chain,
-    route,
-    run,
-)
+from fendan.chain import MOST_ORDERS, MOST_SKUS, MOST_STORES, Chain, make_chain
+from fendan.demo import RADIUS_M, load, route, run
 from fendan.picture import PIXELS, draw
 
 SMOKE = {"stores": 600, "skus": 100, "orders": 500}

@@ -97,10 +97,8 @@ def route(
             with _step(progress, f"Writing {out.name}"):
                 _write(_decisions(engine, order_columns, routed), file, out.suffix)
     table = report.summary(
+        routed,
         title=f"{orders.name}, decisions in {out}",
-        statuses=routed.statuses,
-        reasons=routed.reasons,
-        distances_m=routed.distances_m,
         seconds=seconds,
     )
     report.show(table)

@@ -5,7 +5,7 @@ is: importing changes nothing elsewhere, and the same demo makes the same pictur
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import matplotlib.style
 import numpy as np
@@ -17,11 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import ConnectionPatch
 from matplotlib.patheffects import withStroke
 
+from fendan.chain import Chain, Towns
 from fendan.engine.router import Reason, Status
 from fendan.model import Routed
-
-if TYPE_CHECKING:
-    from fendan.demo import Chain, Towns
 
 __all__ = ["PIXELS", "draw"]
 

@@ -1,29 +1,22 @@
 """What a routed batch comes to, for people: how many orders found a store, how far, how fast."""
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from fendan.engine.router import Reason, Status
+from fendan.model import Routed
 
 __all__ = ["show", "summary"]
 
 
-def summary(
-    *,
-    title: str,
-    statuses: NDArray[np.uint8],
-    reasons: NDArray[np.uint8],
-    distances_m: NDArray[np.float64],
-    seconds: float,
-) -> Table:
-    """A table about orders routed; the arrays are those of `fendan.Routed`.
+def summary(routed: Routed, *, title: str, seconds: float) -> Table:
+    """A table about routed orders.
 
     `seconds` is what routing alone took, without reading, loading or writing.
     """
-    count = len(statuses)
-    is_assigned = statuses == Status.ASSIGNED
+    count = len(routed)
+    is_assigned = routed.statuses == Status.ASSIGNED
     assigned = int(np.count_nonzero(is_assigned))
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(justify="left")
@@ -32,11 +25,11 @@ def summary(
     table.add_row("assigned", _share(assigned, count))
     table.add_row("unassigned", _share(count - assigned, count))
     for reason in Reason:
-        times = int(np.count_nonzero(reasons[~is_assigned] == reason))
+        times = int(np.count_nonzero(routed.reasons[~is_assigned] == reason))
         if times:
             table.add_row(f"  {reason.name.lower().replace('_', ' ')}", _share(times, count))
     if assigned:
-        median_m, p95_m = np.percentile(distances_m[is_assigned], [50, 95])
+        median_m, p95_m = np.percentile(routed.distances_m[is_assigned], [50, 95])
         table.add_row("distance, median", _length(median_m))
         table.add_row("distance, p95", _length(p95_m))
     if count and seconds > 0.0:
