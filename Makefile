@@ -19,15 +19,16 @@ lint: $(VENV)/built
 	$(BIN)/mypy
 	$(BIN)/python tests/check_stubs.py
 
-# A second build beside the first; leaks are not looked for, since Python itself has many.
+# A second build beside the first, and the tests that judge the core. Leaks are not looked for:
+# Python itself has many.
 SANITIZED := build/sanitized
+JUDGES := arrays bad_input engine_machine exactness geo orders scale threads
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)
 	PYTHONPATH=$(SANITIZED) LD_PRELOAD="$$(cc -print-file-name=libasan.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
-		$(BIN)/python -m pytest -m "not build" --deselect tests/test_benchmarks.py \
-		--deselect tests/test_demo.py
+		$(BIN)/python -m pytest $(JUDGES:%=tests/test_%.py)
 
 bench: $(VENV)/built
 	$(BIN)/python benchmarks/metro.py

@@ -70,14 +70,24 @@ VERDICT_DTYPE = np.dtype(
 )
 
 
-class Status(IntEnum):
+class _Named(IntEnum):
+    """An int in arrays and comparisons, a name in print."""
+
+    def __str__(self):
+        return self.name
+
+    def __format__(self, spec):
+        return format(self.name, spec)
+
+
+class Status(_Named):
     """Whether an order has a store."""
 
     ASSIGNED = STATUS_ASSIGNED
     UNASSIGNED = STATUS_UNASSIGNED
 
 
-class Reason(IntEnum):
+class Reason(_Named):
     """Why an order has no store."""
 
     NONE = REASON_NONE

@@ -244,3 +244,9 @@ def test_an_id_that_is_a_kind_of_str_names_the_same_order(engine: Engine) -> Non
     told = engine.route(order(OrderNumber("1")))
     assert told == engine.route(order("1"))
     assert type(told.order_id) is str
+
+
+def test_a_status_and_a_reason_print_as_their_names_and_compare_as_ints() -> None:
+    assert f"{Status.UNASSIGNED}: {Reason.NO_STOCK}" == "UNASSIGNED: NO_STOCK"
+    assert str(Reason.NO_STORES) == "NO_STORES"
+    assert (int(Status.ASSIGNED), bool(Reason.NONE), bool(Reason.NO_STOCK)) == (1, False, True)
