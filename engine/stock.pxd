@@ -10,6 +10,7 @@ cdef extern from *:
 
 cdef enum:
     MAX_QUANTITY = 2147483647   # counts are int32
+    NO_SLAB = -1
 
 
 # One (store, SKU) pair. on_hand is net + reserved; net is negative only in a shortfall.
@@ -23,6 +24,7 @@ cdef struct Shelf:
     uint64_t* words
     Quantity* quantities
     int32_t listed_count
+    int32_t slab                # which slab of the Stock both stand in, or NO_SLAB: malloc
 
 
 # The lines of one order, each SKU at most once, every quantity 1 or more.
@@ -96,6 +98,10 @@ cdef class Stock:
     cdef Shelves shelves
     cdef int32_t _sku_capacity
     cdef dict _sku_code_of          # SKU -> code
+    cdef list _slabs                # numpy arrays, or None where no shelf stands in it any more
+    cdef list _slab_users           # how many shelves stand in each
 
     cdef int _reserve(self, int32_t sku_count) except -1
-    cdef int _move(self, Shelf* moved, const Leaves* before, const Leaves* after) except -1
+    cdef Shelf* _make_room(self, const uint64_t[:, ::1] wanted, const Leaves* leaves) except NULL
+    cdef int _renew(self, renewed, Shelf* fresh, const uint64_t[:, ::1] wanted,
+                    const Leaves* before, const Leaves* after) except -1

@@ -13,7 +13,9 @@ bit in summary exactly where the available word is not zero; reserved >= 0; on_h
 reserved; net < 0 only where a snapshot set on_hand below what is already reserved.
 
 A pair costs 8 bytes, a SKU 20 bytes and a bit for each leaf: memory follows the assortment, not
-stores times catalogue.
+stores times catalogue. Shelves that are made many at a time stand side by side in a *slab*, one
+large array that numpy asks the system to back with huge pages: an order reads a few words in each
+of several shelves, and with small pages finding the page costs as much as reading the word.
 """
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -29,14 +31,17 @@ from fendan.errors import refuse
 
 cdef enum:
     NO_PLACE = -1
+    SLAB_WORDS = 1 << 20        # 8 MB; below that one block a shelf is no worse
     FEW_LINES = 16              # longer baskets are rare, and look their counts up twice
 
 
 cdef void free_shelves(Shelf* shelf, int32_t count) noexcept nogil:
+    """Free what was allocated one by one; slabs belong to Python."""
     cdef int32_t sku
     for sku in range(count):
-        free(shelf[sku].words)
-        free(shelf[sku].quantities)
+        if shelf[sku].slab == NO_SLAB:
+            free(shelf[sku].words)
+            free(shelf[sku].quantities)
 
 
 cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
@@ -93,31 +98,11 @@ cdef bint all_listed(const Shelves* shelves, const Leaves* leaves, const int32_t
     return True
 
 
-cdef int make_room(Shelf* fresh, const uint64_t* wanted, const Leaves* leaves,
-                   bint words_too) except -1 nogil:
-    """Make room for the counts of the stores in the bitmap `wanted`, and perhaps for the words."""
-    cdef int32_t leaf
-    fresh.listed_count = 0
-    for leaf in range(leaves.leaf_count):
-        fresh.listed_count += popcount(wanted[leaf])
-    fresh.quantities = <Quantity*>calloc(fresh.listed_count or 1, sizeof(Quantity))
-    if fresh.quantities == NULL:
-        no_room()
-    if words_too:
-        fresh.words = <uint64_t*>calloc(
-            words_of(leaves.leaf_count, leaves.branch_count) or 1, sizeof(uint64_t)
-        )
-        if fresh.words == NULL:
-            no_room()
-    return 0
-
-
 cdef void arrange(Shelf* fresh, const uint64_t* wanted, const Shelf* old, const Leaves* before,
                   const Leaves* after) noexcept nogil:
-    """Fill `fresh`, whose stores are `wanted` in the layout `after`, with the counts of `old`.
+    """Fill the empty `fresh`, whose stores are `wanted` in the layout `after`, from `old`.
 
-    Pairs that `old` does not have start at zero. In an unchanged layout both may share their words:
-    they are read before they are overwritten, and the bits of old pairs stay where they are.
+    Pairs that `old` does not have start at zero.
     """
     cdef uint64_t* summary = fresh.words
     cdef uint64_t* available = summary + after.branch_count
@@ -159,6 +144,8 @@ cdef class Stock:
         self.network = network
         self.skus = []
         self._sku_code_of = {}
+        self._slabs = []
+        self._slab_users = []
         self.shelves.leaf_count = network.layout.leaves.leaf_count
         self.shelves.branch_count = network.layout.leaves.branch_count
 
@@ -176,26 +163,16 @@ cdef class Stock:
         """
         cdef Layout before = self.network.layout
         cdef Layout after = self.network.grown(lat, lng, ids)
-        cdef int32_t sku_count = self.shelves.sku_count
-        cdef Shelf* moved = NULL
-        if after.reordered and sku_count:
-            moved = <Shelf*>calloc(sku_count, sizeof(Shelf))
-            if moved == NULL:
-                no_room()
-            try:
-                self._move(moved, &before.leaves, &after.leaves)
-            except MemoryError:
-                free_shelves(moved, sku_count)
-                free(moved)
-                raise
+        cdef Shelf* fresh = NULL
+        cdef uint64_t[:, ::1] wanted
+        if after.reordered and self.shelves.sku_count:
+            wanted = self._moved(before, after)
+            fresh = self._make_room(wanted, &after.leaves)
         self.network.adopt(after, ids)
         self.shelves.leaf_count = after.leaves.leaf_count
         self.shelves.branch_count = after.leaves.branch_count
-        if moved != NULL:
-            free_shelves(self.shelves.shelf, sku_count)
-            free(self.shelves.shelf)
-            self.shelves.shelf = moved
-            self._sku_capacity = sku_count
+        if fresh != NULL:
+            self._renew(range(self.shelves.sku_count), fresh, wanted, &before.leaves, &after.leaves)
 
     def set_on_hand(self, const int32_t[::1] stores, const int32_t[::1] skus,
                     const int32_t[::1] quantities, list new_skus):
@@ -292,40 +269,22 @@ cdef class Stock:
         cdef Shelves* shelves = &self.shelves
         if sku_count == shelves.sku_count and all_listed(shelves, leaves, stores, skus):
             return
-        # Which SKUs need a new shelf, and for each a bitmap of the stores on it. The bitmaps stand in
-        # one block: that goes back to the system, where many small ones would leave holes.
         cdef int32_t[::1] place_of = np.full(sku_count, NO_PLACE, dtype=np.int32)
         cdef list renewed = self._renewed(stores, skus, place_of)
         cdef uint64_t[:, ::1] wanted = np.zeros(
             (len(renewed), max(1, leaves.leaf_count)), dtype=np.uint64
         )
-        cdef Shelf* fresh = <Shelf*>calloc(len(renewed) or 1, sizeof(Shelf))
         cdef int32_t place, sku, ordinal
         cdef Py_ssize_t row
-        if fresh == NULL:
-            no_room()
-        try:
-            for place, sku in enumerate(renewed):
-                if sku < shelves.sku_count:
-                    memcpy(&wanted[place, 0], listed(shelves, sku),
-                           leaves.leaf_count * sizeof(uint64_t))
-            for row in range(stores.shape[0]):
-                if place_of[skus[row]] != NO_PLACE:
-                    ordinal = leaves.ordinal_of[stores[row]]
-                    wanted[place_of[skus[row]], ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
-            for place, sku in enumerate(renewed):
-                make_room(fresh + place, &wanted[place, 0], leaves, sku >= shelves.sku_count)
-        except MemoryError:
-            free_shelves(fresh, <int32_t>len(renewed))
-            free(fresh)
-            raise
         for place, sku in enumerate(renewed):
-            if fresh[place].words == NULL:
-                fresh[place].words = shelves.shelf[sku].words
-            arrange(fresh + place, &wanted[place, 0], shelves.shelf + sku, leaves, leaves)
-            free(shelves.shelf[sku].quantities)
-            shelves.shelf[sku] = fresh[place]
-        free(fresh)
+            if sku < shelves.sku_count:
+                memcpy(&wanted[place, 0], listed(shelves, sku),
+                       leaves.leaf_count * sizeof(uint64_t))
+        for row in range(stores.shape[0]):
+            if place_of[skus[row]] != NO_PLACE:
+                ordinal = leaves.ordinal_of[stores[row]]
+                wanted[place_of[skus[row]], ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
+        self._renew(renewed, self._make_room(wanted, leaves), wanted, leaves, leaves)
 
     def _renewed(self, const int32_t[::1] stores, const int32_t[::1] skus, int32_t[::1] place_of):
         """The SKUs that are new, or that a row lists at one more store; numbered in `place_of`."""
@@ -344,25 +303,85 @@ cdef class Stock:
                 renewed.append(sku)
         return renewed
 
-    cdef int _move(self, Shelf* moved, const Leaves* before, const Leaves* after) except -1:
-        """Make every shelf anew in the layout `after`, beside the live ones."""
-        cdef uint64_t[::1] wanted = np.empty(after.leaf_count, dtype=np.uint64)
+    def _moved(self, Layout before, Layout after):
+        """The listed bitmaps of all shelves, uint64[sku, leaf], as they are in the layout `after`."""
+        cdef uint64_t[:, ::1] wanted = np.zeros(
+            (self.shelves.sku_count, after.leaves.leaf_count), dtype=np.uint64
+        )
         cdef const uint64_t* old_listed
         cdef uint64_t bits
-        cdef int32_t sku, leaf, ordinal
+        cdef int32_t sku, leaf, store, ordinal
         with nogil:
             for sku in range(self.shelves.sku_count):
-                memset(&wanted[0], 0, <size_t>after.leaf_count * sizeof(uint64_t))
                 old_listed = listed(&self.shelves, sku)
-                for leaf in range(before.leaf_count):
+                for leaf in range(before.leaves.leaf_count):
                     bits = old_listed[leaf]
                     while bits:
-                        ordinal = before.store_at[leaf * STORES_PER_LEAF + lowest_bit(bits)]
-                        ordinal = after.ordinal_of[ordinal]
+                        store = before.leaves.store_at[leaf * STORES_PER_LEAF + lowest_bit(bits)]
+                        ordinal = after.leaves.ordinal_of[store]
                         bits &= bits - 1
-                        wanted[ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
-                make_room(moved + sku, &wanted[0], after, True)
-                arrange(moved + sku, &wanted[0], self.shelves.shelf + sku, before, after)
+                        wanted[sku, ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
+        return np.asarray(wanted)
+
+    cdef Shelf* _make_room(self, const uint64_t[:, ::1] wanted, const Leaves* leaves) except NULL:
+        """Empty shelves for the stores in each bitmap of `wanted`: all of them, or MemoryError."""
+        cdef int32_t count = <int32_t>wanted.shape[0]
+        cdef size_t words = words_of(leaves.leaf_count, leaves.branch_count)
+        cdef size_t total = 0
+        cdef int32_t place, leaf
+        cdef uint64_t[::1] slab
+        cdef uint64_t* free_words
+        cdef Shelf* fresh = <Shelf*>calloc(count or 1, sizeof(Shelf))
+        if fresh == NULL:
+            no_room()
+        for place in range(count):
+            fresh[place].slab = NO_SLAB
+            for leaf in range(leaves.leaf_count):
+                fresh[place].listed_count += popcount(wanted[place, leaf])
+            total += words + fresh[place].listed_count  # a Quantity is as large as a word
+        try:
+            if total >= SLAB_WORDS:
+                array = np.empty(total, dtype=np.uint64)
+                array.fill(0)
+                slab = array
+                free_words = &slab[0]
+                for place in range(count):
+                    fresh[place].slab = <int32_t>len(self._slabs)
+                    fresh[place].words = free_words
+                    fresh[place].quantities = <Quantity*>(free_words + words)
+                    free_words += words + fresh[place].listed_count
+                self._slabs.append(array)
+                self._slab_users.append(count)
+                return fresh
+            for place in range(count):
+                fresh[place].words = <uint64_t*>calloc(words or 1, sizeof(uint64_t))
+                fresh[place].quantities = <Quantity*>calloc(
+                    fresh[place].listed_count or 1, sizeof(Quantity)
+                )
+                if fresh[place].words == NULL or fresh[place].quantities == NULL:
+                    no_room()
+        except MemoryError:
+            free_shelves(fresh, count)
+            free(fresh)
+            raise
+        return fresh
+
+    cdef int _renew(self, renewed, Shelf* fresh, const uint64_t[:, ::1] wanted,
+                    const Leaves* before, const Leaves* after) except -1:
+        """Put `fresh` in the places of the SKUs `renewed`, with their counts; nothing can fail."""
+        cdef Shelf* old
+        cdef int32_t place, sku
+        for place, sku in enumerate(renewed):
+            old = self.shelves.shelf + sku
+            arrange(fresh + place, &wanted[place, 0], old, before, after)
+            if old.words != NULL and old.slab != NO_SLAB:
+                self._slab_users[old.slab] -= 1
+                if self._slab_users[old.slab] == 0:
+                    self._slabs[old.slab] = None
+            elif old.words != NULL:
+                free_shelves(old, 1)
+            old[0] = fresh[place]
+        free(fresh)
         return 0
 
     # -- CHECKS --------------------------------------------------------------------------------

@@ -288,3 +288,37 @@ def test_one_batch_many_batches_single_orders_and_arrays_get_the_same_decisions(
     by_arrays, _, arrays = shop_and_orders()
     by_arrays.route_arrays(**arrays, ids=[order.id for order in orders])
     assert [by_arrays.decision(order.id) for order in orders] == at_once
+
+
+def test_stock_loaded_in_bulk_survives_single_changes_more_bulk_and_new_stores() -> None:
+    """Many shelves made at once stand in one slab; each may leave it alone, or all together."""
+    random = np.random.default_rng(3)
+    stores, skus = 300, 5_000
+    engine = Engine()
+    engine.add_stores(
+        Store(id=f"S{number}", lat=31.0 + number / 1_000, lng=121.0) for number in range(stores)
+    )
+    on_hand = np.zeros((stores, skus), dtype=np.int32)
+    names = [f"K{number}" for number in range(skus)]
+    engine.set_stock(stores=["S0"] * skus, skus=names, quantities=[0] * skus)
+
+    def load_some(count: int) -> None:
+        pairs = random.choice(stores * skus, count, replace=False).astype(np.int32)
+        quantities = random.integers(1, 9, count, dtype=np.int32)
+        engine.set_stock(stores=pairs // skus, skus=pairs % skus, quantities=quantities)
+        on_hand[pairs // skus, pairs % skus] = quantities
+
+    def check() -> None:
+        for store, sku in random.integers(0, (stores, skus), (2_000, 2)):
+            assert engine.available(f"S{store}", f"K{sku}") == on_hand[store, sku]
+
+    for count in (1_200_000, 1, 7, 1_300_000, 1):
+        load_some(count)
+        check()
+    engine.add_stores(
+        Store(id=f"N{number}", lat=32.0 + number / 1_000, lng=121.0) for number in range(200)
+    )
+    check()
+    engine.set_stock([("N7", "K7", 3)])
+    assert engine.available("N7", "K7") == 3
+    check()
