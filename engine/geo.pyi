@@ -5,8 +5,6 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-EARTH_RADIUS_METRES: float
-
 class Datum(Enum):
     WGS84 = "WGS84"
     GCJ02 = "GCJ-02"

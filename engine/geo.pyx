@@ -11,9 +11,6 @@ from enum import Enum
 
 import numpy as np
 
-EARTH_RADIUS_METRES: float = EARTH_RADIUS_M
-
-
 class Datum(Enum):
     """Which grid a latitude and longitude are read on."""
 

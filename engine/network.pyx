@@ -187,21 +187,6 @@ cdef class Layout:
         return int(np.argmin((outside * outside).sum(axis=1)))
 
     @property
-    def store_count(self):
-        """How many stores there are."""
-        return self.leaves.store_count
-
-    @property
-    def leaf_count(self):
-        """How many leaves they stand in."""
-        return self.leaves.leaf_count
-
-    @property
-    def ordinals(self):
-        """int32[n]: store code -> ordinal. A copy."""
-        return self._arrays["ordinal_of"].copy()
-
-    @property
     def byte_count(self):
         """Memory held, in bytes."""
         return sum(array.nbytes for array in self._arrays.values())

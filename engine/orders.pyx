@@ -175,7 +175,7 @@ cdef class Orders:
         """
         cdef dict found = {pair: [] for pair in pairs}
         cdef unsigned char[::1] concerned = np.zeros(
-            self.stock.network.layout.store_count + 1, dtype=np.uint8
+            self.stock.network.layout.leaves.store_count + 1, dtype=np.uint8
         )
         cdef Basket basket
         cdef int64_t index, line

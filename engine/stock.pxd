@@ -10,7 +10,7 @@ cdef extern from *:
 
 cdef enum:
     MAX_QUANTITY = 2147483647   # counts are int32
-    NO_SLAB = -1
+    NO_SLAB = 0                 # slabs are numbered from 1; a zeroed Shelf stands in none
 
 
 # One (store, SKU) pair. on_hand is net + reserved; net is negative only in a shortfall.

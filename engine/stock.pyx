@@ -144,8 +144,8 @@ cdef class Stock:
         self.network = network
         self.skus = []
         self._sku_code_of = {}
-        self._slabs = []
-        self._slab_users = []
+        self._slabs = [None]  # and none is number 0, NO_SLAB
+        self._slab_users = [0]
         self.shelves.leaf_count = network.layout.leaves.leaf_count
         self.shelves.branch_count = network.layout.leaves.branch_count
 
@@ -335,7 +335,6 @@ cdef class Stock:
         if fresh == NULL:
             no_room()
         for place in range(count):
-            fresh[place].slab = NO_SLAB
             for leaf in range(leaves.leaf_count):
                 fresh[place].listed_count += popcount(wanted[place, leaf])
             total += words + fresh[place].listed_count  # a Quantity is as large as a word
@@ -374,12 +373,11 @@ cdef class Stock:
         for place, sku in enumerate(renewed):
             old = self.shelves.shelf + sku
             arrange(fresh + place, &wanted[place, 0], old, before, after)
-            if old.words != NULL and old.slab != NO_SLAB:
+            free_shelves(old, 1)
+            if old.slab != NO_SLAB:
                 self._slab_users[old.slab] -= 1
                 if self._slab_users[old.slab] == 0:
                     self._slabs[old.slab] = None
-            elif old.words != NULL:
-                free_shelves(old, 1)
             old[0] = fresh[place]
         free(fresh)
         return 0

@@ -164,7 +164,7 @@ class Engine:
         `quantities`: int32[m], 1 or more. With `ids` (n of them) the orders are known by id, as in
         `route`; without, only stock moves. A bad value refuses the whole batch.
         """
-        radius_m = _radius_m(self._policy if policy is None else policy)
+        radius_m = self._radius_m(policy)
         arrays = (
             columns.floats("lat", lat),
             columns.floats("lng", lng),
@@ -217,7 +217,7 @@ class Engine:
         Without lines, the nearest stores. At most `limit`, within the policy's radius; stores at
         the same distance stand in the order of their ids.
         """
-        radius_m = _radius_m(self._policy if policy is None else policy)
+        radius_m = self._radius_m(policy)
         if not isinstance(limit, int) or limit < 0:
             refuse(Fault.OUT_OF_RANGE, "limit", limit, hint="must be a whole number from 0")
         wanted = Order(id="-", lat=lat, lng=lng, lines=columns.rows("lines", lines), datum=datum)
@@ -284,12 +284,16 @@ class Engine:
     # -- INSIDE --------------------------------------------------------------------------------
 
     def _route(self, orders: list[Order], policy: Policy | None, style: str) -> list[Decision]:
-        radius_m = _radius_m(self._policy if policy is None else policy)
+        radius_m = self._radius_m(policy)
         # Codes are only ever added, so a batch read before the lock is as good within it.
         batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
         with self._lock:
             verdicts = self._orders.route(batch, radius_m)
             return decisions(batch, verdicts, self._network.store_ids)
+
+    def _radius_m(self, policy: Policy | None) -> float:
+        """How far a store may be under this call's policy, or else the engine's."""
+        return _radius_m(self._policy if policy is None else policy)
 
     def _shortfalls(self, pairs: list[tuple[int, int]]) -> list[Shortfall]:
         holders = self._orders.holding(pairs)
