@@ -1,20 +1,23 @@
-"""Build the compiled engine.
+"""Build the compiled engine and the generated protobuf modules.
 
 Everything that can be declared lives in pyproject.toml; this file holds only what setuptools
-cannot express there: Cython, its gate on performance hints, and the compiler's flags.
+cannot express there: protoc, Cython, its gate on performance hints, and the compiler's flags.
 
 FENDAN_DEBUG=1      bounds checks and no optimisation, for hunting a crash
 FENDAN_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer; see `make sanitize`
 """
 
 import os
+from importlib.resources import files
 from pathlib import Path
 
 from Cython.Build import cythonize
 from Cython.Compiler import Errors, ExprNodes, PyrexTypes, Symtab
+from grpc_tools import protoc
 from setuptools import Extension, setup
 
 ENGINE = Path("bindings/fendan/engine")  # a committed symlink to engine/, see CONTRIBUTING.md
+PROTOS = Path("proto")
 DEBUG = os.environ.get("FENDAN_DEBUG") == "1"
 SANITIZE = os.environ.get("FENDAN_SANITIZE") == "1"
 
@@ -65,6 +68,26 @@ def engine_extensions() -> list[Extension]:
     ]
 
 
+def generate_protos() -> None:
+    """Write the modules of proto/fendan/v1 to bindings/fendan/v1, where they have changed."""
+    sources = sorted(PROTOS.rglob("*.proto"))
+    if not sources:
+        raise SystemExit(f"no .proto in {PROTOS}")
+    newest = max(source.stat().st_mtime for source in sources)
+    made = [
+        "bindings" / source.relative_to(PROTOS).with_name(f"{source.stem}_pb2{suffix}")
+        for source in sources
+        for suffix in (".py", ".pyi", "_grpc.py")
+    ]
+    if all(module.exists() and module.stat().st_mtime >= newest for module in made):
+        return
+    included = [f"-I{PROTOS}", f"-I{files('grpc_tools') / '_proto'}"]
+    outputs = [f"--{kind}_out=bindings" for kind in ("python", "pyi", "grpc_python")]
+    if protoc.main(["protoc", *included, *outputs, *map(str, sources)]) != 0:
+        raise SystemExit("protoc failed")
+
+
+generate_protos()
 fail_on_performance_hints()
 setup(
     ext_modules=cythonize(

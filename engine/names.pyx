@@ -1,0 +1,169 @@
+"""Ids and the codes they were given, for code that holds no Python object.
+
+A name's code is its place in the order of arrival. The table is open addressing with linear
+probing, at most half full; a slot carries half of the hash, so that another name is nearly always
+told apart without reading its text:
+
+    slots[hash & mask]   hash (32 bits) | code + 1 (32 bits)       0: empty
+    text                 all names, one after the other; name i ends at ends[i]
+
+Hashes are CPython's own keyed SipHash: whoever chooses the ids cannot choose where they collide.
+The key differs from run to run, which no decision can tell: codes follow the order of arrival.
+"""
+cimport cython
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcmp, memcpy
+
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX >= 0x030e0000
+    #define fendan_hash_bytes(text, size) Py_HashBuffer((text), (size))
+    #else
+    #define fendan_hash_bytes(text, size) _Py_HashBytes((text), (size))
+    #endif
+    """
+    long long hash_bytes "fendan_hash_bytes"(const void* text, Py_ssize_t size) noexcept nogil
+
+cdef enum:
+    LEAST_SLOTS = 64            # a power of two
+
+
+cdef uint32_t hash_of(Span name) noexcept nogil:
+    return <uint32_t>hash_bytes(name.text, name.size)
+
+
+cdef inline Span name_in(const NameTable* table, int32_t code) noexcept nogil:
+    cdef Span name
+    cdef int64_t start = table.ends[code - 1] if code else 0
+    name.text = table.text + start
+    name.size = table.ends[code] - start
+    return name
+
+
+cdef int32_t find_name(const NameTable* table, Span name) noexcept nogil:
+    """The code of a name, or NO_NAME."""
+    cdef uint64_t wanted = hash_of(name)
+    cdef uint64_t place, slot
+    cdef Span known
+    if table.slots == NULL:
+        return NO_NAME
+    place = wanted & table.mask
+    while True:
+        slot = table.slots[place]
+        if slot == 0:
+            return NO_NAME
+        if slot >> 32 == wanted:
+            known = name_in(table, <int32_t>(<uint32_t>slot - 1))
+            if known.size == name.size and memcmp(known.text, name.text, name.size) == 0:
+                return <int32_t>(<uint32_t>slot - 1)
+        place = (place + 1) & table.mask
+
+
+cdef void enter(uint64_t* slots, uint64_t mask, uint64_t slot) noexcept nogil:
+    cdef uint64_t place = (slot >> 32) & mask
+    while slots[place]:
+        place = (place + 1) & mask
+    slots[place] = slot
+
+
+cdef int span_of(object name, Span* span) except -1:
+    """Point into a str, which must outlive the span."""
+    cdef Py_ssize_t size
+    span.text = PyUnicode_AsUTF8AndSize(name, &size)
+    span.size = size
+    return 0
+
+
+@cython.final
+cdef class Names:
+    """A mapping from str to code, to which names are only ever added."""
+
+    def __dealloc__(self):
+        free(self.table.slots)
+        free(self.table.ends)
+        free(self.table.text)
+
+    def __len__(self):
+        return self.table.count
+
+    def __contains__(self, name):
+        return self.get(name) is not None
+
+    def __getitem__(self, name):
+        code = self.get(name)
+        if code is None:
+            raise KeyError(name)
+        return code
+
+    def get(self, name):
+        """The code of a name, or None where it is not known, or is no name."""
+        cdef Span span
+        cdef int32_t code
+        if not isinstance(name, str):
+            return None
+        try:
+            span_of(name, &span)
+        except UnicodeEncodeError:  # half a surrogate pair
+            return None
+        code = find_name(&self.table, span)
+        return None if code == NO_NAME else code
+
+    def extend(self, list names):
+        """Give new and distinct names, str, the next codes. All or nothing."""
+        cdef NameTable* table = &self.table
+        cdef Span span
+        cdef int64_t text_size = 0
+        for name in names:
+            span_of(name, &span)
+            text_size += span.size
+        self._reserve(table.count + <int64_t>len(names), text_size)
+        for name in names:
+            span_of(name, &span)
+            text_size = table.ends[table.count - 1] if table.count else 0
+            memcpy(table.text + text_size, span.text, span.size)
+            table.ends[table.count] = text_size + span.size
+            table.count += 1
+            enter(table.slots, table.mask,
+                  <uint64_t>hash_of(span) << 32 | <uint64_t>table.count)
+
+    cdef int _reserve(self, int64_t count, int64_t more_text) except -1:
+        """Make room for names up to `count` of them, with so many more bytes of text."""
+        cdef NameTable* table = &self.table
+        cdef int64_t text_size = table.ends[table.count - 1] if table.count else 0
+        cdef uint64_t slot_count = LEAST_SLOTS
+        cdef uint64_t* slots
+        cdef uint64_t place
+        cdef int64_t capacity
+        if count > self._capacity:
+            capacity = max(count, 2 * self._capacity)
+            table.ends = <int64_t*>larger(table.ends, capacity * sizeof(int64_t))
+            self._capacity = capacity
+        if text_size + more_text > self._text_capacity:
+            capacity = max(text_size + more_text, 2 * self._text_capacity)
+            table.text = <char*>larger(table.text, capacity)
+            self._text_capacity = capacity
+        while slot_count < <uint64_t>(2 * count):
+            slot_count *= 2
+        if table.slots != NULL and slot_count <= table.mask + 1:
+            return 0
+        slots = <uint64_t*>calloc(slot_count, sizeof(uint64_t))
+        if slots == NULL:
+            raise MemoryError("no room for more names")
+        if table.slots != NULL:
+            for place in range(table.mask + 1):
+                if table.slots[place]:
+                    enter(slots, slot_count - 1, table.slots[place])
+        free(table.slots)
+        table.slots = slots
+        table.mask = slot_count - 1
+        return 0
+
+
+cdef void* larger(void* block, size_t size) except NULL:
+    """`block` with room for `size` bytes; as it was where there is no room."""
+    cdef void* moved = realloc(block, size or 1)
+    if moved == NULL:
+        raise MemoryError("no room for more names")
+    return moved
