@@ -2,6 +2,8 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t
 
+from fendan.engine.names cimport Span
+
 cdef enum:
     MAX_LINES_PER_ORDER = 10000     # the longest real basket we know has 1,110
 
@@ -13,11 +15,13 @@ cdef struct Columns:
     const int64_t* offsets          # [count + 1], from 0, strictly increasing
     const int32_t* skus             # [offsets[count]], known codes, each once in an order
     const int32_t* quantities       # 1 or more
+    const Span* ids                 # [count], usable; or NULL: the orders have none
 
 
 @cython.final
 cdef class Batch:
     cdef Columns columns
-    cdef readonly list ids          # or None: the orders have none
-    cdef str _style             # how errors name a value
+    cdef readonly list ids          # as str, where they came so
+    cdef str _style                 # how errors name a value
     cdef dict _arrays               # the numpy arrays that own what `columns` points at
+    cdef object _owner              # of the text that `columns.ids` points at

@@ -1,16 +1,18 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.geo import Datum
+from fendan.engine.names import Names
 
 ARRAYS: Final[str]
 QUANTITY_HINT: str
 
 def place_of(thing: Any, datum: Datum, style: str, row: int | None) -> tuple[float, float]: ...
 
+def explain(order: Any, sku_code_of: Container[str], style: str, row: int | None) -> None: ...
 @final
 class Batch:
     @property
@@ -19,7 +21,7 @@ class Batch:
     @staticmethod
     def of_orders(
         orders: Sequence[Any],
-        sku_code_of: Mapping[str, int],
+        sku_code_of: Names,
         datum: Datum,
         style: str = "orders",
     ) -> Batch: ...
@@ -36,4 +38,5 @@ class Batch:
     def subset(self, rows: NDArray[np.int64]) -> Batch: ...
     def name_of(self, row: int) -> tuple[str, int | None]: ...
     def place(self, row: int) -> tuple[float, float]: ...
+    def id_of(self, row: int) -> str: ...
     def lines(self, row: int) -> list[tuple[int, int]]: ...

@@ -9,6 +9,7 @@ from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 
+from fendan.engine.names cimport NO_NAME, Names, Span, find_name, span_of
 from fendan.engine.network cimport is_usable_id
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ cdef class Batch:
         return self.columns.count
 
     @staticmethod
-    def of_orders(orders, dict sku_code_of, datum, str style="orders"):
+    def of_orders(orders, Names sku_code_of, datum, str style="orders"):
         """From objects with the attributes of `fendan.Order`, places converted to `datum`.
 
         Errors name fields as ``orders[3].lines[0].sku``; in the style "order", as ``order.…``.
@@ -55,6 +56,7 @@ cdef class Batch:
         cdef int64_t[::1] offsets = arrays["offsets"]
         cdef int32_t[::1] skus, quantities
         cdef list ids = []
+        cdef Span name
         try:
             for row in range(count):
                 line += len(orders[row].lines)
@@ -64,10 +66,9 @@ cdef class Batch:
             line = 0
             for row in range(count):
                 order = orders[row]
-                name = order.id
-                if not is_usable_id(name):
+                if not is_usable_id(order.id):
                     raise ValueError
-                ids.append(str(name))
+                ids.append(str(order.id))
                 if order.datum is None:
                     lat[row] = order.lat
                     lng[row] = order.lng
@@ -77,12 +78,15 @@ cdef class Batch:
                     wide = PyNumber_Index(quantity)  # a float is not rounded but refused
                     if not 1 <= wide <= INT32_MAX or line >= skus.shape[0]:
                         raise ValueError
-                    skus[line] = sku_code_of[sku]
+                    span_of(sku, &name)
+                    skus[line] = find_name(&sku_code_of.table, name)
+                    if skus[line] == NO_NAME:
+                        raise ValueError
                     quantities[line] = <int32_t>wide
                     line += 1
                 offsets[row + 1] = line
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
-            _explain(orders[row], sku_code_of, style, row)
+            explain(orders[row], sku_code_of, style, row)
             raise
         return Batch()._hold(arrays, ids, len(sku_code_of), style)
 
@@ -120,13 +124,21 @@ cdef class Batch:
             "quantities": self._arrays["quantities"][lines],
         }
         cdef Batch batch = Batch()
+        if self.columns.ids != NULL:
+            arrays["ids"] = self._arrays["ids"][rows]
         batch._style = self._style
+        batch._owner = self
         batch._point(arrays)
         return batch
 
     def name_of(self, row):
         """How errors name the id of an order: its field and its row."""
         return _field("ids", "id", self._style, row), _row(self._style, row)
+
+    def id_of(self, Py_ssize_t row):
+        """The id of one order."""
+        cdef const Span* id = self.columns.ids + row
+        return id.text[:id.size].decode()
 
     def place(self, Py_ssize_t row):
         """Latitude and longitude of one order."""
@@ -144,8 +156,10 @@ cdef class Batch:
         """Check the columns, merge lines of one SKU, and point into what results."""
         cdef int64_t line_count = len(arrays["skus"])
         cdef bint is_sound, repeats = False
-        self.ids = ids
         self._style = style
+        if ids is not None:
+            self.ids = ids
+            arrays["ids"] = _spans_of(ids)
         self._point(arrays)
         with nogil:
             is_sound = sound(&self.columns, line_count, sku_count, &repeats)
@@ -159,6 +173,7 @@ cdef class Batch:
         cdef const double[::1] lat = arrays["lat"], lng = arrays["lng"]
         cdef const int64_t[::1] offsets = arrays["offsets"]
         cdef const int32_t[::1] skus = arrays["skus"], quantities = arrays["quantities"]
+        cdef const int64_t[:, ::1] ids
         self._arrays = arrays
         self.columns.count = lat.shape[0]
         self.columns.offsets = &offsets[0]
@@ -166,6 +181,19 @@ cdef class Batch:
             self.columns.lat, self.columns.lng = &lat[0], &lng[0]
         if skus.shape[0]:
             self.columns.skus, self.columns.quantities = &skus[0], &quantities[0]
+        if "ids" in arrays:
+            ids = arrays["ids"]
+            self.columns.ids = <const Span*>&ids[0, 0]
+
+
+def _spans_of(list ids):
+    """Rows of names.Span, int64[n, 2], that point into the str of the list."""
+    spans = np.empty((max(1, len(ids)), 2), dtype=np.int64)
+    cdef int64_t[:, ::1] rows = spans
+    cdef Py_ssize_t row
+    for row in range(len(ids)):
+        span_of(ids[row], <Span*>&rows[row, 0])
+    return spans
 
 
 # -- MERGING -----------------------------------------------------------------------------------
@@ -210,6 +238,8 @@ def _merged(arrays, style):
                 to_quantities[to] = <int32_t>keys[line]
                 to += 1
         to_offsets[row + 1] = to
+    if "ids" in arrays:
+        merged["ids"] = arrays["ids"]
     merged["skus"] = merged["skus"][:to]
     merged["quantities"] = merged["quantities"][:to]
     return merged
@@ -330,7 +360,7 @@ def _check_lines(const int32_t[::1] skus, const int32_t[::1] quantities, int32_t
                    hint=QUANTITY_HINT)
 
 
-def _explain(order, dict sku_code_of, style, row):
+def explain(order, sku_code_of, style, row):
     """Read one order again, slowly, and refuse it by its first bad value."""
     def no(fault, attribute, value, hint):
         refuse(fault, _field("", attribute, style, row), value, row=_row(style, row), hint=hint)

@@ -1,3 +1,6 @@
+from typing import final
+
+@final
 class Names:
     def __len__(self) -> int: ...
     def __contains__(self, name: object) -> bool: ...

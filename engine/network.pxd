@@ -23,7 +23,7 @@ cdef struct Leaves:
     Place* places               # [leaf_count * 64], by ordinal
     int32_t* store_at           # [leaf_count * 64], ordinal -> store code or NO_STORE
     int32_t* ordinal_of         # [store_count], store code -> ordinal
-    uint64_t* occupied          # [leaf_count], bit = 1: a store stands in that slot
+    uint64_t* open              # [leaf_count], bit = 1: a store stands there and takes orders
     float* sketches             # [leaf_count][3][64]
     float* leaf_boxes           # [branch_count][6][64]
     float* branch_boxes         # [(branch_count + 63) / 64][6][64]
@@ -38,8 +38,6 @@ cdef inline bint id_is_smaller(const Leaves* leaves, int32_t store, int32_t othe
 @cython.final
 cdef class Layout:
     cdef Leaves leaves
-    # False where every store kept the ordinal it had in the layout this one was grown from.
-    cdef readonly bint reordered
     cdef dict _arrays           # the numpy arrays that own what `leaves` points at
     cdef list _id_bytes         # and the ids' text
 
@@ -47,10 +45,11 @@ cdef class Layout:
 @cython.final
 cdef class Network:
     cdef readonly Layout layout
-    cdef readonly list store_ids    # store code -> id
-    cdef dict _code_of              # id -> store code
+    cdef readonly list store_ids    # store code -> id, also of stores that were removed
+    cdef readonly list regions      # store code -> region
+    cdef dict _code_of              # id -> store code, without those that were removed
 
-    cdef int adopt(self, Layout layout, list ids) except -1
+    cdef int adopt(self, Layout layout, list ids, list regions) except -1
 
 
 cpdef bint is_usable_id(object name) except -1

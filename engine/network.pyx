@@ -21,6 +21,9 @@ Invariant: every store lies in the box of its leaf, every leaf's box in the box 
 after rounding (boxes are BOX_MARGIN wider than the stores); where there is no leaf, low is +inf and
 high is -inf, and the distance to it is +inf.
 
+Only stores whose bit in `open` is set are searched. A removed store keeps its code and its slot,
+closed for good; its id may be given to a new store.
+
 A Layout never changes once it is made: a change makes a new one beside it, and `adopt` swaps.
 """
 cimport cython
@@ -90,12 +93,12 @@ def _kd_leaves(sketches, leaf_count):
 
 @cython.final
 cdef class Layout:
-    """Where each store stands in KD order. Made by `build` and `grown`, never changed."""
+    """Where each store stands in KD order, and which take orders. Never changed once it is made."""
 
     def __cinit__(self):
         self._arrays = {}
 
-    def _hold(self, arrays, list id_bytes, bint reordered):
+    def _hold(self, arrays, list id_bytes):
         """Take ownership of the arrays and ids, and point into them."""
         cdef Leaves* leaves = &self.leaves
         cdef double[:, ::1] places = arrays["places"]
@@ -104,7 +107,8 @@ cdef class Layout:
         cdef float[:, :, ::1] branch_boxes = arrays["branch_boxes"]
         cdef int32_t[::1] store_at = arrays["store_at"]
         cdef int32_t[::1] ordinal_of = arrays["ordinal_of"]
-        cdef uint64_t[::1] occupied = arrays["occupied"]
+        arrays["open"] = _open(arrays)
+        cdef uint64_t[::1] is_open = arrays["open"]
         cdef uintptr_t[::1] id_text
         cdef Py_ssize_t i
         arrays["id_text"] = np.zeros(max(1, len(id_bytes)), dtype=np.uintp)
@@ -113,9 +117,8 @@ cdef class Layout:
             id_text[i] = <uintptr_t><const char*>id_bytes[i]
         self._arrays = arrays
         self._id_bytes = id_bytes
-        self.reordered = reordered
         leaves.store_count = <int32_t>ordinal_of.shape[0]
-        leaves.leaf_count = <int32_t>occupied.shape[0]
+        leaves.leaf_count = <int32_t>is_open.shape[0]
         leaves.branch_count = (leaves.leaf_count + LEAVES_PER_BRANCH - 1) // LEAVES_PER_BRANCH
         leaves.leaf_boxes = &leaf_boxes[0, 0, 0]
         leaves.branch_boxes = &branch_boxes[0, 0, 0]
@@ -125,12 +128,12 @@ cdef class Layout:
             leaves.places = <Place*>&places[0, 0]
             leaves.store_at = &store_at[0]
             leaves.ordinal_of = &ordinal_of[0]
-            leaves.occupied = &occupied[0]
+            leaves.open = &is_open[0]
         return self
 
     @staticmethod
-    def build(places, sketches, list id_bytes):
-        """Sort all stores anew: rows as in `points_of`, by store code."""
+    def build(places, sketches, closed, list id_bytes):
+        """Sort all stores anew: rows as in `points_of`, and whether they are closed, by code."""
         count = len(places)
         leaf_count = -(-count // FILL)
         slots = leaf_count * STORES_PER_LEAF
@@ -139,7 +142,7 @@ cdef class Layout:
             "sketches": np.zeros((leaf_count, 3, STORES_PER_LEAF), dtype=np.float32),
             "store_at": np.full(slots, NO_STORE, dtype=np.int32),
             "ordinal_of": np.empty(count, dtype=np.int32),
-            "occupied": np.zeros(leaf_count, dtype=np.uint64),
+            "closed": closed,
             "leaf_boxes": _boxes(leaf_count),
             "branch_boxes": _boxes(-(-leaf_count // LEAVES_PER_BRANCH)),
         }
@@ -148,12 +151,13 @@ cdef class Layout:
                 first = number * STORES_PER_LEAF
                 arrays["ordinal_of"][members] = np.arange(first, first + len(members))
             _enter(arrays, places, sketches, np.arange(count))
-        return Layout()._hold(arrays, id_bytes, True)
+        return Layout()._hold(arrays, id_bytes)
 
     def grown(self, places, sketches, ids):
         """This layout with more stores, as a new layout: in spare slots, or else sorted anew."""
         cdef int32_t store_count = self.leaves.store_count
         id_bytes = self._id_bytes + [name.encode() for name in ids]
+        closed = np.append(self._arrays["closed"], np.zeros(len(ids), dtype=bool))
         # More newcomers than a tenth of the chain would bloat the boxes: better sort anew.
         fits = len(places) <= max(1, store_count // 10)
         taken = self._arrays["store_at"].reshape(-1, STORES_PER_LEAF) != NO_STORE
@@ -166,17 +170,63 @@ cdef class Layout:
             taken[leaf, slot] = True
             ordinals.append(leaf * STORES_PER_LEAF + slot)
         if len(ordinals) < len(places):
-            by_code = self._arrays["ordinal_of"]
-            leaf, slot = by_code // STORES_PER_LEAF, by_code % STORES_PER_LEAF
+            old_places, old_sketches = self._points()
             return Layout.build(
-                np.concatenate([self._arrays["places"][by_code], places]),
-                np.concatenate([self._arrays["sketches"][leaf, :, slot], sketches]),
-                id_bytes,
+                np.concatenate([old_places, places]),
+                np.concatenate([old_sketches, sketches]),
+                closed, id_bytes,
             )
         arrays = {name: array.copy() for name, array in self._arrays.items()}
+        arrays["closed"] = closed
         arrays["ordinal_of"] = np.append(arrays["ordinal_of"], np.array(ordinals, dtype=np.int32))
         _enter(arrays, places, sketches, np.arange(store_count, store_count + len(places)))
-        return Layout()._hold(arrays, id_bytes, False)
+        return Layout()._hold(arrays, id_bytes)
+
+    def moved(self, codes, places, sketches):
+        """This layout with stores at other places: in their slots, or else sorted anew."""
+        ordinals = self._arrays["ordinal_of"][codes]
+        leaf, slot = ordinals // STORES_PER_LEAF, ordinals % STORES_PER_LEAF
+        boxes = self._arrays["leaf_boxes"][leaf // 64, :, leaf % 64]
+        if ((boxes[:, 0::2] <= sketches) & (sketches <= boxes[:, 1::2])).all():
+            # Still in the boxes of their leaves: nothing else has to know.
+            arrays = dict(self._arrays)
+            arrays["places"], arrays["sketches"] = arrays["places"].copy(), arrays["sketches"].copy()
+            arrays["places"][ordinals] = places
+            arrays["sketches"][leaf, :, slot] = sketches
+            return Layout()._hold(arrays, self._id_bytes)
+        all_places, all_sketches = self._points()
+        all_places[codes], all_sketches[codes] = places, sketches
+        return Layout.build(all_places, all_sketches, self._arrays["closed"], self._id_bytes)
+
+    def with_closed(self, codes, bint closed):
+        """This layout with stores that take orders no more, or again."""
+        arrays = dict(self._arrays)
+        arrays["closed"] = arrays["closed"].copy()
+        arrays["closed"][codes] = closed
+        return Layout()._hold(arrays, self._id_bytes)
+
+    def keeps_order_of(self, Layout other):
+        """Whether every store of `other` has the same ordinal here."""
+        count = other.leaves.store_count
+        return self.leaves.leaf_count == other.leaves.leaf_count and np.array_equal(
+            self._arrays["ordinal_of"][:count], other._arrays["ordinal_of"]
+        )
+
+    def _points(self):
+        """Rows as in `points_of`, by store code."""
+        by_code = self._arrays["ordinal_of"]
+        leaf, slot = by_code // STORES_PER_LEAF, by_code % STORES_PER_LEAF
+        return self._arrays["places"][by_code], self._arrays["sketches"][leaf, :, slot]
+
+    def place(self, int32_t store):
+        """Latitude and longitude of a store."""
+        cdef const Place* place = self.leaves.places + self.leaves.ordinal_of[store]
+        return place.lat, place.lng
+
+    @property
+    def closed(self):
+        """bool[store_count]: which stores take no orders. For reading only."""
+        return self._arrays["closed"]
 
     def _nearest_leaf(self, sketch):
         """Which leaf's box is nearest."""
@@ -192,15 +242,22 @@ cdef class Layout:
         return sum(array.nbytes for array in self._arrays.values())
 
 
+def _open(arrays):
+    """One word a leaf: the stores that are not closed."""
+    ordinals = arrays["ordinal_of"][~arrays["closed"]]
+    words = np.zeros(len(arrays["sketches"]), dtype=np.uint64)
+    bits = np.left_shift(np.uint64(1), (ordinals % STORES_PER_LEAF).astype(np.uint64))
+    np.bitwise_or.at(words, ordinals // STORES_PER_LEAF, bits)
+    return words
+
+
 def _enter(arrays, places, sketches, codes):
     """Put the stores `codes` at the ordinals they were given, and widen the boxes around them."""
     ordinals = arrays["ordinal_of"][codes]
     leaves = ordinals // STORES_PER_LEAF
-    bits = np.left_shift(np.uint64(1), (ordinals % STORES_PER_LEAF).astype(np.uint64))
     arrays["places"][ordinals] = places
     arrays["sketches"][leaves, :, ordinals % STORES_PER_LEAF] = sketches
     arrays["store_at"][ordinals] = codes
-    np.bitwise_or.at(arrays["occupied"], leaves, bits)
     for name, boxes_of in (("leaf_boxes", leaves), ("branch_boxes", leaves // LEAVES_PER_BRANCH)):
         for axis in range(3):
             low = (boxes_of // 64, 2 * axis, boxes_of % 64)
@@ -227,25 +284,35 @@ cdef class Network:
 
     def __init__(self):
         self.store_ids = []
+        self.regions = []
         self._code_of = {}
-        self.layout = Layout.build(np.empty((0, 3)), np.empty((0, 3), dtype=np.float32), [])
+        self.layout = Layout.build(
+            np.empty((0, 3)), np.empty((0, 3), dtype=np.float32), np.empty(0, dtype=bool), []
+        )
 
-    def grown(self, const double[::1] lat, const double[::1] lng, ids):
-        """The layout with stores added at these degrees; nothing changes until it is adopted."""
-        places, sketches = points_of(lat, lng)
-        return self.layout.grown(places, sketches, ids)
-
-    cdef int adopt(self, Layout layout, list ids) except -1:
+    cdef int adopt(self, Layout layout, list ids, list regions) except -1:
         """Swap in a layout that has one more store for each of `ids`."""
         first = len(self.store_ids)
         codes = {name: first + i for i, name in enumerate(ids)}
-        store_ids = self.store_ids + ids
+        store_ids, all_regions = self.store_ids + ids, self.regions + regions
         self._code_of.update(codes)
-        self.store_ids = store_ids
+        self.store_ids, self.regions = store_ids, all_regions
         self.layout = layout
         return 0
 
+    def set_regions(self, codes, regions):
+        """Stores are in other regions."""
+        all_regions = list(self.regions)
+        for code, region in zip(codes, regions):
+            all_regions[code] = region
+        self.regions = all_regions
+
+    def forget(self, codes):
+        """The ids of removed stores may be given to others."""
+        for code in codes:
+            del self._code_of[self.store_ids[code]]
+
     @property
     def code_of(self):
-        """Store id -> code. For reading only."""
+        """Store id -> code, without stores that were removed. For reading only."""
         return self._code_of

@@ -1,29 +1,40 @@
-"""The order table: what each id asked for, what it was told, and what is still held for it.
+"""Orders in, decisions out: each id once, each decision remembered.
 
 An order id is the idempotency key. The same id with the same place and basket gets its first
 decision again, whatever has happened to stock since, and after a release too; with other content
-it is refused, and the error says what differs.
+it is refused, and the error says what differs. See `records` for how long an id is remembered.
 
-    _records   one a known order, in the order of arrival; first_line and line_count point into
-    _skus, _quantities   the lines of all known orders, one after the other
-
-Invariant: `held` stands exactly where the record's lines are counted in their store's `reserved`.
+A batch enters the order table before it is routed, holding nothing; so a repeated id is found the
+same way whether it came last week or two rows before. What is refused, or was only a dry run,
+leaves it again.
 """
 cimport cython
-from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
+from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdlib cimport free, malloc
 
 from fendan.engine.batch cimport Batch, Columns
-from fendan.engine.network cimport NO_STORE
+from fendan.engine.changes cimport Ring, note
+from fendan.engine.names cimport Span, hash_of, span_of
+from fendan.engine.network cimport NO_STORE, Leaves
+from fendan.engine.records cimport (
+    NO_RECORD, NO_ROOM, PAGE_ORDERS, Record, Records, Table, add_record, basket_at, drop_newest, find_record,
+    id_at, let_go, prefetch_slot, record_at, retire, set_verdict,
+)
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, route_many
-from fendan.engine.stock cimport Basket, Stock, give_back
+from fendan.engine.stock cimport Basket, Shelves, Stock, give_back
 
 import numpy as np
 
 from fendan.engine.fault import Fault
-from fendan.engine.router import VERDICT_DTYPE as _VERDICT_DTYPE, Reason, Status, route
+from fendan.engine.network import is_usable_id
+from fendan.engine.router import VERDICT_DTYPE as _VERDICT_DTYPE, Reason, Status
 from fendan.errors import refuse
+
+cdef enum:
+    CONFLICT = -3               # beside NO_RECORD and NO_ROOM
+
+# An id is remembered while its order holds stock, and until there are so many newer ones.
+REMEMBERED = 1_000_000
 
 
 @cython.final
@@ -99,64 +110,96 @@ cdef list _decisions(list ids, verdicts, list store_ids):
 
 @cython.final
 cdef class Orders:
-    """Routes orders over one stock and remembers those that have ids."""
+    """Routes orders over one stock and remembers those that have ids.
 
-    def __init__(self, Stock stock):
+    `remembered`: how many orders are remembered at least, beside those that hold stock.
+    """
+
+    def __init__(self, Stock stock, int64_t remembered=REMEMBERED):
         self.stock = stock
-        self._index_of = {}
-
-    def __dealloc__(self):
-        free(self._records)
-        free(self._skus)
-        free(self._quantities)
+        self.records = Records()
+        self.remembered = remembered
 
     def __len__(self):
-        return self._count
+        return len(self.records)
 
     # -- COMMANDS ------------------------------------------------------------------------------
 
-    def route(self, Batch batch, double radius_m):
+    def route(self, Batch batch, double radius_m, *, bint dry_run=False):
         """Route a batch as if one after another; returns one row of VERDICT_DTYPE an order.
 
         Orders seen before, in this batch too, get their first decision. Raises OrderConflictError
-        before anything has changed when one comes with other content.
+        before anything has changed when one comes with other content. A dry run decides the same,
+        and leaves everything as it was.
         """
-        if batch.ids is None:
-            return route(self.stock, batch, radius_m)
-        cdef int64_t[::1] indexes = np.empty(len(batch), dtype=np.int64)
-        cdef dict newcomers = {}
-        cdef list first_rows = self._identify(batch, indexes, newcomers)
+        cdef Py_ssize_t count = len(batch)
+        cdef const Leaves* leaves = &self.stock.network.layout.leaves
+        cdef Shelves* shelves = &self.stock.shelves
+        cdef Table* table = &self.records.table
         cdef Batch fresh = batch
-        if len(first_rows) < len(batch):
-            fresh = batch.subset(np.array(first_rows, dtype=np.int64))
+        cdef int64_t row, newcomers = count
         # Whatever can fail for want of memory comes before the first reservation.
-        told = np.empty(len(batch), dtype=_VERDICT_DTYPE)
-        cdef Verdict[::1] out = told
-        cdef Verdict[::1] verdicts = np.empty(max(1, len(fresh)), dtype=_VERDICT_DTYPE)
-        cdef Py_ssize_t row
-        self._reserve(len(fresh), fresh.columns.offsets[fresh.columns.count])
-        self._index_of.update(newcomers)
+        told = np.empty(max(1, count), dtype=_VERDICT_DTYPE)
+        cdef Verdict[::1] verdicts = told
+        cdef Verdict[::1] answers = told
+        cdef int64_t[::1] numbers, rows
+        cdef bint named = batch.columns.ids != NULL
+        if named:
+            numbers, rows = np.empty(max(1, count), np.int64), np.empty(max(1, count), np.int64)
+            newcomers = self._enter(batch, numbers, rows)
+            if newcomers < count:
+                try:
+                    fresh = batch.subset(np.asarray(rows)[:newcomers])
+                    verdicts = np.empty(max(1, newcomers), dtype=_VERDICT_DTYPE)
+                except MemoryError:
+                    drop_newest(table, newcomers)
+                    raise
         with nogil:
-            route_many(&self.stock.network.layout.leaves, &self.stock.shelves, &fresh.columns,
-                       radius_m, &verdicts[0])
-            self._record(&fresh.columns, &verdicts[0])
-            for row in range(out.shape[0]):
-                out[row] = self._records[indexes[row]].verdict
-        return told
+            route_many(leaves, shelves, &fresh.columns, radius_m, &verdicts[0])
+            if named:
+                for row in range(newcomers):
+                    record_at(table, numbers[rows[row]]).verdict = verdicts[row]
+                for row in range(count):
+                    answers[row] = record_at(table, numbers[row]).verdict
+            if dry_run:
+                undo(leaves, shelves, &fresh.columns, &verdicts[0])
+                if named:
+                    drop_newest(table, newcomers)
+            else:
+                note_reserved(&self.stock.changes.ring, &fresh.columns, &verdicts[0])
+                if named:
+                    for row in range(newcomers):
+                        set_verdict(table, numbers[rows[row]], &verdicts[row])
+                    retire(table, self.remembered)
+        return told[:count]
 
     def release(self, order_id):
         """Give back the stock held for an order; whether there was any."""
-        cdef int64_t index = self._index(order_id)
-        cdef Record* record = self._records + index
-        cdef Asked asked = self._asked(index)
+        return bool(self._give_back(self._number(order_id, "order_id")))
+
+    def release_many(self, list order_ids):
+        """As `release` for each id in turn; an unknown one refuses all. Returns a list of bool."""
+        cdef list numbers = []
+        for row, name in enumerate(order_ids):
+            numbers.append(self._number(name, f"order_ids[{row}]"))
+        return [bool(self._give_back(number)) for number in numbers]
+
+    cdef int _give_back(self, int64_t number) except -1:
+        """Give back what a record holds; whether there was anything."""
+        cdef Table* table = &self.records.table
+        cdef const Record* record = record_at(table, number)
+        cdef Basket basket = basket_at(table, number)
+        cdef int64_t line
         if not record.held:
             return False
         give_back(
             &self.stock.shelves,
             self.stock.network.layout.leaves.ordinal_of[record.verdict.store],
-            &asked.basket,
+            &basket,
         )
-        record.held = False
+        for line in range(basket.line_count):
+            note(&self.stock.changes.ring, record.verdict.store, basket.skus[line])
+        let_go(table, number)
         return True
 
     # -- QUERIES -------------------------------------------------------------------------------
@@ -165,78 +208,94 @@ cdef class Orders:
         """What a known order was told."""
         verdict = np.empty(1, dtype=_VERDICT_DTYPE)
         cdef Verdict[::1] row = verdict
-        row[0] = self._records[<int64_t>self._index(order_id)].verdict
+        row[0] = record_at(&self.records.table, self._number(order_id, "order_id")).verdict
         return _decisions([order_id], verdict, self.stock.network.store_ids)[0]
+
+    def is_held(self, order_id):
+        """Whether stock is held for a known order."""
+        return record_at(&self.records.table, self._number(order_id, "order_id")).held
 
     def holding(self, pairs):
         """For each (store, SKU) pair of codes, the ids of the orders it is held for, oldest first.
 
         One pass over the order table, however many pairs there are.
         """
+        cdef const Table* table = &self.records.table
         cdef dict found = {pair: [] for pair in pairs}
+        cdef set stores = {store for store, _ in found}
         cdef unsigned char[::1] concerned = np.zeros(
             self.stock.network.layout.leaves.store_count + 1, dtype=np.uint8
         )
+        cdef int64_t number, row, line
+        cdef int32_t age
+        cdef const Record* record
         cdef Basket basket
-        cdef int64_t index, line
-        cdef list ids
-        for store, _ in found:
+        cdef Span id
+        for store in stores:
             concerned[<int32_t>store] = 1
-        ids = list(self._index_of)  # entered in the records' order
-        for index in range(self._count):
-            if not self._records[index].held or not concerned[self._records[index].verdict.store]:
-                continue
-            basket = self._asked(index).basket
-            for line in range(basket.line_count):
-                holders = found.get((self._records[index].verdict.store, basket.skus[line]))
-                if holders is not None:
-                    holders.append(ids[index])
+        for age in range(table.aged_count):
+            for row in range(table.pages[table.by_age[age]].count):
+                number = <int64_t>table.by_age[age] * PAGE_ORDERS + row
+                record = record_at(table, number)
+                if not record.held or not concerned[record.verdict.store]:
+                    continue
+                basket = basket_at(table, number)
+                for line in range(basket.line_count):
+                    holders = found.get((record.verdict.store, basket.skus[line]))
+                    if holders is not None:
+                        id = id_at(table, number)
+                        holders.append(id.text[:id.size].decode())
         return found
 
-    def _index(self, order_id):
+    cdef int64_t _number(self, order_id, field) except -1:
         """The record of a known order."""
-        index = self._index_of.get(order_id) if isinstance(order_id, str) else None
-        if index is None:
-            refuse(Fault.UNKNOWN_ORDER, "order_id", order_id, hint="it was never routed by id")
-        return index
+        cdef Span id
+        cdef int64_t number = NO_RECORD
+        if is_usable_id(order_id):
+            span_of(order_id, &id)
+            number = find_record(&self.records.table, id, hash_of(id))
+        if number == NO_RECORD:
+            refuse(Fault.UNKNOWN_ORDER, field, order_id, hint="it was never routed by id")
+        return number
 
-    # -- RECORDS -------------------------------------------------------------------------------
+    # -- ENTERING ------------------------------------------------------------------------------
 
-    cdef list _identify(self, Batch batch, int64_t[::1] indexes, dict newcomers):
-        """Fill in each order's record and the newcomers' by id; return the rows they stand in."""
-        cdef list first_rows = []
-        cdef int64_t index
-        cdef Py_ssize_t row
-        for row in range(indexes.shape[0]):
-            name = batch.ids[row]
-            seen = self._index_of.get(name)
-            if seen is None:
-                seen = newcomers.setdefault(name, self._count + len(newcomers))
-            index = seen
-            indexes[row] = index
-            if index < self._count:
-                self._check_same(batch, row, self._asked(index), asked_in(&batch.columns, row))
-            elif index - self._count == len(first_rows):
-                first_rows.append(row)
-            else:
-                self._check_same(
-                    batch, row, asked_in(&batch.columns, first_rows[index - self._count]),
-                    asked_in(&batch.columns, row),
-                )
-        return first_rows
+    cdef int64_t _enter(self, Batch batch, int64_t[::1] numbers, int64_t[::1] rows) except -1:
+        """Find or add the record of each order; fill in its number, and the newcomers' rows.
 
-    cdef int _check_same(self, Batch batch, row, Asked first, Asked now) except -1:
-        """Refuse an order whose content is not what came first under its id."""
-        if first.lat != now.lat:
-            field, values = "lat", (first.lat, now.lat)
-        elif first.lng != now.lng:
-            field, values = "lng", (first.lng, now.lng)
-        elif not same_basket(&first.basket, &now.basket):
-            field, values = "lines", (self._lines(&first.basket), self._lines(&now.basket))
+        Returns how many newcomers there are: they are the newest records.
+        """
+        cdef int64_t newcomers, row = 0, entered = 0
+        cdef uint32_t* hashes = <uint32_t*>malloc(max(1, len(batch)) * sizeof(uint32_t))
+        if hashes == NULL:
+            raise MemoryError("no room for more orders")
+        with nogil:
+            newcomers = enter_all(
+                &self.records.table, &batch.columns, hashes, &numbers[0], &rows[0], &row, &entered
+            )
+            free(hashes)
+        if newcomers >= 0:
+            return newcomers
+        try:
+            if newcomers == CONFLICT:
+                self._refuse_other(batch, row, numbers[row])
+            raise MemoryError("no room for more orders")
+        finally:
+            drop_newest(&self.records.table, entered)
+
+    def _refuse_other(self, Batch batch, int64_t row, int64_t number):
+        """Say what differs between an order and what came first under its id."""
+        cdef const Record* first = record_at(&self.records.table, number)
+        cdef Basket before = basket_at(&self.records.table, number)
+        cdef Basket now = basket_in(&batch.columns, row)
+        if first.lat != batch.columns.lat[row]:
+            field, values = "lat", (first.lat, batch.columns.lat[row])
+        elif first.lng != batch.columns.lng[row]:
+            field, values = "lng", (first.lng, batch.columns.lng[row])
         else:
-            return 0
+            field, values = "lines", (self._lines(&before), self._lines(&now))
         named, at = batch.name_of(row)
-        refuse(Fault.ORDER_CONFLICT, named, batch.ids[row], row=at,
+        refuse(Fault.ORDER_CONFLICT, named, batch.id_of(row), row=at,
                hint=f"{field} was {values[0]!r} and is now {values[1]!r}")
 
     cdef list _lines(self, const Basket* basket):
@@ -246,63 +305,64 @@ cdef class Orders:
             for line in range(basket.line_count)
         ]
 
-    cdef Asked _asked(self, int64_t index) noexcept nogil:
-        cdef Record* record = self._records + index
-        cdef Asked asked
-        asked.lat, asked.lng = record.lat, record.lng
-        asked.basket.skus = self._skus + record.first_line
-        asked.basket.quantities = self._quantities + record.first_line
-        asked.basket.line_count = record.line_count
-        return asked
 
-    cdef int _reserve(self, int64_t orders, int64_t lines) except -1:
-        """Make room for more records and lines, so that recording them cannot fail."""
-        cdef int64_t capacity
-        if self._count + orders > self._capacity:
-            capacity = max(self._count + orders, 2 * self._capacity)
-            self._records = <Record*>larger(self._records, capacity * sizeof(Record))
-            self._capacity = capacity
-        if self._line_count + lines > self._line_capacity:
-            capacity = max(self._line_count + lines, 2 * self._line_capacity)
-            self._skus = <int32_t*>larger(self._skus, capacity * sizeof(int32_t))
-            self._quantities = <int32_t*>larger(self._quantities, capacity * sizeof(int32_t))
-            self._line_capacity = capacity
-        return 0
-
-    cdef void _record(self, const Columns* orders, const Verdict* verdicts) noexcept nogil:
-        """Append a routed batch."""
-        cdef int64_t lines = orders.offsets[orders.count]
-        cdef Record* record
-        cdef int64_t row
-        for row in range(orders.count):
-            record = self._records + self._count + row
-            record.lat, record.lng = orders.lat[row], orders.lng[row]
-            record.first_line = self._line_count + orders.offsets[row]
-            record.line_count = <int32_t>(orders.offsets[row + 1] - orders.offsets[row])
-            record.held = verdicts[row].status == STATUS_ASSIGNED
-            record.verdict = verdicts[row]
-        if lines:
-            memcpy(self._skus + self._line_count, orders.skus, lines * sizeof(int32_t))
-            memcpy(self._quantities + self._line_count, orders.quantities, lines * sizeof(int32_t))
-        self._count += orders.count
-        self._line_count += lines
+cdef inline Basket basket_in(const Columns* orders, int64_t row) noexcept nogil:
+    cdef Basket basket
+    basket.skus = orders.skus + orders.offsets[row]
+    basket.quantities = orders.quantities + orders.offsets[row]
+    basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
+    return basket
 
 
-cdef void* larger(void* block, size_t size) except NULL:
-    """`block` with room for `size` bytes; as it was where there is no room."""
-    cdef void* moved = realloc(block, size)
-    if moved == NULL:
-        raise MemoryError("no room for more orders")
-    return moved
+cdef int64_t enter_all(Table* table, const Columns* orders, uint32_t* hashes, int64_t* numbers,
+                       int64_t* rows, int64_t* at, int64_t* entered) noexcept nogil:
+    """See Orders._enter. Returns how many newcomers, or CONFLICT or NO_ROOM `at` a row."""
+    cdef Basket basket, before
+    cdef int64_t row, number
+    entered[0] = 0
+    for row in range(orders.count):
+        hashes[row] = hash_of(orders.ids[row])
+        prefetch_slot(table, hashes[row])
+    for row in range(orders.count):
+        basket = basket_in(orders, row)
+        number = find_record(table, orders.ids[row], hashes[row])
+        at[0] = row
+        if number == NO_RECORD:
+            number = add_record(
+                table, orders.ids[row], hashes[row], orders.lat[row], orders.lng[row], &basket
+            )
+            if number == NO_ROOM:
+                return NO_ROOM
+            rows[entered[0]] = row
+            entered[0] += 1
+        else:
+            numbers[row] = number
+            before = basket_at(table, number)
+            if (record_at(table, number).lat != orders.lat[row]
+                    or record_at(table, number).lng != orders.lng[row]
+                    or not same_basket(&before, &basket)):
+                return CONFLICT
+        numbers[row] = number
+    return entered[0]
 
 
-cdef Asked asked_in(const Columns* orders, int64_t row) noexcept nogil:
-    cdef Asked asked
-    asked.lat, asked.lng = orders.lat[row], orders.lng[row]
-    asked.basket.skus = orders.skus + orders.offsets[row]
-    asked.basket.quantities = orders.quantities + orders.offsets[row]
-    asked.basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
-    return asked
+cdef void undo(const Leaves* leaves, Shelves* shelves, const Columns* orders,
+               const Verdict* verdicts) noexcept nogil:
+    """Give back what a batch has just reserved."""
+    cdef Basket basket
+    cdef int64_t row
+    for row in range(orders.count):
+        if verdicts[row].status == STATUS_ASSIGNED:
+            basket = basket_in(orders, row)
+            give_back(shelves, leaves.ordinal_of[verdicts[row].store], &basket)
+
+
+cdef void note_reserved(Ring* ring, const Columns* orders, const Verdict* verdicts) noexcept nogil:
+    cdef int64_t row, line
+    for row in range(orders.count):
+        if verdicts[row].status == STATUS_ASSIGNED:
+            for line in range(orders.offsets[row], orders.offsets[row + 1]):
+                note(ring, verdicts[row].store, orders.skus[line])
 
 
 cdef bint same_basket(const Basket* one, const Basket* other) noexcept nogil:

@@ -169,7 +169,7 @@ cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan
                   bint verify) noexcept nogil:
     """The ordinal of the nearest allowed store that has every line, or NOT_FOUND.
 
-    `allowed` NULL means every store. Without `verify` only the bitmaps are asked: the store found
+    `allowed` NULL means every store that takes orders. Without `verify` only the bitmaps are asked: the store found
     is at least as near as the right one, and is the right one if it covers the basket.
     """
     cdef Search search
@@ -177,7 +177,7 @@ cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan
     search.shelves = shelves
     search.plan = plan
     search.basket = basket
-    search.allowed = leaves.occupied
+    search.allowed = leaves.open
     if allowed != NULL:
         search.allowed = allowed
     search.verify = verify
@@ -370,7 +370,7 @@ cdef uint8_t reason_for(const Leaves* leaves, const Shelves* shelves, const Plan
     """Why nothing was found: asked only then, so it may take its time."""
     cdef Basket nothing
     nothing.line_count = 0
-    if leaves.store_count == 0:
+    if find(leaves, shelves, plan, &nothing, NULL, INFINITY, False) == NOT_FOUND:
         return REASON_NO_STORES
     if radius_m < INFINITY:
         if find(leaves, shelves, plan, &nothing, NULL, radius_m, False) == NOT_FOUND:
@@ -448,7 +448,7 @@ def nearest(Stock stock, double lat, double lng, const int32_t[::1] skus,
     if basket.line_count:
         basket.skus, basket.quantities = &skus[0], &quantities[0]
     for leaf in range(leaves.leaf_count):
-        allowed[leaf] = leaves.occupied[leaf]
+        allowed[leaf] = leaves.open[leaf]
     make_plan(&plan, leaves, lat, lng)
     found = []
     while len(found) < limit:

@@ -2,7 +2,9 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from fendan.engine.network cimport Leaves, Network
+from fendan.engine.changes cimport Changes
+from fendan.engine.names cimport Names
+from fendan.engine.network cimport Layout, Leaves, Network
 
 cdef extern from *:
     int popcount "__builtin_popcountll"(unsigned long long word) noexcept nogil
@@ -95,9 +97,10 @@ cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noe
 cdef class Stock:
     cdef readonly Network network
     cdef readonly list skus         # SKU code -> SKU
+    cdef readonly Names sku_code_of # SKU -> code
     cdef Shelves shelves
+    cdef readonly Changes changes
     cdef int32_t _sku_capacity
-    cdef dict _sku_code_of          # SKU -> code
     cdef list _slabs                # numpy arrays, or None where no shelf stands in it any more
     cdef list _slab_users           # how many shelves stand in each
 

@@ -22,6 +22,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
+from fendan.engine.changes cimport Changes, note
+from fendan.engine.names cimport Names
 from fendan.engine.network cimport STORES_PER_LEAF, Layout, Leaves, Network
 
 import numpy as np
@@ -143,7 +145,8 @@ cdef class Stock:
     def __init__(self, Network network):
         self.network = network
         self.skus = []
-        self._sku_code_of = {}
+        self.sku_code_of = Names()
+        self.changes = Changes()
         self._slabs = [None]  # and none is number 0, NO_SLAB
         self._slab_users = [0]
         self.shelves.leaf_count = network.layout.leaves.leaf_count
@@ -155,20 +158,19 @@ cdef class Stock:
 
     # -- COMMANDS ------------------------------------------------------------------------------
 
-    def add_stores(self, list ids, const double[::1] lat, const double[::1] lng):
-        """Add stores, and move the shelves along when the KD order changes. All or nothing.
+    def adopt(self, Layout after, list ids, list regions):
+        """Swap in a layout of the network, which may have new stores at the end. All or nothing.
 
-        The new order and the new shelves are made beside the live ones and swapped at the end.
-        The ids must be new and distinct, the degrees in range: the caller has checked.
+        Where the KD order changes, the shelves move along: the new ones are made beside the live
+        ones. The ids of the new stores must be new and distinct: the caller has checked.
         """
         cdef Layout before = self.network.layout
-        cdef Layout after = self.network.grown(lat, lng, ids)
         cdef Shelf* fresh = NULL
         cdef uint64_t[:, ::1] wanted
-        if after.reordered and self.shelves.sku_count:
+        if self.shelves.sku_count and not after.keeps_order_of(before):
             wanted = self._moved(before, after)
             fresh = self._make_room(wanted, &after.leaves)
-        self.network.adopt(after, ids)
+        self.network.adopt(after, ids, regions)
         self.shelves.leaf_count = after.leaves.leaf_count
         self.shelves.branch_count = after.leaves.branch_count
         if fresh != NULL:
@@ -188,16 +190,18 @@ cdef class Stock:
         cdef Quantity* pair
         cdef Py_ssize_t row
         cdef bint short = False
-        self._check(stores, skus, quantities, sku_count)
+        self.check(stores, skus, quantities, sku_count)
         self._reserve(sku_count)
         self._list(stores, skus, sku_count)
         if new_skus:
-            self._sku_code_of.update({name: first + i for i, name in enumerate(new_skus)})
+            self.sku_code_of.extend(new_skus)
             self.skus = self.skus + new_skus
             shelves.sku_count = sku_count
         with nogil:
             for row in range(stores.shape[0]):
                 pair = quantity(shelves, skus[row], ordinal_of[stores[row]])
+                if pair.net != quantities[row] - pair.reserved:
+                    note(&self.changes.ring, stores[row], skus[row])
                 pair.net = quantities[row] - pair.reserved
                 short = short or pair.net < 0
                 show(shelves, skus[row], ordinal_of[stores[row]], pair.net > 0)
@@ -207,6 +211,39 @@ cdef class Stock:
             row for row in range(stores.shape[0])
             if quantity(shelves, skus[row], ordinal_of[stores[row]]).net < 0
         ]
+
+    def adjusted(self, const int32_t[::1] stores, const int32_t[::1] skus,
+                 const int32_t[::1] deltas):
+        """The on-hand of each row's pair once the rows up to it are added, int32[n].
+
+        For `set_on_hand`; changes nothing. Refuses the first row that leads below zero or beyond
+        what can be counted.
+        """
+        cdef dict on_hand_of = {}
+        cdef int32_t[::1] on_hand = np.empty(len(deltas), dtype=np.int32)
+        cdef int64_t wide
+        cdef Py_ssize_t row
+        self._check_codes(stores, skus, deltas, self.shelves.sku_count)
+        for row in range(stores.shape[0]):
+            pair = (stores[row], skus[row])
+            wide = on_hand_of.get(pair, -1)
+            if wide < 0:
+                wide = self.counts(stores[row], skus[row])[0]
+            if not 0 <= wide + deltas[row] <= MAX_QUANTITY:
+                refuse(
+                    Fault.OUT_OF_RANGE, "deltas", deltas[row], row=row,
+                    hint=f"there are {wide}, and must be 0 to {MAX_QUANTITY} then",
+                )
+            on_hand_of[pair] = on_hand[row] = <int32_t>(wide + deltas[row])
+        return np.asarray(on_hand)
+
+    def note_store(self, int32_t store):
+        """What a store offers has changed as a whole."""
+        cdef int32_t ordinal = self.network.layout.leaves.ordinal_of[store]
+        cdef int32_t sku
+        for sku in range(self.shelves.sku_count):
+            if quantity(&self.shelves, sku, ordinal) != NULL:
+                note(&self.changes.ring, store, sku)
 
     cdef int _reserve(self, int32_t sku_count) except -1:
         """Make room for as many SKUs; shelves not yet made are empty and cost nothing."""
@@ -234,10 +271,32 @@ cdef class Stock:
             return 0, 0
         return <int64_t>pair.net + pair.reserved, pair.reserved
 
-    @property
-    def sku_code_of(self):
-        """SKU -> code. For reading only."""
-        return self._sku_code_of
+    def listed_by(self, int32_t store):
+        """The codes of the SKUs that a store has a count for, int32[n]."""
+        cdef int32_t ordinal = self.network.layout.leaves.ordinal_of[store]
+        cdef int32_t sku
+        return np.array(
+            [
+                sku for sku in range(self.shelves.sku_count)
+                if quantity(&self.shelves, sku, ordinal) != NULL
+            ],
+            dtype=np.int32,
+        )
+
+    def offers_of(self, int32_t sku):
+        """The stores that can sell a SKU and take orders, and how many: two arrays int32[n]."""
+        cdef const Leaves* leaves = &self.network.layout.leaves
+        cdef list stores = [], counts = []
+        cdef uint64_t bits
+        cdef int32_t leaf, ordinal
+        for leaf in range(leaves.leaf_count):
+            bits = available(&self.shelves, sku)[leaf] & leaves.open[leaf]
+            while bits:
+                ordinal = leaf * STORES_PER_LEAF + lowest_bit(bits)
+                bits &= bits - 1
+                stores.append(leaves.store_at[ordinal])
+                counts.append(quantity(&self.shelves, sku, ordinal).net)
+        return np.array(stores, dtype=np.int32), np.array(counts, dtype=np.int32)
 
     @property
     def pair_count(self):
@@ -384,9 +443,21 @@ cdef class Stock:
 
     # -- CHECKS --------------------------------------------------------------------------------
 
-    def _check(self, const int32_t[::1] stores, const int32_t[::1] skus,
-               const int32_t[::1] quantities, int32_t sku_count):
+    def check(self, const int32_t[::1] stores, const int32_t[::1] skus,
+              const int32_t[::1] quantities, int32_t sku_count):
         """Refuse the first row with a code or a count that cannot be."""
+        cdef Py_ssize_t row
+        self._check_codes(stores, skus, quantities, sku_count)
+        for row in range(stores.shape[0]):
+            if quantities[row] < 0:
+                refuse(
+                    Fault.OUT_OF_RANGE, "quantities", quantities[row], row=row,
+                    hint=f"must be 0 to {MAX_QUANTITY}",
+                )
+
+    def _check_codes(self, const int32_t[::1] stores, const int32_t[::1] skus,
+                     const int32_t[::1] quantities, int32_t sku_count):
+        """Refuse columns of different lengths, and the first row with a code that cannot be."""
         cdef Py_ssize_t row
         cdef int32_t store_count = self.network.layout.leaves.store_count
         lengths = (stores.shape[0], skus.shape[0], quantities.shape[0])
@@ -400,8 +471,3 @@ cdef class Stock:
                 refuse(Fault.UNKNOWN_STORE, "stores", stores[row], row=row)
             if not 0 <= skus[row] < sku_count:
                 refuse(Fault.UNKNOWN_SKU, "skus", skus[row], row=row)
-            if quantities[row] < 0:
-                refuse(
-                    Fault.OUT_OF_RANGE, "quantities", quantities[row], row=row,
-                    hint=f"must be 0 to {MAX_QUANTITY}",
-                )

@@ -1,9 +1,7 @@
 """The Python face: one Engine, thin over the compiled core."""
 
-import threading
 from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,18 +10,18 @@ from fendan import columns
 from fendan.columns import Column
 from fendan.engine.batch import Batch, place_of
 from fendan.engine.geo import Datum
-from fendan.engine.network import ID_HINT, Network, is_usable_id
-from fendan.engine.orders import Decision, Orders, decisions
+from fendan.engine.orders import REMEMBERED, Decision, decisions
 from fendan.engine.router import nearest
-from fendan.engine.stock import Stock
 from fendan.errors import Fault, refuse
-from fendan.loaders import naming_places, read_stock, read_stores
-from fendan.model import Nearby, Order, Policy, Routed, Shortfall, Store
+from fendan.model import Nearby, Order, Policy, Routed
+from fendan.stock_face import StockFace
+from fendan.store_face import StoreFace
+from fendan.watch_face import WatchFace
 
 __all__ = ["Engine"]
 
 
-class Engine:
+class Engine(StoreFace, StockFace, WatchFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -31,120 +29,54 @@ class Engine:
 
     `policy`: what orders are routed under unless a call brings its own.
     `datum`: the one datum of the network; places given in another are converted on the way in.
+    `remembered_orders`: how many orders are remembered at least, beside those that hold stock.
     """
 
-    def __init__(self, *, policy: Policy | None = None, datum: Datum = Datum.WGS84) -> None:
+    def __init__(
+        self,
+        *,
+        policy: Policy | None = None,
+        datum: Datum = Datum.WGS84,
+        remembered_orders: int = REMEMBERED,
+    ) -> None:
         self._policy = Policy() if policy is None else policy
         _radius_m(self._policy)
         if not isinstance(datum, Datum):
             refuse(Fault.WRONG_TYPE, "datum", datum, hint="must be a fendan.Datum")
-        self._datum = datum
-        self._network = Network()
-        self._stock = Stock(self._network)
-        self._orders = Orders(self._stock)
-        self._lock = threading.Lock()
+        if not isinstance(remembered_orders, int) or remembered_orders < 0:
+            hint = "must be a whole number from 0"
+            refuse(Fault.OUT_OF_RANGE, "remembered_orders", remembered_orders, hint=hint)
+        super().__init__(datum, remembered_orders)
 
     def __repr__(self) -> str:
         return (
-            f"Engine({len(self.store_ids)} stores, {len(self.skus)} SKUs, "
+            f"Engine({len(self._network.code_of)} stores, {len(self.skus)} SKUs, "
             f"{len(self._orders)} known orders)"
         )
 
-    # -- COMMANDS ------------------------------------------------------------------------------
+    # -- ORDERS --------------------------------------------------------------------------------
 
-    def add_stores(self, stores: Iterable[Store]) -> None:
-        """Add stores. They take the next codes, in the order given.
-
-        Raises DuplicateStoreError for an id that is known or stands twice, InvalidInputError for
-        an unusable id or a place that is not on earth.
-        """
-        stores = columns.rows("stores", stores)
-        lat, lng = np.empty(len(stores)), np.empty(len(stores))
-        ids: list[str] = []
-        with self._lock:
-            seen: set[str] = set()
-            for row, store in enumerate(stores):
-                name: Any = getattr(store, "id", None)
-                if not is_usable_id(name):
-                    refuse(Fault.BAD_ID, f"stores[{row}].id", name, row=row, hint=ID_HINT)
-                if name in seen or name in self._network.code_of:
-                    refuse(Fault.DUPLICATE_STORE, f"stores[{row}].id", name, row=row)
-                seen.add(name)
-                ids.append(str(name))
-                lat[row], lng[row] = place_of(store, self._datum, "stores", row)
-            self._stock.add_stores(ids, lat, lng)
-
-    @overload
-    def set_stock(self, rows: Iterable[tuple[str, str, int]]) -> list[Shortfall]: ...
-    @overload
-    def set_stock(self, *, stores: Column, skus: Column, quantities: Column) -> list[Shortfall]: ...
-    def set_stock(
-        self,
-        rows: Iterable[tuple[str, str, int]] | None = None,
-        *,
-        stores: Column = None,
-        skus: Column = None,
-        quantities: Column = None,
-    ) -> list[Shortfall]:
-        """Set the absolute on-hand of store and SKU pairs, from 0 to 2,147,483,647.
-
-        Takes rows (store id, SKU, quantity), or the same as three columns of equal length: lists,
-        numpy arrays, pandas or pyarrow columns. Stores and SKUs may be ids or int codes;
-        dictionary-encoded columns are the fastest way to bring ids. Unknown SKUs are taken into the
-        catalogue, unknown stores refused. Rows are applied in order: of a pair that stands twice,
-        the last counts. What is reserved stays reserved; where on-hand is now below it, nothing can
-        be sold, and the pair is returned as a Shortfall.
-        """
-        if rows is not None:
-            if not all(column is None for column in (stores, skus, quantities)):
-                refuse(Fault.RAGGED, "rows", "and columns", hint="give rows or columns, not both")
-            stores, skus, quantities = columns.rows_as_columns("rows", rows, 3)
-        counts = columns.int32s("quantities", quantities)
-        with self._lock:
-            store_codes = columns.known_codes(
-                "stores", stores, self._network.code_of, Fault.UNKNOWN_STORE
-            )
-            sku_codes, new_skus = columns.new_codes("skus", skus, self._stock.sku_code_of)
-            short = self._stock.set_on_hand(store_codes, sku_codes, counts, new_skus)
-            if not short:
-                return []
-            pairs = {(int(store_codes[row]), int(sku_codes[row])): None for row in short}
-            return self._shortfalls(list(pairs))
-
-    def load_stores(
-        self, source: Any, *, encoding: str = "utf-8", datum: Datum | None = None
-    ) -> None:
-        """Add the stores of a CSV or Parquet file, a pandas or a pyarrow table: see `read_stores`.
-
-        Errors name the line, or the row of the table; for a store that the engine already has,
-        its place among the stores of the source, from 0.
-        """
-        self.add_stores(read_stores(source, encoding=encoding, datum=datum))
-
-    def load_stock(self, source: Any, *, encoding: str = "utf-8") -> list[Shortfall]:
-        """Set the stock of a CSV or Parquet file, a pandas or a pyarrow table: see `read_stock`.
-
-        Otherwise as `set_stock`. Errors name the line, or the row of the table.
-        """
-        table = read_stock(source, encoding=encoding)
-        with naming_places(table.source, {"stores": "store_id", "skus": "sku"}):
-            return self.set_stock(stores=table.stores, skus=table.skus, quantities=table.quantities)
-
-    def route(self, order: Order, *, policy: Policy | None = None) -> Decision:
+    def route(
+        self, order: Order, *, policy: Policy | None = None, dry_run: bool = False
+    ) -> Decision:
         """Assign one order to the nearest store within the policy that has every line; reserve.
 
         An order that no store can fill is a Decision with a reason, not an error. A known id with
         the same content gets its first decision again; with other content it raises
         OrderConflictError. Raises UnknownSkuError for a SKU that no stock was ever set for, and
-        InvalidInputError for an order that cannot be.
+        InvalidInputError for an order that cannot be. A dry run decides the same, but reserves
+        and remembers nothing.
         """
-        return self._route([order], policy, "order")[0]
+        return self._route([order], policy, dry_run, "order")[0]
 
     def route_batch(
-        self, orders: Iterable[Order], *, policy: Policy | None = None
+        self, orders: Iterable[Order], *, policy: Policy | None = None, dry_run: bool = False
     ) -> list[Decision]:
-        """Route orders as if one after another, in order; a bad order refuses the whole batch."""
-        return self._route(columns.rows("orders", orders), policy, "orders")
+        """Route orders as if one after another, in order; a bad order refuses the whole batch.
+
+        In a dry run too, later orders see what earlier ones would have reserved.
+        """
+        return self._route(columns.rows("orders", orders), policy, dry_run, "orders")
 
     def route_arrays(
         self,
@@ -156,6 +88,7 @@ class Engine:
         quantities: ArrayLike,
         ids: Sequence[str] | None = None,
         policy: Policy | None = None,
+        dry_run: bool = False,
     ) -> Routed:
         """Route orders given as arrays, as if one after another; nothing per order in Python.
 
@@ -175,7 +108,8 @@ class Engine:
         names = None if ids is None else columns.strings("ids", ids)
         with self._lock:
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus))
-            verdicts = self._orders.route(batch, radius_m)
+            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
+            self._changed.notify_all()
         return Routed(
             store_codes=np.ascontiguousarray(verdicts["store"]),
             distances_m=np.ascontiguousarray(verdicts["distance_m"]),
@@ -190,17 +124,29 @@ class Engine:
         Raises UnknownOrderError for an id that was never routed.
         """
         with self._lock:
-            return self._orders.release(order_id)
+            released = self._orders.release(order_id)
+            self._changed.notify_all()
+            return released
+
+    def release_batch(self, order_ids: Iterable[str]) -> list[bool]:
+        """As `release` for each id in turn; an unknown one refuses all of them."""
+        order_ids = columns.rows("order_ids", order_ids)
+        with self._lock:
+            released = self._orders.release_many(order_ids)
+            self._changed.notify_all()
+            return released
+
+    def decision(self, order_id: str) -> Decision:
+        """What a known order was told. Raises UnknownOrderError."""
+        with self._lock:
+            return self._orders.decision(order_id)
+
+    def is_held(self, order_id: str) -> bool:
+        """Whether stock is held for a known order. Raises UnknownOrderError."""
+        with self._lock:
+            return self._orders.is_held(order_id)
 
     # -- QUERIES -------------------------------------------------------------------------------
-
-    def available(self, store_id: str, sku: str) -> int:
-        """How many of a SKU a store can still sell: on hand less reserved, never negative."""
-        with self._lock:
-            store = self._known(self._network.code_of, Fault.UNKNOWN_STORE, "store_id", store_id)
-            code = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "sku", sku)
-            on_hand, reserved = self._stock.counts(store, code)
-        return max(0, on_hand - reserved)
 
     def nearest(
         self,
@@ -234,11 +180,6 @@ class Engine:
             found = nearest(self._stock, *at, skus, quantities, radius_m, most)
         return [Nearby(store_id=ids[store], distance_m=metres) for store, metres in found]
 
-    def decision(self, order_id: str) -> Decision:
-        """What a known order was told. Raises UnknownOrderError."""
-        with self._lock:
-            return self._orders.decision(order_id)
-
     def sku_codes(self, skus: Column) -> NDArray[np.int32]:
         """The int32 codes of SKUs, for `route_arrays`. Raises UnknownSkuError."""
         with self._lock:
@@ -247,13 +188,11 @@ class Engine:
     def store_codes(self, store_ids: Column) -> NDArray[np.int32]:
         """The int32 codes of stores, for `set_stock`. Raises UnknownStoreError."""
         with self._lock:
-            return columns.known_codes(
-                "stores", store_ids, self._network.code_of, Fault.UNKNOWN_STORE
-            )
+            return self._store_codes_of(store_ids, "stores")
 
     @property
     def store_ids(self) -> Sequence[str]:
-        """Store code -> id. Not to be changed."""
+        """Store code -> id, also of stores that were removed. Not to be changed."""
         return self._network.store_ids
 
     @property
@@ -283,38 +222,20 @@ class Engine:
 
     # -- INSIDE --------------------------------------------------------------------------------
 
-    def _route(self, orders: list[Order], policy: Policy | None, style: str) -> list[Decision]:
+    def _route(
+        self, orders: list[Order], policy: Policy | None, dry_run: bool, style: str
+    ) -> list[Decision]:
         radius_m = self._radius_m(policy)
         # Codes are only ever added, so a batch read before the lock is as good within it.
         batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
         with self._lock:
-            verdicts = self._orders.route(batch, radius_m)
+            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
+            self._changed.notify_all()
             return decisions(batch, verdicts, self._network.store_ids)
 
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""
         return _radius_m(self._policy if policy is None else policy)
-
-    def _shortfalls(self, pairs: list[tuple[int, int]]) -> list[Shortfall]:
-        holders = self._orders.holding(pairs)
-        counts = {pair: self._stock.counts(*pair) for pair in pairs}
-        return [
-            Shortfall(
-                store_id=self._network.store_ids[store],
-                sku=self._stock.skus[sku],
-                on_hand=counts[store, sku][0],
-                reserved=counts[store, sku][1],
-                order_ids=tuple(holders[store, sku]),
-            )
-            for store, sku in pairs
-        ]
-
-    @staticmethod
-    def _known(code_of: dict[str, int], fault: Fault, field: str, name: str) -> int:
-        code = code_of.get(name) if isinstance(name, str) else None
-        if code is None:
-            refuse(fault, field, name)
-        return code
 
 
 def _radius_m(policy: Policy) -> float:

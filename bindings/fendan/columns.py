@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.engine.names import Names
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
 
@@ -47,7 +48,7 @@ def int64s(field: str, column: Column) -> NDArray[np.int64]:
 
 
 def known_codes(
-    field: str, column: Column, code_of: Mapping[str, int], fault: Fault
+    field: str, column: Column, code_of: Mapping[str, int] | Names, fault: Fault
 ) -> NDArray[np.int32]:
     """A column of ids, or of codes, as codes; an id that is not in `code_of` is refused."""
     codes, _ = _codes(field, column, code_of, fault)
@@ -55,7 +56,7 @@ def known_codes(
 
 
 def new_codes(
-    field: str, column: Column, code_of: Mapping[str, int]
+    field: str, column: Column, code_of: Mapping[str, int] | Names
 ) -> tuple[NDArray[np.int32], list[str]]:
     """As `known_codes`, but ids that are not known take the next codes, and are returned too."""
     return _codes(field, column, code_of, None)
@@ -120,7 +121,7 @@ def _integers(field: str, column: Column, dtype: type[Any]) -> NDArray[Any]:
 
 
 def _codes(
-    field: str, column: Column, code_of: Mapping[str, int], unknown: Fault | None
+    field: str, column: Column, code_of: Mapping[str, int] | Names, unknown: Fault | None
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Codes of a column. `unknown`: how an unknown id is refused; None: it becomes a new one."""
     _check_sized(field, column)
@@ -155,7 +156,7 @@ def _new_code(
 
 
 def _dictionary_codes(
-    field: str, column: Column, code_of: Mapping[str, int], unknown: Fault | None
+    field: str, column: Column, code_of: Mapping[str, int] | Names, unknown: Fault | None
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Look up each distinct id once, then translate the column's indices."""
     import pyarrow as pa

@@ -10,13 +10,23 @@ from fendan.engine.fault import Fault
 
 __all__ = [
     "TABLE",
+    "BusyError",
     "DuplicateStoreError",
     "Fault",
     "FendanError",
     "FileFormatError",
+    "InternalError",
     "InvalidInputError",
+    "KeyConflictError",
+    "MalformedMessageError",
+    "NotAllowedError",
     "OrderConflictError",
     "QuantityOverflowError",
+    "ServiceError",
+    "TimedOutError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
     "UnknownOrderError",
     "UnknownSkuError",
     "UnknownStoreError",
@@ -113,6 +123,46 @@ class OrderConflictError(InvalidInputError):
     """An order id seen before, with other content."""
 
 
+class KeyConflictError(InvalidInputError):
+    """An idempotency key seen before, with other content."""
+
+
+class MalformedMessageError(InvalidInputError):
+    """Bytes that are no message of the kind they are said to be."""
+
+
+class ServiceError(FendanError):
+    """What a service answers that an engine in the same process never would."""
+
+
+class BusyError(ServiceError):
+    """The service has as much to do as it accepts; nothing was done; try again a little later."""
+
+
+class UnavailableError(ServiceError, ConnectionError):
+    """The service cannot be reached, or is about to stop; try again, maybe elsewhere."""
+
+
+class TimedOutError(ServiceError, TimeoutError):
+    """The deadline has passed. What was asked may have been done: retry with the same ids."""
+
+
+class UnauthenticatedError(ServiceError):
+    """No token, or one that the service does not know."""
+
+
+class NotAllowedError(ServiceError, PermissionError):
+    """The token's scope does not reach as far."""
+
+
+class UnimplementedError(ServiceError, NotImplementedError):
+    """The service has no such method."""
+
+
+class InternalError(ServiceError):
+    """The service failed in a way it should not have."""
+
+
 class Entry(NamedTuple):
     """One row of the table."""
 
@@ -137,6 +187,18 @@ TABLE: dict[Fault, Entry] = {
     Fault.OVERFLOW: Entry(QuantityOverflowError, "INVALID_ARGUMENT", "too large to count"),
     Fault.BAD_FILE: Entry(FileFormatError, "INVALID_ARGUMENT", "cannot be read"),
     Fault.BAD_COLUMNS: Entry(FileFormatError, "INVALID_ARGUMENT", "columns do not fit"),
+    Fault.BAD_MESSAGE: Entry(MalformedMessageError, "INVALID_ARGUMENT", "not such a message"),
+    Fault.KEY_CONFLICT: Entry(
+        KeyConflictError, "ALREADY_EXISTS", "idempotency key seen before with other content"
+    ),
+    Fault.TOO_MANY: Entry(InvalidInputError, "INVALID_ARGUMENT", "too many"),
+    Fault.BUSY: Entry(BusyError, "RESOURCE_EXHAUSTED", "as busy as it can be"),
+    Fault.UNAUTHENTICATED: Entry(UnauthenticatedError, "UNAUTHENTICATED", "not a known token"),
+    Fault.NOT_ALLOWED: Entry(NotAllowedError, "PERMISSION_DENIED", "beyond the token's scope"),
+    Fault.UNAVAILABLE: Entry(UnavailableError, "UNAVAILABLE", "cannot be reached"),
+    Fault.TIMED_OUT: Entry(TimedOutError, "DEADLINE_EXCEEDED", "too late"),
+    Fault.UNIMPLEMENTED: Entry(UnimplementedError, "UNIMPLEMENTED", "no such method"),
+    Fault.INTERNAL: Entry(InternalError, "INTERNAL", "failed inside"),
 }
 
 # A value that someone pasted a whole file into must not fill the log.

@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 from fendan.engine.geo import Datum
 from fendan.engine.router import Status
 
-__all__ = ["Nearby", "Order", "Policy", "Routed", "Shortfall", "Store"]
+__all__ = [
+    "Availability",
+    "AvailabilityChanges",
+    "Nearby",
+    "Order",
+    "Policy",
+    "Routed",
+    "Shortfall",
+    "StaleStock",
+    "StockLevel",
+    "StockUpdate",
+    "Store",
+    "StoreStatus",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +33,23 @@ class Store:
     """Any place that fulfils orders: a shop, a regional or a central warehouse.
 
     `lat` and `lng` are degrees, -90 to 90 and -180 to 180, in the engine's datum unless `datum`
-    names another, which is then converted.
+    names another, which is then converted. `region` (at most 255 bytes of UTF-8, or "") says whose
+    staff may act for it.
     """
 
     id: str
     lat: float
     lng: float
+    region: str = ""
     datum: Datum | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStatus:
+    """A store as it stands: where, in the engine's datum, and whether it takes no orders now."""
+
+    store: Store
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +99,56 @@ class Shortfall:
     on_hand: int
     reserved: int
     order_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleStock:
+    """A store's part of a stock update that was not applied: a newer version was, before."""
+
+    store_id: str
+    version: int
+    last_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockUpdate:
+    """What became of a stock update: everything was applied but the `stale` stores' parts."""
+
+    shortfalls: tuple[Shortfall, ...] = ()
+    stale: tuple[StaleStock, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockLevel:
+    """The counts of one pair; `sellable` is on hand less reserved, never negative."""
+
+    store_id: str
+    sku: str
+    on_hand: int
+    reserved: int
+    sellable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """How many of a SKU a store can sell now; none while it is paused."""
+
+    store_id: str
+    sku: str
+    sellable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvailabilityChanges:
+    """Pairs that changed, each with its latest count, and where to go on.
+
+    `reset`: the cursor was too old, or another engine's; begin anew with `availability`. An empty
+    `cursor` stands within a full state, which goes on with the next piece.
+    """
+
+    changes: list[Availability]
+    cursor: str
+    reset: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,0 +1,206 @@
+"""The engine's face for stock systems: counts in, counts out."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan import columns
+from fendan.columns import Column
+from fendan.core import Core
+from fendan.errors import Fault, refuse
+from fendan.loaders import naming_places, read_stock
+from fendan.model import StockLevel, StockUpdate
+
+__all__ = ["StockFace"]
+
+
+class StockFace(Core):
+    """Absolute counts, movements, and what is there."""
+
+    @overload
+    def set_stock(
+        self,
+        rows: Iterable[tuple[str, str, int]],
+        *,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+    ) -> StockUpdate: ...
+    @overload
+    def set_stock(
+        self,
+        *,
+        stores: Column,
+        skus: Column,
+        quantities: Column,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+    ) -> StockUpdate: ...
+    def set_stock(
+        self,
+        rows: Iterable[tuple[str, str, int]] | None = None,
+        *,
+        stores: Column = None,
+        skus: Column = None,
+        quantities: Column = None,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+    ) -> StockUpdate:
+        """Set the absolute on-hand of store and SKU pairs, from 0 to 2,147,483,647.
+
+        Takes rows (store id, SKU, quantity), or the same as three columns of equal length: lists,
+        numpy arrays, pandas or pyarrow columns. Stores and SKUs may be ids or int codes;
+        dictionary-encoded columns are the fastest way to bring ids. Unknown SKUs are taken into the
+        catalogue, unknown stores refused. Rows are applied in order: of a pair that stands twice,
+        the last counts. What is reserved stays reserved; where on-hand is now below it, nothing can
+        be sold, and the pair is returned as a Shortfall.
+
+        `versions`: store id -> the sender's counter or clock, 1 or more. A store to which a newer
+        version was applied before is left out, and returned as stale. `key`: makes a retry safe;
+        the same key with the same content gets the first answer and changes nothing, with other
+        content it raises KeyConflictError.
+        """
+        stores, skus, quantities = _three(rows, stores, skus, quantities, "quantities")
+        counts = columns.int32s("quantities", quantities)
+        with self._lock:
+            store_codes = self._store_codes_of(stores, "stores")
+            sku_codes, new_skus = columns.new_codes("skus", skus, self._stock.sku_code_of)
+            update = (store_codes, sku_codes, counts)
+            self._stock.check(*update, len(self._stock.skus) + len(new_skus))
+            return self._update("set", update, new_skus, versions, key)
+
+    @overload
+    def adjust_stock(
+        self,
+        rows: Iterable[tuple[str, str, int]],
+        *,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+    ) -> StockUpdate: ...
+    @overload
+    def adjust_stock(
+        self,
+        *,
+        stores: Column,
+        skus: Column,
+        deltas: Column,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+    ) -> StockUpdate: ...
+    def adjust_stock(
+        self,
+        rows: Iterable[tuple[str, str, int]] | None = None,
+        *,
+        stores: Column = None,
+        skus: Column = None,
+        deltas: Column = None,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+    ) -> StockUpdate:
+        """Add to the on-hand of store and SKU pairs, or, below zero, take away.
+
+        As `set_stock`, but the SKUs must be known; a count that would leave 0 to 2,147,483,647
+        refuses the whole call. An adjustment older than its store's last version is stale: that
+        version has counted it already.
+        """
+        stores, skus, deltas = _three(rows, stores, skus, deltas, "deltas")
+        changes = columns.int32s("deltas", deltas)
+        with self._lock:
+            store_codes = self._store_codes_of(stores, "stores")
+            sku_codes = columns.known_codes(
+                "skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU
+            )
+            return self._update("adjust", (store_codes, sku_codes, changes), [], versions, key)
+
+    def load_stock(self, source: Any, *, encoding: str = "utf-8") -> StockUpdate:
+        """Set the stock of a CSV or Parquet file, a pandas or a pyarrow table: see `read_stock`.
+
+        Otherwise as `set_stock`. Errors name the line, or the row of the table.
+        """
+        table = read_stock(source, encoding=encoding)
+        with naming_places(table.source, {"stores": "store_id", "skus": "sku"}):
+            return self.set_stock(stores=table.stores, skus=table.skus, quantities=table.quantities)
+
+    def stock(self, store_id: str, skus: Iterable[str] | None = None) -> list[StockLevel]:
+        """The counts of these SKUs in a store, or of all that it lists, in catalogue order.
+
+        Raises UnknownStoreError, UnknownSkuError.
+        """
+        names = None if skus is None else columns.rows("skus", skus)
+        with self._lock:
+            store = self._store_code(store_id)
+            if names is None:
+                codes = self._stock.listed_by(store)
+            else:
+                codes = columns.known_codes(
+                    "skus", names, self._stock.sku_code_of, Fault.UNKNOWN_SKU
+                )
+            levels = []
+            for sku in codes.tolist():
+                on_hand, reserved = self._stock.counts(store, sku)
+                levels.append(
+                    StockLevel(
+                        store_id=store_id,
+                        sku=self._stock.skus[sku],
+                        on_hand=on_hand,
+                        reserved=reserved,
+                        sellable=max(0, on_hand - reserved),
+                    )
+                )
+            return levels
+
+    def stock_version(self, store_id: str) -> int:
+        """The last version applied to a store's stock, or 0. Raises UnknownStoreError."""
+        with self._lock:
+            return self._updates.version(self._store_code(store_id))
+
+    def available(self, store_id: str, sku: str) -> int:
+        """How many of a SKU a store can still sell: on hand less reserved, never negative."""
+        with self._lock:
+            store = self._store_code(store_id)
+            code = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "sku", sku)
+            on_hand, reserved = self._stock.counts(store, code)
+        return max(0, on_hand - reserved)
+
+    def _update(
+        self,
+        method: str,
+        update: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]],
+        new_skus: list[str],
+        versions: Mapping[str, int] | None,
+        key: str | None,
+    ) -> StockUpdate:
+        """Apply a stock update once, without the stores for which it is stale."""
+        stores, skus, counts = update
+        versioned = self._updates.checked(versions or {}, self._network.code_of)
+
+        def apply() -> StockUpdate:
+            stale = self._updates.stale(versioned, self._network.store_ids)
+            fresh = ~np.isin(stores, list(stale)) if stale else np.ones(len(stores), dtype=bool)
+            on_hand = counts
+            if method == "adjust":
+                on_hand = self._stock.adjusted(stores, skus, np.where(fresh, counts, np.int32(0)))
+            shortfalls = self._set_on_hand(stores[fresh], skus[fresh], on_hand[fresh], new_skus)
+            self._updates.applied({s: v for s, v in versioned.items() if s not in stale})
+            self._changed.notify_all()
+            return StockUpdate(shortfalls=tuple(shortfalls), stale=tuple(stale.values()))
+
+        return self._updates.once(key, (method, *update, sorted(versioned.items())), apply)
+
+
+def _three(
+    rows: Iterable[tuple[str, str, int]] | None,
+    stores: Column,
+    skus: Column,
+    counts: Column,
+    name: str,
+) -> tuple[Column, Column, Column]:
+    """Rows or columns, as columns."""
+    if rows is None:
+        return stores, skus, counts
+    if not all(column is None for column in (stores, skus, counts)):
+        hint = f"give rows, or stores, skus and {name}, not both"
+        refuse(Fault.RAGGED, "rows", "and columns", hint=hint)
+    stores, skus, counts = columns.rows_as_columns("rows", rows, 3)
+    return stores, skus, counts

@@ -1,0 +1,98 @@
+"""Which stock updates were applied: the last version of each store, the answer to each key."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan.engine.network import ID_HINT, is_usable_id
+from fendan.errors import Fault, refuse
+from fendan.model import StaleStock, StockUpdate
+
+__all__ = ["Updates"]
+
+# A sender retries within minutes; this is hours of updates, and some 20 MB.
+KEYS_REMEMBERED = 65_536
+
+GREATEST_VERSION = 2**63 - 1
+
+
+class Updates:
+    """Versions and idempotency keys; the caller holds the lock."""
+
+    def __init__(self) -> None:
+        self._versions: dict[int, int] = {}
+        self._answers: OrderedDict[str, tuple[bytes, StockUpdate]] = OrderedDict()
+
+    def version(self, store: int) -> int:
+        """The last version applied to a store, by code; 0 where none ever was."""
+        return self._versions.get(store, 0)
+
+    def applied(self, versions: Mapping[int, int]) -> None:
+        """These versions are now the last, where they are newer."""
+        for store, version in versions.items():
+            self._versions[store] = max(version, self.version(store))
+
+    def checked(self, versions: Mapping[str, int], code_of: Mapping[str, int]) -> dict[int, int]:
+        """Versions by store code. Raises for an unknown store, or what is no version."""
+        if not isinstance(versions, Mapping):
+            refuse(Fault.WRONG_TYPE, "versions", versions, hint="must map store ids to versions")
+        checked: dict[int, int] = {}
+        for name, version in versions.items():
+            code = code_of.get(name)
+            if code is None:
+                refuse(Fault.UNKNOWN_STORE, "versions", name)
+            field = f"versions[{name!r}]"
+            if not isinstance(version, Integral):
+                refuse(Fault.WRONG_TYPE, field, version, hint="must be a whole number from 1")
+            if not 1 <= version <= GREATEST_VERSION:
+                refuse(Fault.OUT_OF_RANGE, field, version, hint="must be a whole number from 1")
+            checked[code] = int(version)
+        return checked
+
+    def stale(self, versions: Mapping[int, int], store_ids: list[str]) -> dict[int, StaleStock]:
+        """The stores, by code, to which a newer version was applied."""
+        return {
+            store: StaleStock(
+                store_id=store_ids[store], version=version, last_version=self.version(store)
+            )
+            for store, version in versions.items()
+            if version < self.version(store)
+        }
+
+    def once(
+        self,
+        key: str | None,
+        content: tuple[Any, ...],
+        apply: Callable[[], StockUpdate],
+    ) -> StockUpdate:
+        """Apply, or give the answer this key got. Raises KeyConflictError for other content."""
+        if key is None:
+            return apply()
+        if not is_usable_id(key):
+            refuse(Fault.BAD_ID, "key", key, hint=ID_HINT)
+        digest = _digest(content)
+        if key in self._answers:
+            first, answer = self._answers[key]
+            if first != digest:
+                refuse(Fault.KEY_CONFLICT, "key", key)
+            return answer
+        answer = apply()
+        self._answers[key] = digest, answer
+        if len(self._answers) > KEYS_REMEMBERED:
+            self._answers.popitem(last=False)
+        return answer
+
+
+def _digest(content: tuple[Any, ...]) -> bytes:
+    """One number for what was asked; columns by their bytes."""
+    digest = blake2b(digest_size=16)
+    for part in content:
+        value: NDArray[Any] | str = part if isinstance(part, np.ndarray) else repr(part)
+        data = value.tobytes() if isinstance(value, np.ndarray) else value.encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.digest()

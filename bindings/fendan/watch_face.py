@@ -1,0 +1,131 @@
+"""The engine's face for those who must know what can still be sold, as it changes."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan import columns
+from fendan.core import Core
+from fendan.errors import Fault
+from fendan.model import Availability, AvailabilityChanges
+
+__all__ = ["WatchFace"]
+
+# How much one call looks at with the lock held: some 10 ms.
+CHANGES_PER_CALL = 10_000
+SKUS_PER_PIECE = 16
+
+Codes = NDArray[np.int32]
+
+
+class WatchFace(Core):
+    """First the full state, piece by piece; then what changed since, again and again."""
+
+    def cursor(self) -> str:
+        """Now: `changes` from here on are those still to come."""
+        with self._lock:
+            return self._cursor(len(self._stock.changes))
+
+    def availability(
+        self, *, store_ids: Iterable[str] | None = None, skus: Iterable[str] | None = None
+    ) -> Iterator[AvailabilityChanges]:
+        """All that can be sold now, of these stores and SKUs or of all, in pieces.
+
+        Pairs that are not named can sell nothing. The last piece has the cursor from which
+        `changes` goes on; nothing is missed in between. Raises UnknownStoreError, UnknownSkuError.
+        """
+        with self._lock:
+            stores, wanted = self._watched(store_ids, skus)
+            cursor = self._cursor(len(self._stock.changes))
+            codes = range(len(self._stock.skus)) if wanted is None else wanted.tolist()
+        return self._pieces(stores, codes, cursor)
+
+    def changes(
+        self,
+        cursor: str,
+        *,
+        store_ids: Iterable[str] | None = None,
+        skus: Iterable[str] | None = None,
+    ) -> AvailabilityChanges:
+        """What changed since the cursor, each pair once with what it can sell now.
+
+        Looks at the next 10,000 changes; call again with the new cursor until there are none.
+        Raises UnknownStoreError, UnknownSkuError.
+        """
+        with self._lock:
+            stores, wanted = self._watched(store_ids, skus)
+            first = self._number(cursor)
+            pairs = None if first is None else self._stock.changes.since(first, CHANGES_PER_CALL)
+            if first is None or pairs is None:
+                return AvailabilityChanges(changes=[], cursor="", reset=True)
+            last = min(first + CHANGES_PER_CALL, len(self._stock.changes))
+            store_of, sku_of = pairs >> 32, pairs & 0xFFFFFFFF
+            kept = np.ones(len(pairs), dtype=bool)
+            if stores is not None:
+                kept &= np.isin(store_of, stores)
+            if wanted is not None:
+                kept &= np.isin(sku_of, wanted)
+            found = zip(store_of[kept].tolist(), sku_of[kept].tolist(), strict=True)
+            return AvailabilityChanges(
+                changes=[self._available(store, sku) for store, sku in found],
+                cursor=self._cursor(last),
+            )
+
+    def wait_for_change(self, cursor: str, timeout_s: float) -> bool:
+        """Wait until something changed after the cursor; whether it did, within the timeout."""
+        with self._changed:
+            first = self._number(cursor)
+            if first is None:
+                return True  # `changes` has something to say: begin anew
+            return self._changed.wait_for(lambda: len(self._stock.changes) > first, timeout_s)
+
+    # -- INSIDE --------------------------------------------------------------------------------
+
+    def _watched(
+        self, store_ids: Iterable[str] | None, skus: Iterable[str] | None
+    ) -> tuple[Codes | None, Codes | None]:
+        stores = wanted = None
+        if store_ids is not None:
+            stores = self._store_codes_of(columns.rows("store_ids", store_ids), "store_ids")
+        if skus is not None:
+            names = columns.rows("skus", skus)
+            wanted = columns.known_codes("skus", names, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+        return stores, wanted
+
+    def _pieces(
+        self, stores: Codes | None, skus: Iterable[int], cursor: str
+    ) -> Iterator[AvailabilityChanges]:
+        codes = list(skus)
+        for start in range(0, len(codes), SKUS_PER_PIECE):
+            found: list[Availability] = []
+            with self._lock:
+                for sku in codes[start : start + SKUS_PER_PIECE]:
+                    where, counts = self._stock.offers_of(sku)
+                    if stores is not None:
+                        kept = np.isin(where, stores)
+                        where, counts = where[kept], counts[kept]
+                    name = self._stock.skus[sku]
+                    ids = self._network.store_ids
+                    found += [
+                        Availability(store_id=ids[store], sku=name, sellable=count)
+                        for store, count in zip(where.tolist(), counts.tolist(), strict=True)
+                    ]
+            if found:
+                yield AvailabilityChanges(changes=found, cursor="")
+        yield AvailabilityChanges(changes=[], cursor=cursor)
+
+    def _available(self, store: int, sku: int) -> Availability:
+        on_hand, reserved = self._stock.counts(store, sku)
+        sellable = 0 if self._network.layout.closed[store] else max(0, on_hand - reserved)
+        name = self._network.store_ids[store]
+        return Availability(store_id=name, sku=self._stock.skus[sku], sellable=sellable)
+
+    def _cursor(self, number: int) -> str:
+        return f"{self._run}-{number}"
+
+    def _number(self, cursor: str) -> int | None:
+        """The change that the cursor stands before; None for a cursor of another run."""
+        run, _, number = cursor.partition("-") if isinstance(cursor, str) else ("", "", "")
+        known = run == self._run and number.isascii() and number.isdigit() and len(number) < 20
+        return int(number) if known else None

@@ -1,0 +1,290 @@
+"""The order table, in pages that go when nobody needs them.
+
+    by_age   page 2, page 0, page 3                  oldest first; a page's number is used again
+    page     records[PAGE_ORDERS], blocks            filled in order of arrival
+    slots    hash (32 bits) | number + 1 (32 bits)   0: empty; open addressing, at most half full
+
+A record's *number* is its page's number times PAGE_ORDERS and its place there. Its id, SKUs and
+quantities stand as one block in its page, so that a page is three allocations however many orders
+it has, and forgetting 16,384 orders is freeing three blocks.
+
+`retire` forgets the oldest pages: those with more than so many newer orders behind them, and with
+no order in them for which stock is held. So memory follows the orders that are open, and the
+newest others; an id is remembered at least as long as its order holds stock.
+
+Invariants: every record has one slot; a page's held_count is how many of its records are held; only
+the youngest page has room for more.
+"""
+cimport cython
+from libc.stdint cimport INT32_MAX, UINT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memmove, memset
+
+from fendan.engine.names cimport Span
+from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
+from fendan.engine.stock cimport Basket
+
+cdef extern from *:
+    """
+    static inline void fendan_prefetch_slot(const void *address) {
+        __builtin_prefetch(address);
+        __asm__ volatile("");
+    }
+    """
+    void prefetch "fendan_prefetch_slot"(const void* address) noexcept nogil
+
+cdef enum:
+    LEAST_SLOTS = 1024          # a power of two
+    LEAST_BLOCK_BYTES = 1 << 16
+    NO_PAGE = -1
+
+
+# -- FINDING -----------------------------------------------------------------------------------
+
+cdef int64_t find_record(const Table* table, Span id, uint32_t hash) noexcept nogil:
+    """The number of the record with this id, or NO_RECORD."""
+    cdef uint64_t slot, place = hash & table.mask
+    cdef int64_t number
+    cdef Span known
+    if table.slots == NULL:
+        return NO_RECORD
+    while True:
+        slot = table.slots[place]
+        if slot == 0:
+            return NO_RECORD
+        if slot >> 32 == hash:
+            number = <int64_t>(slot & UINT32_MAX) - 1
+            known = id_at(table, number)
+            if known.size == id.size and memcmp(known.text, id.text, id.size) == 0:
+                return number
+        place = (place + 1) & table.mask
+
+
+cdef void prefetch_slot(const Table* table, uint32_t hash) noexcept nogil:
+    if table.slots != NULL:
+        prefetch(table.slots + (hash & table.mask))
+
+
+cdef void enter(uint64_t* slots, uint64_t mask, uint64_t slot) noexcept nogil:
+    cdef uint64_t place = (slot >> 32) & mask
+    while slots[place]:
+        place = (place + 1) & mask
+    slots[place] = slot
+
+
+cdef void leave(Table* table, uint32_t hash, int64_t number) noexcept nogil:
+    """Empty a record's slot, and close the gap: no search may end too early."""
+    cdef uint64_t mask = table.mask
+    cdef uint64_t hole = hash & mask, next_place
+    cdef uint64_t home
+    while table.slots[hole] != (<uint64_t>hash << 32 | <uint64_t>(number + 1)):
+        hole = (hole + 1) & mask
+    next_place = (hole + 1) & mask
+    while table.slots[next_place]:
+        home = (table.slots[next_place] >> 32) & mask
+        if ((next_place - home) & mask) >= ((next_place - hole) & mask):
+            table.slots[hole] = table.slots[next_place]
+            hole = next_place
+        next_place = (next_place + 1) & mask
+    table.slots[hole] = 0
+
+
+# -- ADDING ------------------------------------------------------------------------------------
+
+cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double lng,
+                        const Basket* basket) noexcept nogil:
+    """The number of a new record that holds nothing yet, or NO_ROOM. The id must not be known."""
+    cdef int64_t size = 8 * basket.line_count + id.size
+    cdef int32_t number = page_with_room(table, size)
+    cdef Page* page
+    cdef Record* record
+    cdef char* block
+    if number == NO_PAGE or not has_slot(table):
+        return NO_ROOM
+    page = table.pages + number
+    record = page.records + page.count
+    block = page.blocks + page.used
+    memcpy(block, basket.skus, 4 * basket.line_count)
+    memcpy(block + 4 * basket.line_count, basket.quantities, 4 * basket.line_count)
+    memcpy(block + 8 * basket.line_count, id.text, id.size)
+    record.lat, record.lng = lat, lng
+    record.hash = hash
+    record.line_count = <int32_t>basket.line_count
+    record.block = page.used
+    record.id_size = <uint8_t>id.size
+    record.held = False
+    enter(table.slots, table.mask,
+          <uint64_t>hash << 32 | <uint64_t>(<int64_t>number * PAGE_ORDERS + page.count + 1))
+    page.used += (size + 3) & ~<int64_t>3  # the next block's SKUs are int32
+    page.count += 1
+    table.count += 1
+    return <int64_t>number * PAGE_ORDERS + page.count - 1
+
+
+cdef int32_t page_with_room(Table* table, int64_t size) noexcept nogil:
+    """The number of a page that has room for one more block, or NO_PAGE."""
+    cdef int32_t number = NO_PAGE
+    cdef Page* page
+    cdef int64_t capacity
+    cdef char* blocks
+    if table.aged_count:
+        number = table.by_age[table.aged_count - 1]
+    if number == NO_PAGE or table.pages[number].count == PAGE_ORDERS:
+        number = fresh_page(table)
+        if number == NO_PAGE:
+            return NO_PAGE
+    page = table.pages + number
+    if page.used + size + 3 > page.capacity:
+        capacity = max(page.used + size + 3, 2 * page.capacity)
+        blocks = <char*>realloc(page.blocks, max(capacity, LEAST_BLOCK_BYTES))
+        if blocks == NULL:
+            return NO_PAGE
+        page.blocks = blocks
+        page.capacity = max(capacity, LEAST_BLOCK_BYTES)
+    return number
+
+
+cdef int32_t fresh_page(Table* table) noexcept nogil:
+    """The number of a new and empty page, the youngest; or NO_PAGE."""
+    cdef int32_t number = 0
+    cdef Page* pages
+    cdef int32_t* by_age
+    while number < table.page_count and table.pages[number].records != NULL:
+        number += 1
+    if <int64_t>(number + 1) * PAGE_ORDERS >= UINT32_MAX:  # a slot has no more bits
+        return NO_PAGE
+    if number == table.page_count:
+        pages = <Page*>realloc(table.pages, (number + 1) * sizeof(Page))
+        if pages == NULL:
+            return NO_PAGE
+        table.pages = pages
+        by_age = <int32_t*>realloc(table.by_age, (number + 1) * sizeof(int32_t))
+        if by_age == NULL:
+            return NO_PAGE
+        table.by_age = by_age
+        memset(pages + number, 0, sizeof(Page))
+        table.page_count += 1
+    table.pages[number].records = <Record*>malloc(PAGE_ORDERS * sizeof(Record))
+    if table.pages[number].records == NULL:
+        return NO_PAGE
+    table.by_age[table.aged_count] = number
+    table.aged_count += 1
+    return number
+
+
+cdef bint has_slot(Table* table) noexcept nogil:
+    """Whether there is a slot for one more record; makes more of them where needed."""
+    cdef uint64_t slot_count = LEAST_SLOTS
+    cdef uint64_t place
+    cdef uint64_t* slots
+    if table.slots != NULL:
+        slot_count = table.mask + 1
+        if <uint64_t>(2 * table.count + 2) <= slot_count:
+            return True
+        slot_count *= 2
+    slots = <uint64_t*>calloc(slot_count, sizeof(uint64_t))
+    if slots == NULL:
+        return False
+    if table.slots != NULL:
+        for place in range(table.mask + 1):
+            if table.slots[place]:
+                enter(slots, slot_count - 1, table.slots[place])
+    free(table.slots)
+    table.slots = slots
+    table.mask = slot_count - 1
+    return True
+
+
+# -- CHANGING ----------------------------------------------------------------------------------
+
+cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict) noexcept nogil:
+    """What the order was told; from now on it holds stock, if it has a store."""
+    cdef Record* record = record_at(table, number)
+    record.verdict = verdict[0]
+    record.held = verdict.status == STATUS_ASSIGNED
+    page_of(table, number).held_count += record.held
+
+
+cdef void let_go(Table* table, int64_t number) noexcept nogil:
+    """The order holds nothing any more."""
+    record_at(table, number).held = False
+    page_of(table, number).held_count -= 1
+
+
+# -- FORGETTING --------------------------------------------------------------------------------
+
+cdef void drop_newest(Table* table, int64_t count) noexcept nogil:
+    """Forget the records added last, which hold nothing, as if they had never been added."""
+    cdef Page* page
+    cdef Record* record
+    cdef int32_t number
+    while count:
+        number = table.by_age[table.aged_count - 1]
+        page = table.pages + number
+        if page.count == 0:
+            drop_page(table, table.aged_count - 1)
+            continue
+        page.count -= 1
+        record = page.records + page.count
+        leave(table, record.hash, <int64_t>number * PAGE_ORDERS + page.count)
+        page.used = record.block
+        table.count -= 1
+        count -= 1
+
+
+cdef void retire(Table* table, int64_t remembered) noexcept nogil:
+    """Forget the oldest pages beyond the newest `remembered` orders, where nothing is held."""
+    cdef int64_t newer = table.count
+    cdef int32_t age = 0
+    cdef Page* page
+    while age < table.aged_count - 1:
+        page = table.pages + table.by_age[age]
+        newer -= page.count
+        if newer < remembered:
+            return
+        if page.held_count:
+            age += 1
+        else:
+            drop_page(table, age)
+
+
+cdef void drop_page(Table* table, int32_t age) noexcept nogil:
+    cdef int32_t number = table.by_age[age]
+    cdef Page* page = table.pages + number
+    cdef int32_t row
+    for row in range(page.count):
+        leave(table, page.records[row].hash, <int64_t>number * PAGE_ORDERS + row)
+    table.count -= page.count
+    free(page.records)
+    free(page.blocks)
+    memset(page, 0, sizeof(Page))
+    table.aged_count -= 1
+    memmove(table.by_age + age, table.by_age + age + 1,
+            (table.aged_count - age) * sizeof(int32_t))
+
+
+@cython.final
+cdef class Records:
+    """Owns a Table."""
+
+    def __dealloc__(self):
+        cdef int32_t number
+        for number in range(self.table.page_count):
+            free(self.table.pages[number].records)
+            free(self.table.pages[number].blocks)
+        free(self.table.pages)
+        free(self.table.by_age)
+        free(self.table.slots)
+
+    def __len__(self):
+        return self.table.count
+
+    @property
+    def byte_count(self):
+        """Memory held, in bytes."""
+        cdef int64_t total = (self.table.mask + 1) * sizeof(uint64_t) if self.table.slots else 0
+        cdef int32_t number
+        for number in range(self.table.page_count):
+            if self.table.pages[number].records != NULL:
+                total += PAGE_ORDERS * sizeof(Record) + self.table.pages[number].capacity
+        return total
