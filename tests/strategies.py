@@ -77,7 +77,7 @@ class Scene:
         engine, twin = Engine(policy=self.policy), Twin(policy=self.policy)
         for face in (engine, twin):
             face.add_stores(self.stores)
-            assert face.set_stock(self.rows) == []
+            assert face.set_stock(self.rows).shortfalls == ()
         return engine, twin
 
 

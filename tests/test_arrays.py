@@ -298,7 +298,7 @@ def columns_of_rows() -> tuple[list[str], list[str], list[int]]:
 @pytest.fixture(scope="module")
 def stocked_by_rows() -> Engine:
     engine = an_engine()
-    assert engine.set_stock(ROWS) == []
+    assert engine.set_stock(ROWS).shortfalls == ()
     return engine
 
 
@@ -315,7 +315,9 @@ def test_ids_of_any_column_are_the_same_ids(
     engine: Engine, stocked_by_rows: Engine, form: Any
 ) -> None:
     stores, skus, counts = columns_of_rows()
-    assert engine.set_stock(stores=form(stores), skus=form(skus), quantities=counts) == []
+    assert (
+        engine.set_stock(stores=form(stores), skus=form(skus), quantities=counts).shortfalls == ()
+    )
     assert same_stock(engine, stocked_by_rows)
     assert all(type(sku) is str for sku in engine.skus)
 
@@ -325,7 +327,7 @@ def test_counts_of_any_column_are_the_same_counts(
     engine: Engine, stocked_by_rows: Engine, form: Any
 ) -> None:
     stores, skus, counts = columns_of_rows()
-    assert engine.set_stock(stores=stores, skus=skus, quantities=form(counts)) == []
+    assert engine.set_stock(stores=stores, skus=skus, quantities=form(counts)).shortfalls == ()
     assert same_stock(engine, stocked_by_rows)
 
 
@@ -360,9 +362,11 @@ def test_skus_take_codes_in_the_order_in_which_they_first_come() -> None:
 
 def test_a_snapshot_of_no_rows_changes_nothing(engine: Engine) -> None:
     before = availability(engine)
-    assert engine.set_stock([]) == []
-    assert engine.set_stock(stores=[], skus=[], quantities=[]) == []
-    assert engine.set_stock(stores=pa.array([], pa.string()), skus=[], quantities=[]) == []
+    assert engine.set_stock([]).shortfalls == ()
+    assert engine.set_stock(stores=[], skus=[], quantities=[]).shortfalls == ()
+    assert (
+        engine.set_stock(stores=pa.array([], pa.string()), skus=[], quantities=[]).shortfalls == ()
+    )
     assert availability(engine) == before
 
 

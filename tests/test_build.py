@@ -123,14 +123,15 @@ def sell_out(Stock stock, double lat, double lng, int32_t sku):
 
 THIRD_PARTY_USE = """
 import numpy as np
-from fendan.engine.network import Network
+from fendan.engine.network import Network, points_of
 from fendan.engine.stock import Stock
 import theirs
 
 metres, radius = theirs.quarter_of_the_equator_m()
 assert abs(metres - radius * np.pi / 2) < 1e-6, metres
 stock = Stock(Network())
-stock.add_stores(["A", "B"], np.array([31.2, 31.3]), np.array([121.5, 121.5]))
+places = points_of(np.array([31.2, 31.3]), np.array([121.5, 121.5]))
+stock.adopt(stock.network.layout.grown(*places, ["A", "B"]), ["A", "B"], ["", ""])
 codes = np.array([0, 1], dtype=np.int32)
 stock.set_on_hand(codes, np.zeros(2, dtype=np.int32), np.array([2, 1], dtype=np.int32), ["K"])
 print(theirs.sell_out(stock, 31.21, 121.5, 0))

@@ -230,9 +230,9 @@ def test_counts_reach_to_the_last_int32() -> None:
     engine.add_stores([Store(id="s", lat=0, lng=0)])
     engine.set_stock([("s", "tea", most)])
     assert engine.route(Order(id="all", lat=0, lng=0, lines=[("tea", most)])).store_id == "s"
-    (short,) = engine.set_stock([("s", "tea", 0)])
+    (short,) = engine.set_stock([("s", "tea", 0)]).shortfalls
     assert (short.on_hand, short.reserved) == (0, most)
-    assert engine.set_stock([("s", "tea", most)]) == []
+    assert engine.set_stock([("s", "tea", most)]).shortfalls == ()
     assert engine.release("all") is True
     assert engine.available("s", "tea") == most
 

@@ -118,7 +118,7 @@ def test_stock_is_whole_again_when_everybody_has_routed_and_released() -> None:
 
     def bring_snapshots(thread: int) -> None:
         for _ in range(60):
-            assert engine.set_stock((f"{n}", "tea", PIECES) for n in range(STORES)) == []
+            assert engine.set_stock((f"{n}", "tea", PIECES) for n in range(STORES)).shortfalls == ()
             assert 0 <= engine.available("3", "tea") <= PIECES
             assert len(engine.nearest(31.05, 121.0, limit=3)) == 3
 

@@ -19,6 +19,7 @@ from fendan import (
     Reason,
     Shortfall,
     Status,
+    StockUpdate,
     Store,
     convert,
 )
@@ -76,7 +77,7 @@ class Twin:
             fresh[store.id] = self._place(store, f"stores[{row}].", row)
         self.places.update(fresh)
 
-    def set_stock(self, rows: Iterable[tuple[str, str, int]]) -> list[Shortfall]:
+    def set_stock(self, rows: Iterable[tuple[str, str, int]]) -> StockUpdate:
         rows = list(rows)
         # As the engine reads them: all quantities' types, then stores, SKUs and ranges.
         for row, (_, _, quantity) in enumerate(rows):
@@ -100,11 +101,13 @@ class Twin:
             self.skus[sku] = None
             self.on_hand[store, sku] = quantity
         touched = dict.fromkeys((store, sku) for store, sku, _ in rows)
-        return [
-            self._shortfall(store, sku)
-            for store, sku in touched
-            if self.on_hand[store, sku] < self.reserved[store, sku]
-        ]
+        return StockUpdate(
+            shortfalls=tuple(
+                self._shortfall(store, sku)
+                for store, sku in touched
+                if self.on_hand[store, sku] < self.reserved[store, sku]
+            )
+        )
 
     def route(self, order: Order, *, policy: Policy | None = None) -> Decision:
         return self._route([order], policy, ["order."], [None])[0]
