@@ -8,12 +8,14 @@ cimport cython
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
+from libc.string cimport memchr
 
 from fendan.engine.names cimport NO_NAME, Names, Span, find_name, span_of
-from fendan.engine.network cimport is_usable_id
+from fendan.engine.network cimport MAX_ID_BYTES, is_usable_id
 
 from collections.abc import Sequence
 from numbers import Integral, Real
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -25,6 +27,9 @@ from fendan.errors import refuse
 # The styles in which errors name a value: "arrays" by its column, "orders" as "orders[3].…",
 # "order" as "order.…", and "" by its own name.
 ARRAYS = "arrays"
+# Datums by their numbers in messages; None is the network's own.
+_DATUMS = (None, Datum.WGS84, Datum.GCJ02, Datum.BD09)
+
 QUANTITY_HINT = f"must be a whole number from 1 to {INT32_MAX}"
 
 cdef enum:
@@ -109,6 +114,32 @@ cdef class Batch:
             "lat": lat, "lng": lng, "offsets": offsets, "skus": skus, "quantities": quantities,
         }
         return Batch()._hold(arrays, ids, sku_count, ARRAYS)
+
+    @staticmethod
+    def of_message(message, dict arrays, Names sku_code_of, datum, str style="orders"):
+        """From a `request.Request` and its `columns_of`, places converted to `datum`.
+
+        Errors are those of `of_orders`; the first bad order is the one that is named.
+        """
+        cdef Batch batch = Batch()
+        cdef int64_t bad
+        cdef bint repeats = False
+        batch._style, batch._owner = style, message
+        batch._point(arrays)
+        with nogil:
+            bad = first_unsound(&batch.columns, sku_code_of.table.count, &repeats)
+        if message.datums is not None:
+            strangers = np.flatnonzero((message.datums < 0) | (message.datums >= len(_DATUMS)))
+            if len(strangers) and not 0 <= bad < strangers[0]:
+                bad = strangers[0]
+            if bad < 0:
+                batch._point(_converted(arrays, message.datums, datum))
+                bad = first_unsound(&batch.columns, sku_code_of.table.count, &repeats)
+        if bad >= 0:
+            _refuse_order(message, bad, sku_code_of, datum, style)
+        if repeats:
+            batch._point(_merged(batch._arrays, style))
+        return batch
 
     def subset(self, rows):
         """The orders at these rows, in this order, as a batch of their own."""
@@ -276,6 +307,54 @@ cdef bint sound(const Columns* orders, int64_t line_count, int32_t sku_count,
     return True
 
 
+cdef int64_t first_unsound(const Columns* orders, int32_t sku_count, bint* repeats) noexcept nogil:
+    """As `sound`, for orders with ids whose offsets are right: the first that is not, or -1."""
+    cdef Columns one = orders[0]
+    cdef int64_t offsets[2]
+    cdef int64_t row
+    offsets[0] = 0
+    one.count = 1
+    one.offsets = offsets
+    for row in range(orders.count):
+        if not 0 < orders.ids[row].size <= MAX_ID_BYTES:
+            return row
+        if memchr(orders.ids[row].text, 0, orders.ids[row].size) != NULL:
+            return row
+        one.lat, one.lng = orders.lat + row, orders.lng + row
+        one.skus = orders.skus + orders.offsets[row]
+        one.quantities = orders.quantities + orders.offsets[row]
+        offsets[1] = orders.offsets[row + 1] - orders.offsets[row]
+        if not sound(&one, offsets[1], sku_count, repeats):
+            return row
+    return -1
+
+
+def _converted(arrays, datums, datum):
+    """The columns with every place in `datum`."""
+    converted = {**arrays, "lat": arrays["lat"].copy(), "lng": arrays["lng"].copy()}
+    for number, source in enumerate(_DATUMS):
+        rows = np.flatnonzero(datums == number)
+        if source is not None and source is not datum and len(rows):
+            places = convert(arrays["lat"][rows], arrays["lng"][rows], source, datum)
+            converted["lat"][rows], converted["lng"][rows] = places
+    return converted
+
+
+def _refuse_order(message, row, sku_code_of, datum, style):
+    """Read one order of a message again, slowly, and refuse it by its first bad value."""
+    lat, lng, number = message.place(row)
+    if not 0 <= number < len(_DATUMS):
+        refuse(Fault.OUT_OF_RANGE, _field("", "datum", style, row), number, row=_row(style, row),
+               hint=f"must be a number of the enum Datum, 0 to {len(_DATUMS) - 1}")
+    order = SimpleNamespace(
+        id=message.order_id(row), lat=lat, lng=lng, datum=_DATUMS[number], lines=message.lines(row)
+    )
+    explain(order, sku_code_of, style, row)
+    place_of(order, datum, style, row)
+    _check_offsets(np.array([0, len(order.lines)]), len(order.lines), style, row)
+    raise AssertionError("an order is not sound, and nothing is wrong with it")
+
+
 def _refuse_columns(arrays, int32_t sku_count, style):
     """Name the first thing that is not sound."""
     _check_offsets(arrays["offsets"], len(arrays["skus"]), style)
@@ -328,18 +407,21 @@ def place_of(thing, datum, style, row):
     return lat, lng
 
 
-def _check_offsets(const int64_t[::1] offsets, int64_t line_count, style):
-    """Refuse an order with no lines, or too many, or lines that are not there."""
+def _check_offsets(const int64_t[::1] offsets, int64_t line_count, style, int64_t first=0):
+    """Refuse an order with no lines, or too many, or lines that are not there.
+
+    `first`: the number of the first order, for errors.
+    """
     cdef int64_t row, lines
     cdef int64_t count = offsets.shape[0] - 1
     for row in range(count):
         lines = offsets[row + 1] - offsets[row]
         if lines == 0:
-            refuse(Fault.MISSING, _field("offsets", "lines", style, row), offsets[row + 1],
-                   row=_row(style, row), hint="the order is empty; it must have a line")
+            refuse(Fault.MISSING, _field("offsets", "lines", style, first + row), offsets[row + 1],
+                   row=_row(style, first + row), hint="the order is empty; it must have a line")
         if lines > MAX_LINES_PER_ORDER:
-            refuse(Fault.OUT_OF_RANGE, _field("offsets", "lines", style, row), lines,
-                   row=_row(style, row), hint=f"at most {MAX_LINES_PER_ORDER} lines an order")
+            refuse(Fault.OUT_OF_RANGE, _field("offsets", "lines", style, first + row), lines,
+                   row=_row(style, first + row), hint=f"at most {MAX_LINES_PER_ORDER} lines an order")
         if lines < 0 or offsets[row] < 0 or offsets[row + 1] > line_count:
             refuse(Fault.OUT_OF_RANGE, "offsets", offsets[row + 1], row=row + 1,
                    hint=f"must increase from 0 to the number of lines, {line_count}")

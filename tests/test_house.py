@@ -29,6 +29,11 @@ ENGINE_ORDER = [
     "router",
     "records",
     "orders",
+    "fields",
+    "request",
+    "reply",
+    "call",
+    "wire",
 ]
 MOST_LINES = 500
 MOST_FUNCTION_LINES = 70

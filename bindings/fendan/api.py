@@ -12,6 +12,7 @@ from fendan.engine.batch import Batch, place_of
 from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED, Decision, decisions
 from fendan.engine.router import nearest
+from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
 from fendan.model import Nearby, Order, Policy, Routed
 from fendan.stock_face import StockFace
@@ -116,6 +117,31 @@ class Engine(StoreFace, StockFace, WatchFace):
             statuses=np.ascontiguousarray(verdicts["status"]),
             reasons=np.ascontiguousarray(verdicts["reason"]),
         )
+
+    def route_request(self, request: Request, *, policy: Policy | None = None) -> Reply:
+        """Route the orders of a message as `route_batch` would; nothing per order in Python.
+
+        `policy` stands in for the engine's own; the request's, where it has one, comes first.
+        Errors name fields by their path in the message, such as ``orders[3].lines[0].sku``.
+        """
+        if request.has_policy:
+            policy = Policy(radius_m=request.radius_m)
+        radius_m = self._radius_m(policy)
+        is_one = request.kind is Kind.ROUTE
+        if is_one and not len(request):
+            refuse(Fault.MISSING, "order", hint="the message has none")
+        with self._lock:
+            skus = self._stock.sku_code_of
+            batch = Batch.of_message(
+                request,
+                columns_of(request, skus),
+                skus,
+                self._datum,
+                "order" if is_one else "orders",
+            )
+            verdicts = self._orders.route(batch, radius_m, dry_run=request.dry_run)
+            self._changed.notify_all()
+            return Reply(request, verdicts, self._network.layout)
 
     def release(self, order_id: str) -> bool:
         """Give back the stock held for an order; True if there was any, False the second time.
@@ -226,9 +252,8 @@ class Engine(StoreFace, StockFace, WatchFace):
         self, orders: list[Order], policy: Policy | None, dry_run: bool, style: str
     ) -> list[Decision]:
         radius_m = self._radius_m(policy)
-        # Codes are only ever added, so a batch read before the lock is as good within it.
-        batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
         with self._lock:
+            batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
             verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
             self._changed.notify_all()
             return decisions(batch, verdicts, self._network.store_ids)

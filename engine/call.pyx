@@ -1,0 +1,307 @@
+"""A call as the client makes it: `fendan.Order` objects to bytes, bytes to decisions.
+
+What is written is what the protobuf runtimes would write, byte for byte. What is read is accepted
+where they accept it.
+"""
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.number cimport PyNumber_Index
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memmove
+
+from fendan.engine.batch cimport MAX_LINES_PER_ORDER
+from fendan.engine.fields cimport (
+    LONG_BYTES, MAX_MESSAGE_BYTES, Field, Reader, as_double, check, check_text, is_zero,
+    next_field, passed, put_double, put_number, put_text, put_varint, reader_of, varint_size,
+    within,
+)
+from fendan.engine.names cimport Span, span_of
+from fendan.engine.network cimport is_usable_id
+from fendan.engine.orders cimport Decision
+from fendan.engine.reply cimport (
+    TAG_ANSWERED_ID, TAG_DECIDED_ID, TAG_DECISIONS, TAG_DISTANCE_M, TAG_REASON, TAG_REFUSAL,
+    TAG_STATUS, TAG_STORE_ID, Answer,
+)
+from fendan.engine.request cimport (
+    KIND_ROUTE, KIND_STREAM, TAG_CORRELATION_ID, TAG_DATUM, TAG_DRY_RUN, TAG_LAT, TAG_LINES,
+    TAG_LNG, TAG_ORDER_ID, TAG_ORDERS, TAG_POLICY, TAG_QUANTITY, TAG_RADIUS_M, TAG_SKU, KindCode,
+    text_of,
+)
+
+from numbers import Real
+from typing import NamedTuple
+
+from fendan.engine.batch import _field, _row, explain
+from fendan.engine.fault import Fault
+from fendan.engine.request import DATUMS as _DATUMS, Kind
+from fendan.engine.router import Reason, Status
+from fendan.errors import refuse
+
+cdef enum:
+    LEAST_BYTES = 256
+
+
+class Refusal(NamedTuple):
+    """Why nothing of a stream's message was done; as the message of that name says."""
+
+    status: int
+    message: str
+    code: str
+    field: str
+    retry_after_ms: int
+
+
+class Response(NamedTuple):
+    """What a service answered. Either `decisions`, one an order in their order, or `refusal`."""
+
+    decisions: list
+    correlation_id: int
+    refusal: Refusal | None
+
+
+# -- WRITING -----------------------------------------------------------------------------------
+
+@cython.final
+cdef class Buffer:
+    def __dealloc__(self):
+        free(self.data)
+
+    cdef uint8_t* room(self, int64_t more) except NULL:
+        """Where the next bytes go; there is room for so many."""
+        cdef int64_t capacity
+        cdef void* moved
+        if self.size + more > self.capacity:
+            capacity = max(LEAST_BYTES, self.size + more, 2 * self.capacity)
+            moved = realloc(self.data, capacity)
+            if moved == NULL:
+                raise MemoryError("no room for more orders")
+            self.data, self.capacity = <uint8_t*>moved, capacity
+        return self.data + self.size
+
+    cdef int put_number(self, uint8_t tag, uint64_t value) except -1:
+        cdef uint8_t* at = self.room(1 + LONG_BYTES)
+        self.size = put_number(at, tag, value) - self.data
+        return 0
+
+    cdef int put_double(self, uint8_t tag, double value) except -1:
+        cdef uint8_t* at = self.room(1 + sizeof(double))
+        self.size = put_double(at, tag, value) - self.data
+        return 0
+
+    cdef int put_text(self, uint8_t tag, object text) except -1:
+        cdef Span span
+        span_of(text, &span)
+        self.size = put_text(self.room(1 + LONG_BYTES + span.size), tag, span) - self.data
+        return 0
+
+    cdef int64_t begin(self, uint8_t tag) except -1:
+        """Begin a message; returns what `end` wants to know. Most lengths fit into one byte."""
+        self.room(2)[0] = tag
+        self.size += 2
+        return self.size
+
+    cdef int end(self, int64_t start) except -1:
+        """Write the length before the message, which makes way where one byte is not enough."""
+        cdef int64_t size = self.size - start
+        cdef int64_t more = varint_size(size) - 1
+        if more:
+            self.room(more)
+            memmove(self.data + start + more, self.data + start, size)
+            self.size += more
+        put_varint(self.data + start - 1, size)
+        return 0
+
+
+def write_request(orders, *, policy=None, bint dry_run=False, uint64_t correlation_id=0,
+                  str style="orders"):
+    """The BatchRouteRequest or StreamRouteRequest of a list of `fendan.Order`.
+
+    Of one order it is a RouteRequest as well; errors then name it by the style "order". Raises what
+    an engine would raise that has every SKU, but for what only adding up lines can tell.
+    """
+    cdef Buffer buffer = Buffer()
+    cdef Py_ssize_t row = 0
+    cdef int64_t start
+    try:
+        for row in range(len(orders)):
+            write_order(buffer, orders[row])
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        _refuse_order(orders[row], style, row)
+        raise
+    if policy is not None:
+        start = buffer.begin(TAG_POLICY)
+        _check_policy(policy)
+        if policy.radius_m is not None:
+            buffer.put_double(TAG_RADIUS_M, policy.radius_m)
+        buffer.end(start)
+    if dry_run:
+        buffer.put_number(TAG_DRY_RUN, True)
+    if correlation_id:
+        buffer.put_number(TAG_CORRELATION_ID, correlation_id)
+    return PyBytes_FromStringAndSize(<char*>buffer.data, buffer.size)
+
+
+cdef int write_order(Buffer buffer, order) except -1:
+    """Write one order; anything but a valid one raises something that `_refuse_order` explains."""
+    cdef double lat = order.lat, lng = order.lng
+    cdef int64_t start = buffer.begin(TAG_ORDERS), line_start
+    cdef long long wide
+    name, lines, datum = order.id, order.lines, order.datum
+    if not is_usable_id(name) or not -90.0 <= lat <= 90.0 or not -180.0 <= lng <= 180.0:
+        raise ValueError
+    if not 1 <= <Py_ssize_t>len(lines) <= MAX_LINES_PER_ORDER:
+        raise ValueError
+    buffer.put_text(TAG_ORDER_ID, name)
+    if not is_zero(lat):
+        buffer.put_double(TAG_LAT, lat)
+    if not is_zero(lng):
+        buffer.put_double(TAG_LNG, lng)
+    for sku, quantity in lines:
+        wide = PyNumber_Index(quantity)  # a float is not rounded but refused
+        if not 1 <= wide <= INT32_MAX or not is_usable_id(sku):
+            raise ValueError
+        line_start = buffer.begin(TAG_LINES)
+        buffer.put_text(TAG_SKU, sku)
+        buffer.put_number(TAG_QUANTITY, wide)
+        buffer.end(line_start)
+    if datum is not None:
+        buffer.put_number(TAG_DATUM, _DATUMS.index(datum))
+    return buffer.end(start)
+
+
+class _AnySku:
+    """Stands for the codes of SKUs where only the service knows them."""
+
+    def __contains__(self, sku):
+        return is_usable_id(sku)
+
+
+def _refuse_order(order, style, row):
+    """Name what no engine could accept of an order."""
+    explain(order, _AnySku(), style, row)
+    field, count = _field("lines", "lines", style, row), len(order.lines)
+    if count == 0:
+        refuse(Fault.MISSING, field, count, row=_row(style, row),
+               hint="the order is empty; it must have a line")
+    if count > MAX_LINES_PER_ORDER:
+        refuse(Fault.OUT_OF_RANGE, field, count, row=_row(style, row),
+               hint=f"at most {MAX_LINES_PER_ORDER} lines an order")
+
+
+def _check_policy(policy):
+    if not hasattr(policy, "radius_m"):
+        refuse(Fault.WRONG_TYPE, "policy", policy, hint="must be a fendan.Policy")
+    if policy.radius_m is None:
+        return
+    if not isinstance(policy.radius_m, Real):
+        refuse(Fault.WRONG_TYPE, "policy.radius_m", policy.radius_m, hint="must be metres or None")
+    if not policy.radius_m >= 0.0:
+        refuse(Fault.OUT_OF_RANGE, "policy.radius_m", policy.radius_m, hint="must be 0 or more")
+
+
+# -- READING -----------------------------------------------------------------------------------
+
+def read_response(bytes data not None, kind=Kind.STREAM):
+    """Read a RouteResponse, BatchRouteResponse or StreamRouteResponse.
+
+    Raises MalformedMessageError. A status or a reason that this version does not know stays a
+    number.
+    """
+    cdef KindCode kind_code = kind
+    cdef Span whole
+    cdef Reader reader, inner
+    cdef Field field
+    cdef Answer answer
+    cdef list decisions = [], refusal = [0, "", "", "", 0]
+    cdef bint is_refused = False
+    cdef uint64_t correlation_id = 0
+    if len(data) > MAX_MESSAGE_BYTES:
+        refuse(Fault.BAD_MESSAGE, "message", len(data), hint=f"at most {MAX_MESSAGE_BYTES}")
+    whole.text, whole.size = data, len(data)
+    reader = reader_of(whole)
+    answer = no_answer()
+    while next_field(&reader, &field):
+        if field.tag == TAG_DECISIONS:
+            if kind_code == KIND_ROUTE:  # a field that is not repeated may still come in parts
+                decisions.clear()
+            else:
+                answer = no_answer()
+            inner = within(&reader, &field)
+            read_answer(&inner, &answer)
+            if not passed(&reader, &inner):
+                break
+            decisions.append(decision_of(&answer))
+        elif kind_code != KIND_STREAM:
+            continue
+        elif field.tag == TAG_ANSWERED_ID:
+            correlation_id = field.bits
+        elif field.tag == TAG_REFUSAL:
+            is_refused = True
+            inner = within(&reader, &field)
+            read_refusal(&inner, refusal)
+            if not passed(&reader, &inner):
+                break
+    check(&reader, <const uint8_t*>whole.text)
+    return Response(decisions, correlation_id, Refusal(*refusal) if is_refused else None)
+
+
+cdef Answer no_answer() noexcept nogil:
+    cdef Answer answer
+    answer.order_id.text = answer.store_id.text = b""
+    answer.order_id.size = answer.store_id.size = 0
+    answer.distance_m = 0.0
+    answer.status = answer.reason = 0
+    return answer
+
+
+cdef void read_answer(Reader* reader, Answer* answer) noexcept nogil:
+    cdef Field field
+    while next_field(reader, &field):
+        if field.tag == TAG_DECIDED_ID:
+            if not check_text(reader, field.span):
+                return
+            answer.order_id = field.span
+        elif field.tag == TAG_STORE_ID:
+            if not check_text(reader, field.span):
+                return
+            answer.store_id = field.span
+        elif field.tag == TAG_DISTANCE_M:
+            answer.distance_m = as_double(field.bits)
+        elif field.tag == TAG_STATUS:
+            answer.status = <int32_t>field.bits
+        elif field.tag == TAG_REASON:
+            answer.reason = <int32_t>field.bits
+
+
+cdef tuple STATUSES = (0, *Status)
+cdef tuple REASONS = tuple(Reason)
+
+
+cdef object named(tuple names, int32_t number):
+    return names[number] if 0 <= number < <Py_ssize_t>len(names) else number
+
+
+cdef Decision decision_of(const Answer* answer):
+    cdef Decision decision = Decision.__new__(Decision)
+    decision.order_id = text_of(answer.order_id)
+    decision.status = named(STATUSES, answer.status)
+    decision.reason = named(REASONS, answer.reason)
+    if answer.store_id.size:
+        decision.store_id = text_of(answer.store_id)
+        decision.distance_m = answer.distance_m
+    return decision
+
+
+cdef int read_refusal(Reader* reader, list refusal) except -1:
+    """Read into a list of what `Refusal` has, in its order."""
+    cdef Field field
+    while next_field(reader, &field):
+        if field.tag == TAG_REFUSED_STATUS or field.tag == TAG_RETRY_AFTER_MS:
+            refusal[(field.tag >> 3) - 1] = <int32_t>field.bits
+        elif (field.tag == TAG_REFUSED_MESSAGE or field.tag == TAG_REFUSED_CODE
+              or field.tag == TAG_REFUSED_FIELD):
+            if not check_text(reader, field.span):
+                return 0
+            refusal[(field.tag >> 3) - 1] = text_of(field.span)
+    return 0

@@ -1,0 +1,1 @@
+"""Compiled code imports the classes from where they are: `request` and `reply`."""
