@@ -3,17 +3,25 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := setup.py pyproject.toml $(wildcard engine/*.pyx engine/*.pxd engine/*.h)
+SOURCES := setup.py pyproject.toml $(wildcard engine/*.pyx engine/*.pxd engine/*.h) \
+	$(wildcard proto/fendan/v1/*.proto)
+# The second language of the tests, and buf; left out where there is no Node.
+NODE := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: demo test lint sanitize bench clean
+.PHONY: demo serve test lint sanitize bench clean
 
 demo: $(VENV)/built
 	$(BIN)/fendan demo
 
-test: $(VENV)/built
+serve: $(VENV)/built
+	$(BIN)/fendan serve --demo
+
+test: $(VENV)/built $(NODE)
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/built
+lint: $(VENV)/built tests/node/node_modules/.package-lock.json
+	tests/node/node_modules/.bin/buf lint proto
+	tests/node/node_modules/.bin/buf format proto --diff --exit-code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -22,7 +30,8 @@ lint: $(VENV)/built
 # A second build beside the first, and the tests that judge the core. Leaks are not looked for:
 # Python itself has many.
 SANITIZED := build/sanitized
-JUDGES := arrays bad_input engine_machine exactness geo orders scale threads
+JUDGES := arrays availability bad_input engine_machine exactness geo orders records scale \
+	stock_updates stores threads wire
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)
@@ -42,5 +51,9 @@ $(VENV)/built: $(VENV)/bin/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@
 
+tests/node/node_modules/.package-lock.json: tests/node/package-lock.json
+	npm ci --prefix tests/node --no-audit --no-fund --ignore-scripts --loglevel=error
+
 clean:
-	rm -rf $(VENV) build dist bindings/*.egg-info engine/*.so
+	rm -rf $(VENV) build dist bindings/*.egg-info engine/*.so bindings/fendan/v1/*_pb2* \
+		tests/node/node_modules

@@ -125,8 +125,8 @@ def test_set_stock(benchmark: BenchmarkFixture, stores: int, rows: int) -> None:
     some = np.random.default_rng(workload.seed).permutation(len(columns[0]))[:rows]
     store_codes, skus, quantities = (column[some] for column in columns)
     pairs = engine.pair_count
-    short = benchmark(engine.set_stock, stores=store_codes, skus=skus, quantities=quantities)
-    assert short == []
+    update = benchmark(engine.set_stock, stores=store_codes, skus=skus, quantities=quantities)
+    assert update == fendan.StockUpdate()
     assert engine.pair_count == pairs
     store, sku = engine.store_ids[store_codes[-1]], engine.skus[skus[-1]]
     assert engine.available(store, sku) == quantities[-1]

@@ -1,6 +1,8 @@
 """Fendan (分单): every online order to the nearest store that can fill it, exactly and fast."""
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from fendan.api import Engine
 from fendan.engine.geo import Datum, convert, distance_m
@@ -44,12 +46,17 @@ from fendan.model import (
     StoreStatus,
 )
 
+if TYPE_CHECKING:
+    from fendan import aio as aio
+    from fendan.client import Client as Client
+
 __version__ = version("fendan")
 
 __all__ = [
     "Availability",
     "AvailabilityChanges",
     "BusyError",
+    "Client",
     "Datum",
     "Decision",
     "DuplicateStoreError",
@@ -85,9 +92,19 @@ __all__ = [
     "UnknownStoreError",
     "WrongTypeError",
     "__version__",
+    "aio",
     "convert",
     "distance_m",
     "read_orders",
     "read_stock",
     "read_stores",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The clients, which need gRPC, when they are first asked for."""
+    if name == "aio":
+        return import_module("fendan.aio")
+    if name == "Client":
+        return import_module("fendan.client").Client
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -54,9 +54,10 @@ class Towns:
 class Chain:
     """A generated chain and its orders, as arrays; degrees are WGS84.
 
-    Stores and SKUs are numbered from 0, SKUs from the most to the least popular. Stock is pairs:
-    `stock_stores[i]` has `stock_quantities[i]` of `stock_skus[i]`, sorted by store and SKU. The
-    lines of order i are `line_offsets[i]:line_offsets[i + 1]`.
+    Stores and SKUs are numbered from 0, SKUs from the most to the least popular. A store's region
+    is the name of its town. Stock is pairs: `stock_stores[i]` has `stock_quantities[i]` of
+    `stock_skus[i]`, sorted by store and SKU. The lines of order i are
+    `line_offsets[i]:line_offsets[i + 1]`.
     """
 
     seed: int
@@ -64,6 +65,7 @@ class Chain:
     store_ids: Sequence[str]
     store_lat: NDArray[np.float64]
     store_lng: NDArray[np.float64]
+    store_regions: Sequence[str]
     skus: Sequence[str]
     stock_stores: NDArray[np.int32]
     stock_skus: NDArray[np.int32]
@@ -108,6 +110,7 @@ def make_chain(*, stores: int, skus: int, orders: int, seed: int) -> Chain:
         store_ids=[f"S{number:05d}" for number in range(stores)],
         store_lat=store_lat,
         store_lng=store_lng,
+        store_regions=[towns.names[town] for town in store_towns],
         skus=[f"SKU{number:05d}" for number in range(skus)],
         stock_stores=stock_stores,
         stock_skus=stock_skus,

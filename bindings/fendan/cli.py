@@ -1,4 +1,4 @@
-"""The command line: `fendan route` for files, `fendan demo` for a first look.
+"""The command line: `fendan serve`, `fendan route` for files, `fendan demo` for a first look.
 
 Results go to standard output, progress and errors to standard error. Exit status: 0 when done, 2
 when something was refused, 130 when interrupted; then no output file is left behind or changed.
@@ -20,13 +20,19 @@ from rich.console import Console
 from rich.progress import Progress
 
 import fendan
-from fendan import Datum, Engine, FendanError, Policy, Reason, Routed, Status, loaders, report
+from fendan import Datum, Engine, Policy, Reason, Routed, Status, loaders, report
 from fendan.errors import Fault, refuse
 from fendan.loaders import OrderColumns, StockColumns
+from fendan.server.commands import config_app, token_app
+from fendan.server.serve import serve
+from fendan.terminal import plain_errors
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(serve)
+app.add_typer(config_app, name="config")
+app.add_typer(token_app, name="token")
 
 # Large enough that the engine is never held up, small enough that the progress bar moves.
 ORDERS_PER_CHUNK = 10_000
@@ -78,7 +84,7 @@ def route(
 
     Files are .csv, .csv.gz or .parquet.
     """
-    with _plain_errors(), _progress() as progress:
+    with plain_errors(), _progress() as progress:
         engine = Engine(policy=Policy(radius_m=radius_m), datum=datum)
         with _new_file(out, unlike=(stores, stock, orders)) as file:
             with suppress(ImportError):
@@ -230,7 +236,7 @@ def demo(
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw no map.")] = False,
 ) -> None:
     """Generate a chain of stores and its orders, route them, and draw the map."""
-    with _plain_errors():
+    with plain_errors():
         from fendan import demo as generated
 
         generated.run(
@@ -244,28 +250,6 @@ def demo(
 
 
 # -- THE TERMINAL ------------------------------------------------------------------------------
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """End with one readable line instead of a traceback."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _say("interrupted")
-        raise typer.Exit(130) from None
-    except FendanError as error:
-        _say(error.message)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        raise typer.Exit(2) from None
-
-
-def _say(message: str) -> None:
-    line = " ".join(message.splitlines())
-    console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
-    console.print(line, style="red")
 
 
 def _progress() -> Progress:

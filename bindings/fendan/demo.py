@@ -13,6 +13,7 @@ from rich.console import Console
 from fendan import report
 from fendan.api import Engine
 from fendan.chain import EXTRA_HINT, Chain, make_chain
+from fendan.engine.geo import Datum
 from fendan.errors import Fault, refuse
 from fendan.model import Policy, Routed, Store
 
@@ -78,11 +79,20 @@ def _say_what_is_real(chain: Chain, console: Console) -> None:
     )
 
 
-def load(chain: Chain) -> Engine:
-    """An engine with the chain's stores and stock; its codes are the chain's numbers."""
-    engine = Engine(policy=Policy(radius_m=RADIUS_M))
-    places = zip(chain.store_ids, chain.store_lat.tolist(), chain.store_lng.tolist(), strict=True)
-    engine.add_stores(Store(id=name, lat=lat, lng=lng) for name, lat, lng in places)
+def load(chain: Chain, engine: Engine | None = None) -> Engine:
+    """An engine, or this empty one, with the chain's stores and stock.
+
+    Its codes are the chain's numbers.
+    """
+    if engine is None:
+        engine = Engine(policy=Policy(radius_m=RADIUS_M))
+    places = zip(chain.store_lat.tolist(), chain.store_lng.tolist(), strict=True)
+    engine.add_stores(
+        Store(id=name, lat=lat, lng=lng, region=region, datum=Datum.WGS84)
+        for name, region, (lat, lng) in zip(
+            chain.store_ids, chain.store_regions, places, strict=True
+        )
+    )
     engine.set_stock(
         stores=chain.stock_stores,
         skus=pa.DictionaryArray.from_arrays(chain.stock_skus, pa.array(chain.skus)),

@@ -1,6 +1,7 @@
 """Stores, stock and orders from CSV, Parquet, pyarrow and pandas.
 
     stores   store_id | store | id      lat | latitude      lng | lon | longitude
+             and, where there is one, region | area, whose cells may be empty
     stock    store_id | store | id      sku | sku_id        quantity | qty | on_hand
     orders   order_id | order | id      lat, lng, sku, quantity as above; one row per order line
 
@@ -15,9 +16,10 @@ million rows of stock have few distinct stores, SKUs and quantities.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,7 @@ ALIASES = {
     "quantity": ("quantity", "qty", "on_hand"),
     "lat": ("lat", "latitude"),
     "lng": ("lng", "lon", "longitude"),
+    "region": ("region", "area"),
 }
 MOST = 2**31 - 1  # what the engine can count
 WHOLE_NUMBER = re.compile(r"[+-]?\d{1,99}", re.ASCII)
@@ -96,16 +99,17 @@ def read_stores(source: Any, *, encoding: str = "utf-8", datum: Datum | None = N
 
     Raises a FendanError that names the first thing wrong.
     """
-    sheet = _Sheet.of(source, encoding, ("store_id", "lat", "lng"))
+    sheet = _Sheet.of(source, encoding, ("store_id", "lat", "lng"), optional="region")
     ids, lat, lng = sheet.ids("store_id"), sheet.degrees("lat", 90), sheet.degrees("lng", 180)
     first_row: dict[str, int] = {}
     for row, name in enumerate(ids.each()):
         if first_row.setdefault(name, row) != row:
             hint = f"the first is {sheet.source.where(first_row[name])}"
             sheet.source.refuse(Fault.DUPLICATE_STORE, "store_id", name, row=row, hint=hint)
+    rows = zip(ids.each(), lat.each(), lng.each(), sheet.regions(), strict=True)
     return [
-        Store(id=name, lat=lat_degrees, lng=lng_degrees, datum=datum)
-        for name, lat_degrees, lng_degrees in zip(ids.each(), lat.each(), lng.each(), strict=True)
+        Store(id=name, lat=lat_degrees, lng=lng_degrees, region=region, datum=datum)
+        for name, lat_degrees, lng_degrees, region in rows
     ]
 
 
@@ -282,15 +286,29 @@ class _Sheet:
     columns: Mapping[str, Any]
 
     @staticmethod
-    def of(source: Any, encoding: str, wanted: Sequence[str]) -> "_Sheet":
+    def of(source: Any, encoding: str, wanted: Sequence[str], optional: str = "") -> "_Sheet":
         origin, names, columns = open_source(source, encoding)
-        return _Sheet(origin, dict(zip(_wanted(origin, names, wanted), columns, strict=True)))
+        ours = _wanted(origin, names, wanted, optional)
+        return _Sheet(origin, dict(zip(ours, columns, strict=True)))
 
     def ids(self, name: str) -> _Column:
         return self._read(name, _id_of)
 
     def degrees(self, name: str, limit: int) -> _Column:
         return self._read(name, lambda value: _degrees_of(value, limit))
+
+    def regions(self) -> Iterable[str]:
+        """The column that need not be there, and may have empty cells."""
+        import pyarrow as pa
+
+        if "region" not in self.columns:
+            return repeat("", len(self.columns["store_id"]))
+        empty = pa.scalar("", pa.string())
+        cells = self.columns["region"].cast(pa.string()).fill_null(empty).to_pylist()
+        for row, cell in enumerate(cells):
+            if cell and not is_usable_id(cell):
+                self.source.refuse(Fault.BAD_ID, "region", cell, row=row, hint=ID_HINT)
+        return (cell.strip() for cell in cells)
 
     def quantities(self, *, least: int) -> _Column:
         return self._read("quantity", lambda value: _quantity_of(value, least))
@@ -323,13 +341,16 @@ class _Sheet:
         return _Column(indices, values)
 
 
-def _wanted(source: Source, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+def _wanted(
+    source: Source, names: Sequence[str], wanted: Sequence[str], optional: str
+) -> list[str]:
     """Our name for each column; refuses what is missing, unknown, or there twice."""
-    ours = {alias: name for name in wanted for alias in ALIASES[name]}
+    known = (*wanted, optional) if optional else wanted
+    ours = {alias: name for name in known for alias in ALIASES[name]}
     found = [ours.get(name.strip().lower(), "") for name in names]
     problems = {
         "missing": [name for name in wanted if name not in found],
-        "twice": [name for name in wanted if found.count(name) > 1],
+        "twice": [name for name in known if found.count(name) > 1],
         "unknown": [repr(name) for name, our in zip(names, found, strict=True) if not our],
     }
     hint = "; ".join(f"{what}: {', '.join(which)}" for what, which in problems.items() if which)
