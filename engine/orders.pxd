@@ -18,7 +18,7 @@ cdef class Orders:
     cdef int _give_back(self, int64_t number) except -1
 
     # -- QUERIES
-    cdef int64_t _number(self, order_id, field) except -1
+    cdef int64_t _number(self, order_id, field, row=*) except -1
     cdef list _lines(self, const Basket* basket)
 
 

@@ -181,7 +181,7 @@ cdef class Orders:
         """As `release` for each id in turn; an unknown one refuses all. Returns a list of bool."""
         cdef list numbers = []
         for row, name in enumerate(order_ids):
-            numbers.append(self._number(name, f"order_ids[{row}]"))
+            numbers.append(self._number(name, "order_ids", row))
         return [bool(self._give_back(number)) for number in numbers]
 
     cdef int _give_back(self, int64_t number) except -1:
@@ -247,7 +247,7 @@ cdef class Orders:
                         holders.append(id.text[:id.size].decode())
         return found
 
-    cdef int64_t _number(self, order_id, field) except -1:
+    cdef int64_t _number(self, order_id, field, row=None) except -1:
         """The record of a known order."""
         cdef Span id
         cdef int64_t number = NO_RECORD
@@ -255,7 +255,7 @@ cdef class Orders:
             span_of(order_id, &id)
             number = find_record(&self.records.table, id, hash_of(id))
         if number == NO_RECORD:
-            refuse(Fault.UNKNOWN_ORDER, field, order_id, hint="it was never routed by id")
+            refuse(Fault.UNKNOWN_ORDER, field, order_id, row=row, hint="it was never routed by id")
         return number
 
     # -- ENTERING ------------------------------------------------------------------------------
