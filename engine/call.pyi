@@ -1,8 +1,11 @@
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 from fendan.engine.orders import Decision
 from fendan.engine.request import Kind
+
+@final
+class Buffer: ...
 
 class Refusal(NamedTuple):
     status: int

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.network import Layout
+from fendan.engine.orders import Decision
 from fendan.engine.request import Request
 
 @final
@@ -20,4 +21,5 @@ class Reply:
     def statuses(self) -> NDArray[np.uint8]: ...
     @property
     def reasons(self) -> NDArray[np.uint8]: ...
+    def decision(self, row: int) -> Decision: ...
     def encode(self) -> bytes: ...

@@ -19,6 +19,9 @@ from fendan.engine.router cimport Verdict
 
 import numpy as np
 
+from fendan.engine.orders import Decision
+from fendan.engine.router import Reason, Status
+
 
 @cython.final
 cdef class Reply:
@@ -46,6 +49,19 @@ cdef class Reply:
     def reasons(self):
         """uint8[n], values of Reason."""
         return np.ascontiguousarray(self.verdicts["reason"])
+
+    def decision(self, Py_ssize_t row):
+        """What one order was told; slow, for logs."""
+        cdef const Verdict[::1] verdicts = self.verdicts
+        cdef const Verdict* verdict = &verdicts[row]
+        has_store = verdict.store != NO_STORE
+        return Decision(
+            order_id=self.request.order_id(row),
+            status=Status(verdict.status),
+            store_id=self.layout.leaves.id_text[verdict.store].decode() if has_store else None,
+            distance_m=verdict.distance_m if has_store else None,
+            reason=Reason(verdict.reason),
+        )
 
     def encode(self):
         """The RouteResponse, BatchRouteResponse or StreamRouteResponse, as the request asks."""

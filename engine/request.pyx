@@ -40,10 +40,11 @@ cdef class Request:
         return self.message.count
 
     @staticmethod
-    def read(bytes data not None, kind):
+    def read(bytes data not None, kind, int64_t most_orders=MAX_MESSAGE_BYTES):
         """Read a message; raises MalformedMessageError, which names the byte.
 
-        A RouteRequest without its order has length 0.
+        A RouteRequest without its order has length 0. More than `most_orders` are refused before
+        there is room made for them: of orders that say nothing, a few bytes can hold many.
         """
         cdef Request request = Request()
         cdef Span whole
@@ -58,6 +59,9 @@ cdef class Request:
         with nogil:
             count_orders(&reader, &request.message)
         check(&reader, <const uint8_t*>whole.text)
+        if request.message.count > most_orders:
+            refuse(Fault.TOO_MANY, "orders", request.message.count,
+                   hint=f"at most {most_orders:,} in one message; send several")
         request._make_room()
         reader = reader_of(whole)
         with nogil:

@@ -271,6 +271,20 @@ cdef class Stock:
             return 0, 0
         return <int64_t>pair.net + pair.reserved, pair.reserved
 
+    def sellable(self, const int64_t[::1] pairs):
+        """What can be sold now of each pair of `Changes.since`, int32[n]; 0 at a closed store."""
+        cdef const Leaves* leaves = &self.network.layout.leaves
+        cdef int32_t[::1] counts = np.zeros(len(pairs), dtype=np.int32)
+        cdef Quantity* pair
+        cdef int32_t ordinal
+        cdef Py_ssize_t row
+        for row in range(pairs.shape[0]):
+            ordinal = leaves.ordinal_of[pairs[row] >> 32]
+            pair = quantity(&self.shelves, <int32_t>pairs[row], ordinal)
+            if pair != NULL and pair.net > 0 and (leaves.open[ordinal >> 6] >> (ordinal & 63)) & 1:
+                counts[row] = pair.net
+        return np.asarray(counts)
+
     def listed_by(self, int32_t store):
         """The codes of the SKUs that a store has a count for, int32[n]."""
         cdef int32_t ordinal = self.network.layout.leaves.ordinal_of[store]

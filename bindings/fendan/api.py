@@ -237,6 +237,16 @@ class Engine(StoreFace, StockFace, WatchFace):
         return self._datum
 
     @property
+    def store_count(self) -> int:
+        """How many stores there are, without those that were removed."""
+        return len(self._network.code_of)
+
+    @property
+    def order_count(self) -> int:
+        """How many orders are remembered."""
+        return len(self._orders)
+
+    @property
     def pair_count(self) -> int:
         """How many (store, SKU) pairs have a count, zero included."""
         return self._stock.pair_count

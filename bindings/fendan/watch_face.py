@@ -12,9 +12,11 @@ from fendan.model import Availability, AvailabilityChanges
 
 __all__ = ["WatchFace"]
 
-# How much one call looks at with the lock held: some 10 ms.
+# How much one call looks at with the lock held: about a millisecond.
 CHANGES_PER_CALL = 10_000
 SKUS_PER_PIECE = 16
+
+LOWER_BITS = 0xFFFFFFFF  # the SKU's code in a pair; the store's stands above
 
 Codes = NDArray[np.int32]
 
@@ -59,18 +61,23 @@ class WatchFace(Core):
             pairs = None if first is None else self._stock.changes.since(first, CHANGES_PER_CALL)
             if first is None or pairs is None:
                 return AvailabilityChanges(changes=[], cursor="", reset=True)
-            last = min(first + CHANGES_PER_CALL, len(self._stock.changes))
-            store_of, sku_of = pairs >> 32, pairs & 0xFFFFFFFF
+            cursor = self._cursor(min(first + CHANGES_PER_CALL, len(self._stock.changes)))
             kept = np.ones(len(pairs), dtype=bool)
             if stores is not None:
-                kept &= np.isin(store_of, stores)
+                kept &= np.isin(pairs >> 32, stores)
             if wanted is not None:
-                kept &= np.isin(sku_of, wanted)
-            found = zip(store_of[kept].tolist(), sku_of[kept].tolist(), strict=True)
-            return AvailabilityChanges(
-                changes=[self._available(store, sku) for store, sku in found],
-                cursor=self._cursor(last),
-            )
+                kept &= np.isin(pairs & LOWER_BITS, wanted)
+            pairs = pairs[kept]
+            counts = self._stock.sellable(pairs)
+            ids, names, code_of = self._network.store_ids, self._stock.skus, self._network.code_of
+        store_of, sku_of = (pairs >> 32).tolist(), (pairs & LOWER_BITS).tolist()
+        found = [
+            Availability(store_id=ids[store], sku=names[sku], sellable=count)
+            for store, sku, count in zip(store_of, sku_of, counts.tolist(), strict=True)
+            # A new store may have the id of one that was removed; then only the new one counts.
+            if code_of.get(ids[store], store) == store
+        ]
+        return AvailabilityChanges(changes=found, cursor=cursor)
 
     def wait_for_change(self, cursor: str, timeout_s: float) -> bool:
         """Wait until something changed after the cursor; whether it did, within the timeout."""
@@ -97,29 +104,21 @@ class WatchFace(Core):
         self, stores: Codes | None, skus: Iterable[int], cursor: str
     ) -> Iterator[AvailabilityChanges]:
         codes = list(skus)
+        wanted = None if stores is None else set(stores.tolist())
         for start in range(0, len(codes), SKUS_PER_PIECE):
-            found: list[Availability] = []
+            piece = codes[start : start + SKUS_PER_PIECE]
             with self._lock:
-                for sku in codes[start : start + SKUS_PER_PIECE]:
-                    where, counts = self._stock.offers_of(sku)
-                    if stores is not None:
-                        kept = np.isin(where, stores)
-                        where, counts = where[kept], counts[kept]
-                    name = self._stock.skus[sku]
-                    ids = self._network.store_ids
-                    found += [
-                        Availability(store_id=ids[store], sku=name, sellable=count)
-                        for store, count in zip(where.tolist(), counts.tolist(), strict=True)
-                    ]
+                offers = [self._stock.offers_of(sku) for sku in piece]
+                ids, names = self._network.store_ids, self._stock.skus
+            found = [
+                Availability(store_id=ids[store], sku=names[sku], sellable=count)
+                for sku, (where, counts) in zip(piece, offers, strict=True)
+                for store, count in zip(where.tolist(), counts.tolist(), strict=True)
+                if wanted is None or store in wanted
+            ]
             if found:
                 yield AvailabilityChanges(changes=found, cursor="")
         yield AvailabilityChanges(changes=[], cursor=cursor)
-
-    def _available(self, store: int, sku: int) -> Availability:
-        on_hand, reserved = self._stock.counts(store, sku)
-        sellable = 0 if self._network.layout.closed[store] else max(0, on_hand - reserved)
-        name = self._network.store_ids[store]
-        return Availability(store_id=name, sku=self._stock.skus[sku], sellable=sellable)
 
     def _cursor(self, number: int) -> str:
         return f"{self._run}-{number}"
@@ -127,5 +126,5 @@ class WatchFace(Core):
     def _number(self, cursor: str) -> int | None:
         """The change that the cursor stands before; None for a cursor of another run."""
         run, _, number = cursor.partition("-") if isinstance(cursor, str) else ("", "", "")
-        known = run == self._run and number.isascii() and number.isdigit() and len(number) < 20
+        known = run == self._run and number.isascii() and number.isdigit() and len(number) < 19
         return int(number) if known else None

@@ -1,0 +1,376 @@
+"""The engine at the other end of a wire: `Client` has the methods of `Engine`."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+from fendan import calls, stock_calls
+from fendan.channel import (
+    TIMEOUT_S,
+    Address,
+    Call,
+    Exchange,
+    Failure,
+    Retries,
+    RpcError,
+    Tls,
+    checked_s,
+    service_error,
+)
+from fendan.columns import Column
+from fendan.engine.geo import Datum
+from fendan.engine.orders import Decision
+from fendan.errors import Fault, FendanError
+from fendan.model import (
+    AvailabilityChanges,
+    Nearby,
+    Order,
+    Policy,
+    Shortfall,
+    StockLevel,
+    StockUpdate,
+    Store,
+    StoreStatus,
+)
+
+__all__ = ["Client", "Retries", "Tls"]
+
+T = TypeVar("T")
+
+
+class Client:
+    """A Fendan service, used as if it were a `fendan.Engine` in this process.
+
+    Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,
+    UnavailableError and TimedOutError. Calls that failed in a way that may pass are made again, as
+    `retries` says, where that is safe: orders are known by their ids, stock updates by a key. Any
+    thread may call.
+
+    `target`: where the service is, such as "127.0.0.1:50051". `token`: the bearer token, if the
+    service asks for one; without TLS it is sent to this machine only, unless
+    `token_over_plaintext`. `tls`: see `Tls`; None means plaintext. `timeout_s`: how many seconds a
+    call may take, retries included, unless it brings its own.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        token: str | None = None,
+        tls: Tls | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retries: Retries | None = None,
+        token_over_plaintext: bool = False,
+    ) -> None:
+        self._address = Address.of(
+            target, token=token, tls=tls, token_over_plaintext=token_over_plaintext
+        )
+        self._timeout_s = checked_s(timeout_s)
+        self._retries = Retries() if retries is None else retries
+        self._channel = self._address.channel()
+        self._methods: dict[str, Callable[..., bytes]] = {}
+        self._closed = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"Client({self._address.target!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; calls under way fail with UnavailableError."""
+        self._closed.set()
+        self._channel.close()
+
+    # -- COMMANDS ------------------------------------------------------------------------------
+
+    def route(
+        self,
+        order: Order,
+        *,
+        policy: Policy | None = None,
+        dry_run: bool = False,
+        timeout_s: float | None = None,
+    ) -> Decision:
+        """Assign one order to the nearest store that has every line, and reserve it there.
+
+        One call, one message. Whoever has many orders at hand is served faster by `route_batch`;
+        who gets them one by one, at the same time, by `fendan.aio.Client`, which lets them share
+        messages.
+        """
+        return self._do(calls.route(order, policy, dry_run), timeout_s)
+
+    def route_batch(
+        self,
+        orders: Iterable[Order],
+        *,
+        policy: Policy | None = None,
+        dry_run: bool = False,
+        timeout_s: float | None = None,
+    ) -> list[Decision]:
+        """Route up to 100,000 orders as if one after another; a bad order refuses all of them."""
+        return self._do(calls.route_batch(orders, policy, dry_run), timeout_s)
+
+    def release(self, order_id: str, *, timeout_s: float | None = None) -> bool:
+        """Give back the stock held for an order; True if there was any.
+
+        False may also mean that this very call did it, at a try whose answer was lost.
+        """
+        return self._do(calls.release(order_id), timeout_s)
+
+    def release_batch(
+        self, order_ids: Iterable[str], *, timeout_s: float | None = None
+    ) -> list[bool]:
+        """As `release`, for up to 100,000 orders: all, or none where an id is unknown."""
+        return self._do(calls.release_batch(order_ids), timeout_s)
+
+    @overload
+    def set_stock(
+        self,
+        rows: Iterable[tuple[str, str, int]],
+        *,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+        timeout_s: float | None = None,
+    ) -> StockUpdate: ...
+    @overload
+    def set_stock(
+        self,
+        *,
+        stores: Column,
+        skus: Column,
+        quantities: Column,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+        timeout_s: float | None = None,
+    ) -> StockUpdate: ...
+    def set_stock(
+        self,
+        rows: Iterable[tuple[str, str, int]] | None = None,
+        *,
+        stores: Column = None,
+        skus: Column = None,
+        quantities: Column = None,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+        timeout_s: float | None = None,
+    ) -> StockUpdate:
+        """Set absolute counts, as `Engine.set_stock` does; by ids, not by codes.
+
+        At most 100,000 rows. Without a `key` the call gets one of its own for its retries.
+        """
+        exchange = stock_calls.set_stock(rows, stores, skus, quantities, versions, key)
+        return self._do(exchange, timeout_s)
+
+    @overload
+    def adjust_stock(
+        self,
+        rows: Iterable[tuple[str, str, int]],
+        *,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+        timeout_s: float | None = None,
+    ) -> StockUpdate: ...
+    @overload
+    def adjust_stock(
+        self,
+        *,
+        stores: Column,
+        skus: Column,
+        deltas: Column,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+        timeout_s: float | None = None,
+    ) -> StockUpdate: ...
+    def adjust_stock(
+        self,
+        rows: Iterable[tuple[str, str, int]] | None = None,
+        *,
+        stores: Column = None,
+        skus: Column = None,
+        deltas: Column = None,
+        versions: Mapping[str, int] | None = None,
+        key: str | None = None,
+        timeout_s: float | None = None,
+    ) -> StockUpdate:
+        """Add to counts, or take away, as `Engine.adjust_stock` does; by ids, not by codes.
+
+        At most 100,000 rows. Without a `key` the call gets one of its own for its retries.
+        """
+        exchange = stock_calls.adjust_stock(rows, stores, skus, deltas, versions, key)
+        return self._do(exchange, timeout_s)
+
+    def add_stores(self, stores: Iterable[Store], *, timeout_s: float | None = None) -> None:
+        """Add stores. Made again only where the service says that it has done nothing."""
+        self._do(calls.add_stores(stores), timeout_s)
+
+    def update_stores(self, stores: Iterable[Store], *, timeout_s: float | None = None) -> None:
+        """Change the place or region of known stores."""
+        self._do(calls.update_stores(stores), timeout_s)
+
+    def pause_stores(self, store_ids: Iterable[str], *, timeout_s: float | None = None) -> None:
+        """Give stores no more orders."""
+        self._do(calls.pause_stores(store_ids), timeout_s)
+
+    def resume_stores(self, store_ids: Iterable[str], *, timeout_s: float | None = None) -> None:
+        """Give stores orders again."""
+        self._do(calls.resume_stores(store_ids), timeout_s)
+
+    def remove_stores(
+        self, store_ids: Iterable[str], *, timeout_s: float | None = None
+    ) -> list[Shortfall]:
+        """Close stores for good. Made again only where the service says it has done nothing."""
+        return self._do(calls.remove_stores(store_ids), timeout_s)
+
+    # -- QUERIES -------------------------------------------------------------------------------
+
+    def nearest(
+        self,
+        lat: float,
+        lng: float,
+        *,
+        lines: Sequence[tuple[str, int]] = (),
+        limit: int = 5,
+        policy: Policy | None = None,
+        datum: Datum | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Nearby]:
+        """The nearest stores that have every line, nearest first, 1,000 at most."""
+        exchange = calls.nearest(lat, lng, lines, limit, policy, datum)
+        return self._do(exchange, timeout_s)
+
+    def decision(self, order_id: str, *, timeout_s: float | None = None) -> Decision:
+        """What a known order was told."""
+        return self._do(calls.decision(order_id), timeout_s)
+
+    def is_held(self, order_id: str, *, timeout_s: float | None = None) -> bool:
+        """Whether stock is held for a known order."""
+        return self._do(calls.is_held(order_id), timeout_s)
+
+    def stores(self, *, timeout_s: float | None = None) -> list[StoreStatus]:
+        """All stores, in the order in which they were added."""
+        return self._do(calls.stores(), timeout_s)
+
+    def stock(
+        self,
+        store_id: str,
+        skus: Iterable[str] | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> list[StockLevel]:
+        """What a store has of these SKUs, or of all that it lists.
+
+        More than 10,000 come in pages, between which counts may change.
+        """
+        return self._do(stock_calls.stock(store_id, skus), timeout_s)
+
+    def stock_version(self, store_id: str, *, timeout_s: float | None = None) -> int:
+        """The last version of stock that was applied to a store; 0 where none was."""
+        return self._do(stock_calls.stock_version(store_id), timeout_s)
+
+    def available(self, store_id: str, sku: str, *, timeout_s: float | None = None) -> int:
+        """How many of a SKU a store can still sell."""
+        return self._do(stock_calls.available(store_id, sku), timeout_s)
+
+    def watch(
+        self,
+        *,
+        channel: str = "",
+        store_ids: Iterable[str] | None = None,
+        skus: Iterable[str] | None = None,
+        cursor: str = "",
+        changes_only: bool = False,
+    ) -> Iterator[AvailabilityChanges]:
+        """What a channel can sell, and then each change of it, without end.
+
+        First comes the full state, unless there is a `cursor` to go on from, or `changes_only`.
+        After a broken connection it goes on from the last cursor by itself; where changes have
+        `reset`, forget what you know, 0 for every pair: the full state begins anew.
+        """
+        return self._changes(calls.Watch(channel, store_ids, skus, cursor, changes_only))
+
+    # -- INSIDE --------------------------------------------------------------------------------
+
+    def _do(self, exchange: Exchange[T], timeout_s: float | None) -> T:
+        """Carry out one method: make the calls it yields, all within one deadline."""
+        seconds = self._timeout_s if timeout_s is None else checked_s(timeout_s)
+        deadline = time.monotonic() + seconds
+        try:
+            call = next(exchange)
+            while True:
+                try:
+                    answer = self._answer(call, deadline)
+                except FendanError as error:
+                    call = exchange.throw(error)
+                else:
+                    call = exchange.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def _answer(self, call: Call, deadline: float) -> Any:
+        """Make one call, again and again while that may help."""
+        tries = 0
+        while True:
+            left_s = deadline - time.monotonic()
+            try:
+                data = self._method(call.method)(
+                    call.request, timeout=left_s, metadata=self._address.metadata
+                )
+                return call.read(data)
+            except RpcError as problem:
+                failure = Failure.of(problem)
+            wait_s = self._retries.wait_s(failure, tries)
+            is_last = tries >= self._retries.most or wait_s >= deadline - time.monotonic()
+            if is_last or not failure.may_pass(call.repeatable):
+                raise failure.error
+            self._pause(wait_s)
+            tries += 1
+
+    def _method(self, name: str) -> Callable[..., bytes]:
+        """What sends the bytes of a request and returns those of the answer."""
+        self._check_open()
+        method = self._methods.get(name)
+        if method is None:
+            method = self._methods[name] = self._channel.unary_unary(name)
+        return method
+
+    def _pause(self, wait_s: float) -> None:
+        """Wait, unless the client is closed meanwhile."""
+        self._closed.wait(wait_s)
+        self._check_open()
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise service_error(Fault.UNAVAILABLE, "the client is closed")
+
+    def _changes(self, watch: calls.Watch) -> Iterator[AvailabilityChanges]:
+        tries = 0
+        while True:
+            self._check_open()
+            open_stream: Any = self._channel.unary_stream(watch.method)
+            stream = open_stream(watch.request(), metadata=self._address.metadata)
+            try:
+                for data in stream:
+                    yield watch.heard(data)
+                    tries = 0
+                failure = Failure(service_error(Fault.UNAVAILABLE, "the service ended the watch"))
+            except RpcError as problem:
+                failure = Failure.of(problem)
+            finally:
+                stream.cancel()
+            if tries >= self._retries.most or not failure.may_pass(repeatable=True):
+                raise failure.error
+            watch.broke()
+            self._pause(self._retries.wait_s(failure, tries))
+            tries += 1

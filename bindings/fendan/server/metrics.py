@@ -1,0 +1,170 @@
+"""What the server counts and measures, for Prometheus.
+
+A batch is counted with a handful of additions, whatever its length. Gauges that describe the engine
+are read when Prometheus asks, and cost nothing before.
+"""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+from wsgiref.simple_server import WSGIServer
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from fendan.api import Engine
+from fendan.engine.router import Reason, Status
+from fendan.errors import Fault, refuse
+
+__all__ = ["STAGES", "Endpoint", "Metrics"]
+
+# Where the time of a routing request goes, in this order.
+STAGES = ("decode", "queue", "search", "reply")
+
+# From 10 us, where one order is routed, to 1 s, where a client has long given up.
+BUCKETS_S = (
+    *(1e-5, 2e-5, 5e-5),
+    *(1e-4, 2e-4, 5e-4),
+    *(1e-3, 2e-3, 5e-3),
+    *(0.01, 0.02, 0.05),
+    *(0.1, 0.2, 0.5, 1.0),
+)
+
+# The reasons for which more stock would have helped.
+STOCK_OUTS = (Reason.NO_STOCK, Reason.NO_STOCK_IN_RADIUS)
+
+# A pair of status and reason as one small number, to be counted by np.bincount.
+REASONS = max(Reason) + 1
+
+LISTEN_HINT = "must be host:port, such as 127.0.0.1:9090"
+
+
+class Metrics:
+    """All metrics of one server, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = CollectorRegistry() if registry is None else registry
+        self._orders = self._counter("orders", "Orders by outcome.", "status", "reason")
+        self._outcomes = _outcomes(self._orders)
+        self._stock_outs = self._counter("stock_outs", "Orders unassigned for want of stock.")
+        self._shortfalls = self._counter(
+            "shortfalls", "Pairs of store and SKU of which more was reserved than is there."
+        )
+        stages = self._histogram("stage_seconds", "Time of routing requests by stage.", "stage")
+        self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        self._requests = self._counter("requests", "Calls by method and code.", "method", "code")
+        self._seconds = self._histogram("request_seconds", "Time of whole calls.", "method")
+        self._queue_requests = self._gauge("queue_requests", "Requests that wait for the engine.")
+        self._queue_bytes = self._gauge("queue_bytes", "Bytes of the requests that wait.")
+        self._watchers = self._gauge("watchers", "Open calls of WatchAvailability.")
+
+    # -- ROUTING -------------------------------------------------------------------------------
+
+    def stage(self, name: str, seconds: float) -> None:
+        """How long one request spent in a stage, one of STAGES."""
+        self._stages[name].observe(seconds)
+
+    def routed(self, statuses: NDArray[np.uint8], reasons: NDArray[np.uint8]) -> None:
+        """Count decisions, given as arrays of equal length: values of Status and Reason."""
+        if not len(statuses):
+            return
+        counts = np.bincount(statuses.astype(np.intp) * REASONS + reasons)
+        for outcome in np.flatnonzero(counts):
+            self._outcomes[int(outcome)].inc(int(counts[outcome]))
+        stock_outs = int(np.count_nonzero(np.isin(reasons, STOCK_OUTS)))
+        if stock_outs:
+            self._stock_outs.inc(stock_outs)
+
+    def queue(self, requests: int, bytes: int) -> None:
+        """What has been accepted and waits for the engine, now."""
+        self._queue_requests.set(requests)
+        self._queue_bytes.set(bytes)
+
+    # -- CALLS ---------------------------------------------------------------------------------
+
+    def request(self, method: str, status_name: str, seconds: float) -> None:
+        """One call has ended. `method` is the full name; only of methods that there are."""
+        self._requests.labels(method, status_name).inc()
+        self._seconds.labels(method).observe(seconds)
+
+    def watchers(self, change: int) -> None:
+        """So many more watchers, or, below zero, fewer."""
+        self._watchers.inc(change)
+
+    def shortfalls(self, pairs: int) -> None:
+        """So many pairs have come short."""
+        self._shortfalls.inc(pairs)
+
+    # -- SCRAPING ------------------------------------------------------------------------------
+
+    def of_engine(self, engine: Engine) -> None:
+        """Tell of an engine, too; it is read whenever Prometheus asks."""
+        readings: dict[tuple[str, str], Callable[[], float]] = {
+            ("stores", "Stores, paused ones included."): lambda: engine.store_count,
+            ("skus", "SKUs in the catalogue."): lambda: len(engine.skus),
+            ("stock_pairs", "Pairs of store and SKU with a count."): lambda: engine.pair_count,
+            ("known_orders", "Orders known by id."): lambda: engine.order_count,
+            ("engine_bytes", "Memory of stores and stock."): lambda: engine.memory_bytes,
+        }
+        for (name, meaning), reading in readings.items():
+            self._gauge(name, meaning).set_function(reading)
+
+    def serve(self, listen: str) -> "Endpoint":
+        """Start the endpoint that Prometheus scrapes, at ``host:port``; to be closed.
+
+        Raises InvalidInputError where `listen` is no such address, and OSError where it cannot be
+        had.
+        """
+        host, _, port = listen.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65_535:
+            refuse(Fault.OUT_OF_RANGE, "metrics.listen", listen, hint=LISTEN_HINT)
+        return Endpoint(host.strip("[]"), int(port), self.registry)
+
+    # -- INSIDE --------------------------------------------------------------------------------
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, namespace="fendan", registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(name, meaning, namespace="fendan", registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+        return Histogram(
+            name, meaning, labels, namespace="fendan", buckets=BUCKETS_S, registry=self.registry
+        )
+
+
+def _outcomes(orders: Counter) -> dict[int, Counter]:
+    """The counter of each outcome there can be: all stand at 0 from the start."""
+    unassigned = [(Status.UNASSIGNED, reason) for reason in Reason if reason is not Reason.NONE]
+    return {
+        status * REASONS + reason: orders.labels(status.name.lower(), reason.name.lower())
+        for status, reason in [(Status.ASSIGNED, Reason.NONE), *unassigned]
+    }
+
+
+class Endpoint:
+    """A small HTTP server in threads of its own; `port` is the one it got."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+        self._server: WSGIServer
+        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        self.port = int(self._server.server_port)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening, and wait until it has stopped. Closing twice is closing once."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

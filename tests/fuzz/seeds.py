@@ -1,0 +1,67 @@
+"""What the fuzzer of the wire starts from: every message and every oddity of the format, once.
+
+    python tests/fuzz/seeds.py
+
+writes tests/fuzz/corpus/wire, which is committed, so that a crash found later can join it.
+"""
+
+from pathlib import Path
+
+from fendan.v1 import order_pb2, place_pb2
+from fendan.v1 import routing_service_pb2 as pb
+
+CORPUS = Path(__file__).parent / "corpus" / "wire"
+
+ORDER = order_pb2.Order(
+    id="订-1",
+    lat=31.2,
+    lng=121.5,
+    lines=[
+        order_pb2.OrderLine(sku="tea", quantity=2),
+        order_pb2.OrderLine(sku="SKU-000042", quantity=2**31 - 1),
+    ],
+    datum=place_pb2.DATUM_GCJ02,
+)
+POLICY = order_pb2.RoutePolicy(radius_m=3000.0)
+ASSIGNED = order_pb2.Decision(
+    order_id="订-1", status=order_pb2.DECISION_STATUS_ASSIGNED, store_id="S1", distance_m=812.5
+)
+UNASSIGNED = order_pb2.Decision(
+    order_id="o2",
+    status=order_pb2.DECISION_STATUS_UNASSIGNED,
+    reason=order_pb2.DECISION_REASON_NO_STOCK,
+)
+REFUSAL = pb.Refusal(status=8, message="busy", code="BUSY", field="orders", retry_after_ms=50)
+
+# None has a negative quantity: the canary of fuzz_wire.py must be hunted for.
+SEEDS = {
+    "empty": b"",
+    "route_request": pb.RouteRequest(order=ORDER, policy=POLICY, dry_run=True).SerializeToString(),
+    "stream_request": pb.StreamRouteRequest(
+        orders=[ORDER, order_pb2.Order()], policy=POLICY, dry_run=True, correlation_id=2**64 - 1
+    ).SerializeToString(),
+    "stream_response": pb.StreamRouteResponse(
+        decisions=[ASSIGNED, UNASSIGNED], correlation_id=300, refusal=REFUSAL
+    ).SerializeToString(),
+    "order_in_parts": b"\x0a\x03\x0a\x01a\x0a\x09\x11" + bytes(8) + b"\x0a\x02\x22\x00",
+    "padded_tag": b"\x98\x80\x80\x80\x00\x01",
+    "padded_length": b"\x0a\x85\x80\x00\x0a\x03tea",
+    "padded_number": b"\x20\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00",
+    "unknown_fields": b"\x48\x01\x4d\x00\x00\x00\x00\x49" + bytes(8) + b"\x4a\x02\x08\x01",
+    "groups": b"\x4b\x53\x08\x01\x54\x4c",
+    "group_in_an_order": b"\x0a\x04\x4b\x0a\x00\x4c",
+    "wrong_wire_types": b"\x08\x01\x12\x02\x08\x01\x1a\x00",
+    "text_of_four_lengths": b"\x0a\x0c\x0a\x0aa\xc3\xa9\xe8\x8c\xb6\xf0\x9f\x98\x80",
+    "text_with_a_surrogate": b"\x0a\x05\x0a\x03\xed\xa0\x80",
+    "cut_off": b"\x0a\x05\x0a\x04te",
+}
+
+
+def main() -> None:
+    """Write one file a seed."""
+    for name, data in SEEDS.items():
+        (CORPUS / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

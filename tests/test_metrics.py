@@ -1,0 +1,137 @@
+"""What Prometheus is told: counted by outcome, measured by stage, and the engine read on demand."""
+
+import socket
+import urllib.request
+
+import numpy as np
+import pytest
+
+from fendan import InvalidInputError, Order, Reason, Status, Store
+from fendan.server.metrics import BUCKETS_S, STAGES, Endpoint, Metrics
+from serving import a_chain
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def orders(metrics: Metrics, status: str, reason: str) -> float | None:
+    return value(metrics, "fendan_orders_total", status=status, reason=reason)
+
+
+def routed(metrics: Metrics, *reasons: Reason) -> None:
+    statuses = [Status.ASSIGNED if r is Reason.NONE else Status.UNASSIGNED for r in reasons]
+    metrics.routed(np.array(statuses, dtype=np.uint8), np.array(reasons, dtype=np.uint8))
+
+
+def test_orders_are_counted_by_outcome_and_reason() -> None:
+    metrics = Metrics()
+    routed(metrics, Reason.NONE, Reason.NO_STOCK, Reason.NONE, Reason.NO_STORE_IN_RADIUS)
+    routed(metrics, Reason.NO_STOCK)
+    assert orders(metrics, "assigned", "none") == 2
+    assert orders(metrics, "unassigned", "no_stock") == 2
+    assert orders(metrics, "unassigned", "no_store_in_radius") == 1
+
+
+def test_every_outcome_stands_at_zero_before_the_first_order() -> None:
+    metrics = Metrics()
+    assert orders(metrics, "assigned", "none") == 0
+    for reason in Reason:
+        if reason is not Reason.NONE:
+            assert orders(metrics, "unassigned", reason.name.lower()) == 0
+
+
+def test_an_empty_batch_counts_nothing() -> None:
+    metrics = Metrics()
+    routed(metrics)
+    assert orders(metrics, "assigned", "none") == 0
+
+
+def test_stock_outs_are_the_orders_that_more_stock_would_have_helped() -> None:
+    metrics = Metrics()
+    routed(metrics, *Reason)
+    assert value(metrics, "fendan_stock_outs_total") == 2
+
+
+def test_each_stage_has_its_own_histogram_from_10_us_to_1_s() -> None:
+    metrics = Metrics()
+    for stage in STAGES:
+        metrics.stage(stage, 30e-6)
+    for stage in STAGES:
+        bucket = "fendan_stage_seconds_bucket"
+        assert value(metrics, bucket, stage=stage, le="2e-05") == 0
+        assert value(metrics, bucket, stage=stage, le="5e-05") == 1
+    assert (BUCKETS_S[0], BUCKETS_S[-1]) == (1e-5, 1.0)
+    assert list(BUCKETS_S) == sorted(BUCKETS_S)
+
+
+def test_calls_are_counted_by_method_and_code() -> None:
+    metrics = Metrics()
+    metrics.request("/fendan.v1.RoutingService/Route", "OK", 0.001)
+    metrics.request("/fendan.v1.RoutingService/Route", "NOT_FOUND", 0.001)
+    counted = {"method": "/fendan.v1.RoutingService/Route", "code": "NOT_FOUND"}
+    assert value(metrics, "fendan_requests_total", **counted) == 1
+    method = {"method": "/fendan.v1.RoutingService/Route"}
+    assert value(metrics, "fendan_request_seconds_count", **method) == 2
+
+
+def test_gauges_say_what_is_now() -> None:
+    metrics = Metrics()
+    metrics.queue(3, 1_000)
+    metrics.queue(2, 500)
+    metrics.watchers(+1)
+    metrics.watchers(+1)
+    metrics.watchers(-1)
+    metrics.shortfalls(4)
+    assert value(metrics, "fendan_queue_requests") == 2
+    assert value(metrics, "fendan_queue_bytes") == 500
+    assert value(metrics, "fendan_watchers") == 1
+    assert value(metrics, "fendan_shortfalls_total") == 4
+
+
+def test_the_engine_is_read_when_prometheus_asks() -> None:
+    engine = a_chain()
+    metrics = Metrics()
+    metrics.of_engine(engine)
+    assert value(metrics, "fendan_stores") == 3
+    assert value(metrics, "fendan_skus") == 2
+    assert value(metrics, "fendan_stock_pairs") == 6
+    assert value(metrics, "fendan_known_orders") == 0
+    engine.add_stores([Store(id="S4", lat=31.2, lng=121.5)])
+    engine.remove_stores(["S1"])
+    engine.remove_stores(["S2"])
+    engine.route(Order(id="O1", lat=31.2, lng=121.4, lines=[("tea", 1)]))
+    assert value(metrics, "fendan_stores") == 2
+    assert value(metrics, "fendan_known_orders") == 1
+    memory_bytes = value(metrics, "fendan_engine_bytes")
+    assert memory_bytes is not None
+    assert memory_bytes > 0
+
+
+def test_two_servers_in_one_process_count_apart() -> None:
+    one, other = Metrics(), Metrics()
+    routed(one, Reason.NONE)
+    assert orders(other, "assigned", "none") == 0
+
+
+def scraped(endpoint: Endpoint) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{endpoint.port}/metrics", timeout=10) as answer:
+        return bytes(answer.read()).decode()
+
+
+def test_prometheus_scrapes_the_endpoint_and_it_closes() -> None:
+    metrics = Metrics()
+    routed(metrics, Reason.NO_STOCK)
+    with metrics.serve("127.0.0.1:0") as endpoint:
+        text = scraped(endpoint)
+    assert 'fendan_orders_total{reason="no_stock",status="unassigned"} 1.0' in text
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", endpoint.port), timeout=10)
+    endpoint.close()  # a second time changes nothing
+
+
+@pytest.mark.parametrize("listen", ["", "9090", ":9090", "127.0.0.1:", "127.0.0.1:x", "a:65536"])
+def test_an_address_that_is_none_is_refused_by_name(listen: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"metrics\.listen") as refused:
+        Metrics().serve(listen)
+    assert refused.value.value == listen

@@ -1,0 +1,141 @@
+"""The protobuf runtime as the judge of the wire: what it reads of any bytes, and what we read."""
+
+import struct
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from fendan.engine.wire import Kind, Request, read_response
+from fendan.errors import MalformedMessageError
+from fendan.v1 import routing_service_pb2 as pb
+
+REQUESTS: dict[Kind, Any] = {
+    Kind.ROUTE: pb.RouteRequest,
+    Kind.BATCH: pb.BatchRouteRequest,
+    Kind.STREAM: pb.StreamRouteRequest,
+}
+RESPONSES: dict[Kind, Any] = {
+    Kind.ROUTE: pb.RouteResponse,
+    Kind.BATCH: pb.BatchRouteResponse,
+    Kind.STREAM: pb.StreamRouteResponse,
+}
+REFUSED = "refused"
+
+
+def bits(value: float) -> bytes:
+    """A float as its bits, so that NaN equals itself and -0.0 is not 0.0."""
+    return struct.pack("<d", value)
+
+
+# -- REQUESTS ------------------------------------------------------------------------------------
+
+
+def judged_request(data: bytes, kind: Kind) -> object:
+    """What the protobuf runtime reads of a request."""
+    try:
+        message = REQUESTS[kind].FromString(data)
+    except DecodeError:
+        return REFUSED
+    if kind is Kind.ROUTE:
+        orders = [message.order] if message.HasField("order") else []
+    else:
+        orders = message.orders
+    policy = message.policy
+    return (
+        [
+            (
+                order.id,
+                bits(order.lat),
+                bits(order.lng),
+                order.datum,
+                [(line.sku, line.quantity) for line in order.lines],
+            )
+            for order in orders
+        ],
+        message.HasField("policy"),
+        bits(policy.radius_m) if policy.HasField("radius_m") else None,
+        message.dry_run,
+        message.correlation_id if kind is Kind.STREAM else 0,
+    )
+
+
+def our_request(data: bytes, kind: Kind) -> object:
+    """What we read of a request."""
+    try:
+        request = Request.read(data, kind)
+    except MalformedMessageError:
+        return REFUSED
+    orders = []
+    for row in range(len(request)):
+        lat, lng, datum = request.place(row)
+        assert request.datums is None or request.datums[row] == datum
+        orders.append((request.order_id(row), bits(lat), bits(lng), datum, request.lines(row)))
+    return (
+        orders,
+        request.has_policy,
+        None if request.radius_m is None else bits(request.radius_m),
+        request.dry_run,
+        request.correlation_id,
+    )
+
+
+# -- RESPONSES -----------------------------------------------------------------------------------
+
+
+def judged_response(data: bytes, kind: Kind) -> object:
+    """What the protobuf runtime reads of a response."""
+    try:
+        message = RESPONSES[kind].FromString(data)
+    except DecodeError:
+        return REFUSED
+    if kind is Kind.ROUTE:
+        decisions = [message.decision] if message.HasField("decision") else []
+    else:
+        decisions = message.decisions
+    refusal = None
+    if kind is Kind.STREAM and message.HasField("refusal"):
+        said = message.refusal
+        refusal = (said.status, said.message, said.code, said.field, said.retry_after_ms)
+    return (
+        [
+            (
+                decision.order_id,
+                decision.status,
+                decision.store_id or None,
+                bits(decision.distance_m) if decision.store_id else None,
+                decision.reason,
+            )
+            for decision in decisions
+        ],
+        message.correlation_id if kind is Kind.STREAM else 0,
+        refusal,
+    )
+
+
+def our_response(data: bytes, kind: Kind) -> object:
+    """What we read of a response."""
+    try:
+        response = read_response(data, kind)
+    except MalformedMessageError:
+        return REFUSED
+    return (
+        [
+            (
+                decision.order_id,
+                int(decision.status),
+                decision.store_id,
+                None if decision.distance_m is None else bits(decision.distance_m),
+                int(decision.reason),
+            )
+            for decision in response.decisions
+        ],
+        response.correlation_id,
+        response.refusal,
+    )
+
+
+def agree_on(data: bytes) -> None:
+    """Raise AssertionError where we and the protobuf runtime differ on these bytes."""
+    for kind in Kind:
+        assert our_request(data, kind) == judged_request(data, kind), (kind, data)
+        assert our_response(data, kind) == judged_response(data, kind), (kind, data)
