@@ -417,7 +417,7 @@ def _check_offsets(const int64_t[::1] offsets, int64_t line_count, style, int64_
     for row in range(count):
         lines = offsets[row + 1] - offsets[row]
         if lines == 0:
-            refuse(Fault.MISSING, _field("offsets", "lines", style, first + row), offsets[row + 1],
+            refuse(Fault.MISSING, _field("offsets", "lines", style, first + row), lines,
                    row=_row(style, first + row), hint="the order is empty; it must have a line")
         if lines > MAX_LINES_PER_ORDER:
             refuse(Fault.OUT_OF_RANGE, _field("offsets", "lines", style, first + row), lines,

@@ -47,6 +47,7 @@ cdef class Network:
     cdef readonly Layout layout
     cdef readonly list store_ids    # store code -> id, also of stores that were removed
     cdef readonly list regions      # store code -> region
+    cdef readonly object removed    # int32[n], the codes of stores that were removed
     cdef dict _code_of              # id -> store code, without those that were removed
 
     cdef int adopt(self, Layout layout, list ids, list regions) except -1

@@ -183,7 +183,10 @@ cdef class Layout:
         return Layout()._hold(arrays, id_bytes)
 
     def moved(self, codes, places, sketches):
-        """This layout with stores at other places: in their slots, or else sorted anew."""
+        """This layout with stores at other places: in their slots, or else sorted anew.
+
+        A store may move to the very edge of its box: as sketches it is still in it.
+        """
         ordinals = self._arrays["ordinal_of"][codes]
         leaf, slot = ordinals // STORES_PER_LEAF, ordinals % STORES_PER_LEAF
         boxes = self._arrays["leaf_boxes"][leaf // 64, :, leaf % 64]
@@ -285,6 +288,7 @@ cdef class Network:
     def __init__(self):
         self.store_ids = []
         self.regions = []
+        self.removed = np.empty(0, dtype=np.int32)
         self._code_of = {}
         self.layout = Layout.build(
             np.empty((0, 3)), np.empty((0, 3), dtype=np.float32), np.empty(0, dtype=bool), []
@@ -311,6 +315,7 @@ cdef class Network:
         """The ids of removed stores may be given to others."""
         for code in codes:
             del self._code_of[self.store_ids[code]]
+        self.removed = np.append(self.removed, np.array(codes, dtype=np.int32))
 
     @property
     def code_of(self):

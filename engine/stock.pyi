@@ -38,6 +38,13 @@ class Stock:
     def sellable(self, pairs: NDArray[np.int64]) -> NDArray[np.int32]: ...
     def listed_by(self, store: int) -> NDArray[np.int32]: ...
     def offers_of(self, sku: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+    def check_codes(
+        self,
+        stores: NDArray[np.int32],
+        skus: NDArray[np.int32],
+        quantities: NDArray[np.int32],
+        sku_count: int,
+    ) -> None: ...
     def check(
         self,
         stores: NDArray[np.int32],

@@ -223,7 +223,7 @@ cdef class Stock:
         cdef int32_t[::1] on_hand = np.empty(len(deltas), dtype=np.int32)
         cdef int64_t wide
         cdef Py_ssize_t row
-        self._check_codes(stores, skus, deltas, self.shelves.sku_count)
+        self.check_codes(stores, skus, deltas, self.shelves.sku_count)
         for row in range(stores.shape[0]):
             pair = (stores[row], skus[row])
             wide = on_hand_of.get(pair, -1)
@@ -461,7 +461,7 @@ cdef class Stock:
               const int32_t[::1] quantities, int32_t sku_count):
         """Refuse the first row with a code or a count that cannot be."""
         cdef Py_ssize_t row
-        self._check_codes(stores, skus, quantities, sku_count)
+        self.check_codes(stores, skus, quantities, sku_count)
         for row in range(stores.shape[0]):
             if quantities[row] < 0:
                 refuse(
@@ -469,7 +469,7 @@ cdef class Stock:
                     hint=f"must be 0 to {MAX_QUANTITY}",
                 )
 
-    def _check_codes(self, const int32_t[::1] stores, const int32_t[::1] skus,
+    def check_codes(self, const int32_t[::1] stores, const int32_t[::1] skus,
                      const int32_t[::1] quantities, int32_t sku_count):
         """Refuse columns of different lengths, and the first row with a code that cannot be."""
         cdef Py_ssize_t row

@@ -1,6 +1,7 @@
 """Engine and twin live through the same days: whatever is asked of them, in whatever order.
 
-Every result and every exception is compared; after each step so is what every store can sell.
+Every result and every exception is compared; after each step so is what every store can sell, and
+what a watcher thinks it can.
 """
 
 from collections.abc import Callable
@@ -19,11 +20,24 @@ from hypothesis.stateful import (
 
 from fendan import Engine, FendanError, Order, Policy, Store
 from strategies import SKUS, lines, places, store_ids
-from twin import Twin
+from twin import Place, Twin
+from watcher import Watcher
 
 LATER_SKUS = ("coffee", "noodles")
 later_baskets = st.sampled_from(LATER_SKUS).map(lambda sku: [(sku, 1)])
 policies = st.sampled_from([None, Policy(), Policy(radius_m=0.0), Policy(radius_m=500_000.0)])
+regions = st.sampled_from(["", "north", "south"])
+# A number stands for any store, known or gone.
+numbers = st.integers(0, 200)
+some_numbers = st.lists(numbers, min_size=1, max_size=4)
+stock_rows = st.lists(
+    st.tuples(numbers, st.sampled_from(SKUS + LATER_SKUS), st.integers(0, 6)), max_size=12
+)
+movement_rows = st.lists(
+    st.tuples(numbers, st.sampled_from(SKUS), st.integers(-3, 4)), min_size=1, max_size=5
+)
+some_versions = st.dictionaries(numbers, st.integers(1, 4), max_size=3)
+keys = st.sampled_from([None, None, None, "key 1", "key 2"])
 
 
 def outcome(call: Callable[[], Any]) -> object:
@@ -31,11 +45,23 @@ def outcome(call: Callable[[], Any]) -> object:
     try:
         return call()
     except FendanError as error:
-        return type(error), error.code, error.field, error.row
+        return type(error), error.code, error.field, error.row, repr(error.value)
 
 
 def routed(orders: list[Order], face: Any) -> object:
     return face.route_batch(orders)
+
+
+def asked_for_stock(store: str, skus: list[str], face: Any) -> object:
+    return face.stock(store, skus)
+
+
+def asked_of_a_store(store: str, face: Any) -> object:
+    return face.stock(store), face.stock_version(store), face.region_of(store)
+
+
+def moved(stores: list[Store], face: Any) -> object:
+    return face.update_stores(stores)
 
 
 def opened(stores: list[Store], face: Any) -> object:
@@ -47,8 +73,11 @@ class Days(RuleBasedStateMachine):
         super().__init__()
         self.engine = Engine()
         self.twin = Twin()
-        self.store_ids: list[str] = []
+        self.watcher = Watcher(self.engine)
+        self.lazy_watcher = Watcher(self.engine)
+        self.tea_watcher: Watcher | None = None
         self.orders: list[Order] = []
+        self.updates: list[Callable[[Any], object]] = []
 
     def both(self, call: Callable[[Any], object]) -> object:
         """Let engine and twin do the same; they must agree."""
@@ -59,62 +88,131 @@ class Days(RuleBasedStateMachine):
     def pick(self, number: int, among: list[Any]) -> Any:
         return among[number % len(among)]
 
+    @property
+    def names(self) -> list[str]:
+        """Stores that are there, nearly always."""
+        return list(self.twin.shops) or ["nobody's"]
+
+    def named(self, some: list[int]) -> list[str]:
+        return [self.pick(number, self.names) for number in some]
+
     @initialize(spots=st.lists(places, min_size=1, max_size=3), count=st.integers(1, 15))
-    def the_chain_starts(self, spots: list[tuple[float, float]], count: int) -> None:
+    def the_chain_starts(self, spots: list[Place], count: int) -> None:
         stores = [Store(id=f"first {n}", lat=lat, lng=lng) for n, (lat, lng) in enumerate(spots)]
         self.both(lambda face: face.add_stores(stores))
-        self.store_ids += [store.id for store in stores]
         self.both(
-            lambda face: face.set_stock([(s, sku, count) for s in self.store_ids for sku in SKUS])
+            lambda face: face.set_stock([(s, sku, count) for s in self.names for sku in SKUS])
         )
 
     # -- STORES ----------------------------------------------------------------------------------
 
-    @rule(name=store_ids, place=places)
-    def a_store_opens(self, name: str, place: tuple[float, float]) -> None:
+    @rule(name=store_ids, place=places, region=regions)
+    def a_store_opens(self, name: str, place: Place, region: str) -> None:
         """Or fails to: the id may be taken."""
-        stores = [Store(id=name, lat=place[0], lng=place[1])]
-        if self.both(lambda face: face.add_stores(stores)) is None:
-            self.store_ids.append(name)
+        stores = [Store(id=name, lat=place[0], lng=place[1], region=region)]
+        self.both(lambda face: face.add_stores(stores))
 
     @rule(place=places, count=st.integers(2, 70), step=st.sampled_from([0.0, 1e-6, 0.001]))
-    def a_street_of_stores_opens(self, place: tuple[float, float], count: int, step: float) -> None:
+    def a_street_of_stores_opens(self, place: Place, count: int, step: float) -> None:
         """Enough to fill leaves and have the chain sorted anew."""
-        first = len(self.store_ids)
+        first = len(self.twin.store_ids)
         stores = [
             Store(id=f"street {first + n}", lat=place[0], lng=max(-180.0, place[1] - n * step))
             for n in range(count)
         ]
         self.both(lambda face: face.add_stores(stores))
-        self.store_ids += [store.id for store in stores]
+
+    @rule(some=some_numbers, north=st.sampled_from([0.0, 1e-7, 1e-5, -1e-5]), region=regions)
+    def stores_move_next_door(self, some: list[int], north: float, region: str) -> None:
+        """So near that they may stay in their leaf; perhaps one of them twice, or nobody's."""
+        stores = []
+        for name in self.named(some):
+            lat, lng = self.twin.places.get(name, (0.0, 0.0))
+            stores.append(
+                Store(id=name, lat=max(-90, min(90, lat + north)), lng=lng, region=region)
+            )
+        self.both(lambda face: face.update_stores(stores))
+
+    @rule(some=some_numbers, place=places)
+    def stores_move_far(self, some: list[int], place: Place) -> None:
+        """All to one place: the chain is sorted anew."""
+        stores = [
+            Store(id=name, lat=place[0], lng=place[1]) for name in dict.fromkeys(self.named(some))
+        ]
+        self.both(lambda face: face.update_stores(stores))
+
+    @rule(some=some_numbers, other=st.sampled_from([[], ["nobody's"], [""]]))
+    def stores_pause(self, some: list[int], other: list[str]) -> None:
+        self.both(lambda face: face.pause_stores(self.named(some) + other))
+
+    @rule(some=some_numbers)
+    def stores_resume(self, some: list[int]) -> None:
+        self.both(lambda face: face.resume_stores(self.named(some)))
+
+    @rule(pause=st.booleans())
+    def all_stores_pause_or_resume(self, pause: bool) -> None:
+        names = list(self.twin.shops)
+        self.both(lambda face: (face.pause_stores if pause else face.resume_stores)(names))
+
+    @rule(some=some_numbers, again=st.booleans(), place=places)
+    def stores_are_removed(self, some: list[int], again: bool, place: Place) -> None:
+        """With orders in them, perhaps; and another may open under the id of one at once."""
+        names = self.named(some)
+        self.both(lambda face: face.remove_stores(names))
+        if again:
+            stores = [Store(id=names[0], lat=place[0], lng=place[1])]
+            self.both(lambda face: face.add_stores(stores))
+            self.both(lambda face: face.set_stock([(names[0], "tea", 2)]))
 
     # -- STOCK -----------------------------------------------------------------------------------
 
-    @rule(
-        rows=st.lists(
-            st.tuples(st.integers(0), st.sampled_from(SKUS + LATER_SKUS), st.integers(0, 6)),
-            max_size=12,
-        )
-    )
-    def a_snapshot_arrives(self, rows: list[tuple[int, str, int]]) -> None:
+    def update(self, call: Callable[[Any], object]) -> None:
+        self.updates.append(call)
+        self.both(call)
+
+    @rule(rows=stock_rows, versions=some_versions, key=keys)
+    def a_snapshot_arrives(
+        self, rows: list[tuple[int, str, int]], versions: dict[int, int], key: str | None
+    ) -> None:
         """Perhaps below what is reserved: then there are shortfalls, in the same order."""
-        named = [(self.pick(store, self.store_ids), sku, count) for store, sku, count in rows]
-        self.both(lambda face: face.set_stock(named))
+        named = [(self.pick(store, self.names), sku, count) for store, sku, count in rows]
+        of = {self.pick(store, self.names): version for store, version in versions.items()}
+        self.update(lambda face: face.set_stock(named, versions=of, key=key))
+
+    @rule(rows=movement_rows, versions=some_versions, key=keys)
+    def stock_moves(
+        self, rows: list[tuple[int, str, int]], versions: dict[int, int], key: str | None
+    ) -> None:
+        """Perhaps below zero, which is refused; perhaps some of the stores are stale."""
+        named = [(self.pick(store, self.names), sku, delta) for store, sku, delta in rows]
+        of = {self.pick(store, self.names): version for store, version in versions.items()}
+        self.update(lambda face: face.adjust_stock(named, versions=of, key=key))
+
+    @precondition(lambda self: self.updates)
+    @rule(number=st.integers(0))
+    def an_update_is_sent_again(self, number: int) -> None:
+        """With its key, or without one: then it is applied again."""
+        self.both(self.pick(number, self.updates))
+
+    @rule(number=numbers, sku=st.sampled_from(SKUS), delta=st.sampled_from([2**31 - 1, -(2**31)]))
+    def stock_cannot_move_as_far(self, number: int, sku: str, delta: int) -> None:
+        rows = [(self.pick(number, self.names), sku, change) for change in (1, delta)]
+        self.both(lambda face: face.adjust_stock(rows))
 
     @rule(sku=st.sampled_from(SKUS), count=st.integers(0, 3))
     def every_store_gets_as_many(self, sku: str, count: int) -> None:
-        self.both(lambda face: face.set_stock([(s, sku, count) for s in self.store_ids]))
+        self.both(lambda face: face.set_stock([(s, sku, count) for s in self.names]))
 
     # -- ORDERS ----------------------------------------------------------------------------------
 
-    def order(self, place: tuple[float, float], basket: list[tuple[str, int]]) -> Order:
+    def order(self, place: Place, basket: list[tuple[str, int]]) -> Order:
         order = Order(id=f"order {len(self.orders)}", lat=place[0], lng=place[1], lines=basket)
         self.orders.append(order)
         return order
 
     @rule(place=places, basket=st.one_of(lines(), later_baskets), policy=policies)
     def an_order_comes(
-        self, place: tuple[float, float], basket: list[tuple[str, int]], policy: Policy | None
+        self, place: Place, basket: list[tuple[str, int]], policy: Policy | None
     ) -> None:
         """Perhaps for a SKU nobody has ever had."""
         order = self.order(place, basket)
@@ -123,7 +221,7 @@ class Days(RuleBasedStateMachine):
     @rule(asked=st.lists(st.tuples(places, lines()), max_size=12), policy=policies)
     def a_batch_comes(
         self,
-        asked: list[tuple[tuple[float, float], list[tuple[str, int]]]],
+        asked: list[tuple[Place, list[tuple[str, int]]]],
         policy: Policy | None,
     ) -> None:
         orders = [self.order(place, basket) for place, basket in asked]
@@ -132,7 +230,7 @@ class Days(RuleBasedStateMachine):
     @rule(store=st.integers(0), number=st.integers(1, 40), sku=st.sampled_from(SKUS))
     def a_rush_on_one_store(self, store: int, number: int, sku: str) -> None:
         """More orders than are in work at a time, all from the same door."""
-        door = self.twin.places[self.pick(store, self.store_ids)]
+        door = self.twin.places.get(self.pick(store, self.names), (0.0, 0.0))
         orders = [self.order(door, [(sku, 1)]) for _ in range(number)]
         self.both(lambda face: face.route_batch(orders))
 
@@ -150,7 +248,7 @@ class Days(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(number=st.integers(0), place=places, basket=lines())
     def an_id_comes_again_with_other_content(
-        self, number: int, place: tuple[float, float], basket: list[tuple[str, int]]
+        self, number: int, place: Place, basket: list[tuple[str, int]]
     ) -> None:
         known = self.pick(number, self.orders)
         fresh = self.order(place, basket)
@@ -164,6 +262,44 @@ class Days(RuleBasedStateMachine):
         name = self.pick(number, self.orders).id if self.orders else "nobody's"
         self.both(lambda face: face.release(name))
         self.both(lambda face: face.decision(name))
+
+    @precondition(lambda self: self.orders)
+    @rule(some=st.lists(st.integers(0), max_size=6), other=st.sampled_from([[], ["nobody's"]]))
+    def orders_are_released_together(self, some: list[int], other: list[str]) -> None:
+        """Some twice, some of stores that are gone, perhaps all of them for nothing."""
+        names = [self.pick(number, self.orders).id for number in some] + other
+        self.both(lambda face: face.release_batch(names))
+
+    @rule(
+        asked=st.lists(st.tuples(places, lines()), min_size=1, max_size=8),
+        again=st.lists(st.integers(0), max_size=4),
+        policy=policies,
+    )
+    def a_dry_run_changes_nothing(
+        self,
+        asked: list[tuple[Place, list[tuple[str, int]]]],
+        again: list[int],
+        policy: Policy | None,
+    ) -> None:
+        """With new orders, some known ones, one that comes twice, and perhaps a conflict."""
+        before = self.all_there_is()
+        fresh = [
+            Order(id=f"dry {number}", lat=place[0], lng=place[1], lines=basket)
+            for number, (place, basket) in enumerate(asked)
+        ]
+        known = [self.pick(number, self.orders) for number in again if self.orders]
+        orders = [*fresh, *known, fresh[0]]
+        self.both(lambda face: face.route_batch(orders, policy=policy, dry_run=True))
+        self.both(lambda face: face.route(orders[-2], policy=policy, dry_run=True))
+        self.both(lambda face: face.decision(fresh[0].id))
+        assert self.all_there_is() == before
+
+    def all_there_is(self) -> object:
+        """Whatever an engine can be asked for."""
+        stock = [self.engine.stock(name) for name in self.twin.shops]
+        told = [outcome(partial(self.engine.decision, order.id)) for order in self.orders]
+        held = [outcome(partial(self.engine.is_held, order.id)) for order in self.orders]
+        return stock, told, held, self.engine.cursor(), len(self.engine._orders)
 
     # -- MISTAKES --------------------------------------------------------------------------------
 
@@ -184,32 +320,81 @@ class Days(RuleBasedStateMachine):
 
     @rule(row=st.sampled_from([("?", "tea", 1), ("", "tea", 1), ("*", "", 1), ("*", "tea", -1)]))
     def a_bad_row_spoils_its_snapshot(self, row: tuple[str, str, int]) -> None:
-        here = self.store_ids[0]
+        here = self.names[0]
         bad = (here if row[0] == "*" else row[0], *row[1:])
         self.both(lambda face: face.set_stock([(here, "milk", 99), bad]))
+        self.both(lambda face: face.adjust_stock([(here, "milk", 99), bad]))
+
+    @rule(
+        versions=st.sampled_from([{"nobody's": 1}, {"*": 0}, {"*": 2**63}, {"*": 1.5}]),
+        key=st.sampled_from(["", "a\0b", None]),
+    )
+    def a_bad_version_or_key_spoils_its_update(self, versions: dict[str, Any], key: str) -> None:
+        here = self.names[0]
+        bad = {here if name == "*" else name: version for name, version in versions.items()}
+        rows = [(here, "milk", 1)]
+        self.both(lambda face: face.set_stock(rows, versions=bad, key=key))
+        self.both(lambda face: face.adjust_stock(rows, versions={here: 1}, key=key))
 
     @rule(place=places)
-    def a_bad_store_spoils_its_opening(self, place: tuple[float, float]) -> None:
+    def a_bad_store_spoils_its_opening(self, place: Place) -> None:
         good = Store(id="never opened", lat=place[0], lng=place[1])
-        for bad in (good, Store(id="", lat=0, lng=0), Store(id="bad", lat=91, lng=0)):
+        for bad in (
+            good,
+            Store(id="", lat=0, lng=0),
+            Store(id="bad", lat=91, lng=0),
+            Store(id="bad", lat=0, lng=0, region="x" * 256),
+        ):
             self.both(partial(opened, [good, bad]))
+        here = Store(id=self.names[0], lat=place[0], lng=place[1])
+        for bad in (here, good, Store(id=self.names[-1], lat=91, lng=0)):
+            self.both(partial(moved, [here, bad]))
 
     # -- QUESTIONS -------------------------------------------------------------------------------
 
     @rule(place=places, basket=st.one_of(st.just([]), lines()), policy=policies)
     def somebody_asks_for_the_nearest(
-        self, place: tuple[float, float], basket: list[tuple[str, int]], policy: Policy | None
+        self, place: Place, basket: list[tuple[str, int]], policy: Policy | None
     ) -> None:
         self.both(lambda face: face.nearest(*place, lines=basket, limit=7, policy=policy))
 
+    @rule(
+        number=numbers,
+        skus=st.lists(st.sampled_from((*SKUS, *LATER_SKUS, "?", "")), max_size=4),
+        order=st.integers(0),
+    )
+    def somebody_asks_how_things_stand(self, number: int, skus: list[str], order: int) -> None:
+        for name in (self.pick(number, self.names), "nobody's"):
+            self.both(partial(asked_for_stock, name, skus))
+            self.both(partial(asked_of_a_store, name))
+        name = self.pick(order, self.orders).id if self.orders else "nobody's"
+        self.both(lambda face: face.is_held(name))
+
+    @rule()
+    def a_watcher_looks_up_after_a_while(self) -> None:
+        assert self.lazy_watcher.catch_up() == self.twin.picture()
+
+    @rule()
+    def a_watcher_of_tea_begins_or_looks_up(self) -> None:
+        """What it sees of tea is all there is, also where other changes hide none of it."""
+        if self.tea_watcher is None:
+            self.tea_watcher = Watcher(self.engine, skus=["tea"])
+        teas = {pair: count for pair, count in self.twin.picture().items() if pair[1] == "tea"}
+        assert self.tea_watcher.catch_up() == teas
+
     @invariant()
     def both_can_sell_the_same_and_never_less_than_nothing(self) -> None:
-        assert list(self.engine.store_ids) == list(self.twin.places)
+        assert list(self.engine.store_ids) == self.twin.store_ids
         assert list(self.engine.skus) == list(self.twin.skus)
-        for pair, on_hand in self.twin.on_hand.items():
-            available = self.engine.available(*pair)
-            assert available == self.twin.available(*pair)
-            assert 0 <= available <= on_hand
+        assert self.engine.stores() == self.twin.stores()
+        for name in self.twin.shops:
+            levels = self.engine.stock(name)
+            assert levels == self.twin.stock(name)
+            assert all(0 <= level.sellable <= level.on_hand for level in levels)
+
+    @invariant()
+    def a_watcher_sees_what_can_be_sold(self) -> None:
+        assert self.watcher.catch_up() == self.twin.picture()
 
 
 Days.TestCase.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=40)

@@ -44,7 +44,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         _radius_m(self._policy)
         if not isinstance(datum, Datum):
             refuse(Fault.WRONG_TYPE, "datum", datum, hint="must be a fendan.Datum")
-        if not isinstance(remembered_orders, int) or remembered_orders < 0:
+        if not isinstance(remembered_orders, int) or not 0 <= remembered_orders < 2**63:
             hint = "must be a whole number from 0"
             refuse(Fault.OUT_OF_RANGE, "remembered_orders", remembered_orders, hint=hint)
         super().__init__(datum, remembered_orders)

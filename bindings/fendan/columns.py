@@ -21,6 +21,7 @@ __all__ = [
     "int32s",
     "int64s",
     "known_codes",
+    "known_ids",
     "new_codes",
     "rows",
     "rows_as_columns",
@@ -53,6 +54,30 @@ def known_codes(
     """A column of ids, or of codes, as codes; an id that is not in `code_of` is refused."""
     codes, _ = _codes(field, column, code_of, fault)
     return codes
+
+
+def known_ids(
+    field: str, values: Iterable[Any], code_of: Mapping[str, int] | Names, fault: Fault
+) -> NDArray[np.int32]:
+    """Ids, and ids only, as codes; an id that is not in `code_of` is refused."""
+    names = rows(field, values)
+    return np.array(
+        [
+            _known_code(
+                field, name, row, code_of.get(name) if isinstance(name, str) else None, fault
+            )
+            for row, name in enumerate(names)
+        ],
+        dtype=np.int32,
+    )
+
+
+def _known_code(field: str, name: Any, row: int, code: int | None, fault: Fault) -> int:
+    if code is None and not is_usable_id(name):
+        refuse(Fault.BAD_ID, field, name, row=row, hint=ID_HINT)
+    if code is None:
+        refuse(fault, field, name, row=row)
+    return code
 
 
 def new_codes(

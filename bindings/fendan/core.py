@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,19 @@ class Core:
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 
     def _store_codes_of(self, stores: Column, field: str) -> NDArray[np.int32]:
-        return columns.known_codes(field, stores, self._network.code_of, Fault.UNKNOWN_STORE)
+        """A column of ids, or of codes, as codes of stores that were not removed."""
+        codes = columns.known_codes(field, stores, self._network.code_of, Fault.UNKNOWN_STORE)
+        gone = np.flatnonzero(np.isin(codes, self._network.removed))
+        if len(gone):
+            row = int(gone[0])
+            refuse(Fault.UNKNOWN_STORE, field, int(codes[row]), row=row, hint="it was removed")
+        return codes
+
+    def _stores_named(self, store_ids: Iterable[str]) -> NDArray[np.int32]:
+        return columns.known_ids("store_ids", store_ids, self._network.code_of, Fault.UNKNOWN_STORE)
+
+    def _skus_named(self, skus: Iterable[str]) -> NDArray[np.int32]:
+        return columns.known_ids("skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
 
     def _store_code(self, store_id: str) -> int:
         return self._known(self._network.code_of, Fault.UNKNOWN_STORE, "store_id", store_id)

@@ -111,6 +111,7 @@ class StockFace(Core):
             sku_codes = columns.known_codes(
                 "skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU
             )
+            self._stock.check_codes(store_codes, sku_codes, changes, len(self._stock.skus))
             return self._update("adjust", (store_codes, sku_codes, changes), [], versions, key)
 
     def load_stock(self, source: Any, *, encoding: str = "utf-8") -> StockUpdate:
@@ -133,9 +134,7 @@ class StockFace(Core):
             if names is None:
                 codes = self._stock.listed_by(store)
             else:
-                codes = columns.known_codes(
-                    "skus", names, self._stock.sku_code_of, Fault.UNKNOWN_SKU
-                )
+                codes = self._skus_named(names)
             levels = []
             for sku in codes.tolist():
                 on_hand, reserved = self._stock.counts(store, sku)
@@ -156,7 +155,10 @@ class StockFace(Core):
             return self._updates.version(self._store_code(store_id))
 
     def available(self, store_id: str, sku: str) -> int:
-        """How many of a SKU a store can still sell: on hand less reserved, never negative."""
+        """How many of a SKU a store can still sell: on hand less reserved, never negative.
+
+        A pause does not change it; `availability`, which is for channels, tells of none then.
+        """
         with self._lock:
             store = self._store_code(store_id)
             code = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "sku", sku)

@@ -70,7 +70,7 @@ class StoreFace(Core):
         UnknownStoreError, and DuplicateStoreError for an id that stands twice.
         """
         with self._lock:
-            codes = self._store_codes_of(columns.rows("store_ids", store_ids), "store_ids")
+            codes = self._stores_named(store_ids)
             if len(set(codes.tolist())) < len(codes):
                 names = [self._network.store_ids[code] for code in codes]
                 row = next(row for row, name in enumerate(names) if name in names[:row])
@@ -132,7 +132,7 @@ class StoreFace(Core):
 
     def _close(self, store_ids: Iterable[str], closed: bool) -> None:
         with self._lock:
-            codes = self._store_codes_of(columns.rows("store_ids", store_ids), "store_ids")
+            codes = self._stores_named(store_ids)
             self._stock.adopt(self._network.layout.with_closed(codes, closed), [], [])
             for code in codes.tolist():
                 self._stock.note_store(code)

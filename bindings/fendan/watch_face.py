@@ -1,13 +1,14 @@
 """The engine's face for those who must know what can still be sold, as it changes."""
 
+import threading
 from collections.abc import Iterable, Iterator
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import columns
 from fendan.core import Core
-from fendan.errors import Fault
+from fendan.errors import Fault, refuse
 from fendan.model import Availability, AvailabilityChanges
 
 __all__ = ["WatchFace"]
@@ -52,7 +53,7 @@ class WatchFace(Core):
     ) -> AvailabilityChanges:
         """What changed since the cursor, each pair once with what it can sell now.
 
-        Looks at the next 10,000 changes; call again with the new cursor until there are none.
+        Looks at the next 10,000 changes; call again until the cursor stays where it is.
         Raises UnknownStoreError, UnknownSkuError.
         """
         with self._lock:
@@ -62,6 +63,7 @@ class WatchFace(Core):
             if first is None or pairs is None:
                 return AvailabilityChanges(changes=[], cursor="", reset=True)
             cursor = self._cursor(min(first + CHANGES_PER_CALL, len(self._stock.changes)))
+            pairs = self._renamed(pairs)
             kept = np.ones(len(pairs), dtype=bool)
             if stores is not None:
                 kept &= np.isin(pairs >> 32, stores)
@@ -69,18 +71,23 @@ class WatchFace(Core):
                 kept &= np.isin(pairs & LOWER_BITS, wanted)
             pairs = pairs[kept]
             counts = self._stock.sellable(pairs)
-            ids, names, code_of = self._network.store_ids, self._stock.skus, self._network.code_of
+            ids, names = self._network.store_ids, self._stock.skus
         store_of, sku_of = (pairs >> 32).tolist(), (pairs & LOWER_BITS).tolist()
         found = [
             Availability(store_id=ids[store], sku=names[sku], sellable=count)
             for store, sku, count in zip(store_of, sku_of, counts.tolist(), strict=True)
-            # A new store may have the id of one that was removed; then only the new one counts.
-            if code_of.get(ids[store], store) == store
         ]
         return AvailabilityChanges(changes=found, cursor=cursor)
 
     def wait_for_change(self, cursor: str, timeout_s: float) -> bool:
-        """Wait until something changed after the cursor; whether it did, within the timeout."""
+        """Wait until something changed after the cursor; whether it did, within the timeout.
+
+        Raises InvalidInputError for a timeout that is no number of seconds from 0.
+        """
+        if not isinstance(timeout_s, Real):
+            refuse(Fault.WRONG_TYPE, "timeout_s", timeout_s, hint="must be a number of seconds")
+        if not 0 <= timeout_s < threading.TIMEOUT_MAX:
+            refuse(Fault.OUT_OF_RANGE, "timeout_s", timeout_s, hint="must be seconds, from 0")
         with self._changed:
             first = self._number(cursor)
             if first is None:
@@ -94,10 +101,9 @@ class WatchFace(Core):
     ) -> tuple[Codes | None, Codes | None]:
         stores = wanted = None
         if store_ids is not None:
-            stores = self._store_codes_of(columns.rows("store_ids", store_ids), "store_ids")
+            stores = self._stores_named(store_ids)
         if skus is not None:
-            names = columns.rows("skus", skus)
-            wanted = columns.known_codes("skus", names, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+            wanted = self._skus_named(skus)
         return stores, wanted
 
     def _pieces(
@@ -120,11 +126,21 @@ class WatchFace(Core):
                 yield AvailabilityChanges(changes=found, cursor="")
         yield AvailabilityChanges(changes=[], cursor=cursor)
 
+    def _renamed(self, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The pairs of removed stores as those of the new stores that have their ids, if any."""
+        ids, code_of = self._network.store_ids, self._network.code_of
+        gone = np.flatnonzero(np.isin(pairs >> 32, self._network.removed))
+        for row in gone.tolist():
+            store, sku = int(pairs[row]) >> 32, int(pairs[row]) & LOWER_BITS
+            pairs[row] = code_of.get(ids[store], store) << 32 | sku
+        return np.unique(pairs) if len(gone) else pairs
+
     def _cursor(self, number: int) -> str:
         return f"{self._run}-{number}"
 
     def _number(self, cursor: str) -> int | None:
         """The change that the cursor stands before; None for a cursor of another run."""
         run, _, number = cursor.partition("-") if isinstance(cursor, str) else ("", "", "")
-        known = run == self._run and number.isascii() and number.isdigit() and len(number) < 19
-        return int(number) if known else None
+        if run != self._run or not (number.isascii() and number.isdigit() and len(number) < 19):
+            return None
+        return int(number) if int(number) <= len(self._stock.changes) else None
