@@ -58,10 +58,10 @@ def a_chain() -> Engine:
 @contextmanager
 def serving(engine: Engine | None = None, **settings: Any) -> Iterator[Served]:
     """Serve `engine`, or else `a_chain()`, at a free port of loopback; drain at the end."""
-    overrides: dict[str, object] = {"listen": "127.0.0.1:0", "drain_s": 5.0}
+    overrides: dict[str, object] = {"listen": "127.0.0.1:0", "drain_s": 5.0, "log.level": "warning"}
     overrides |= {key.replace("__", "."): value for key, value in settings.items()}
     config = Config.load(None, overrides)
-    logs.configure("console", "warning")
+    logs.configure(config.log.format, config.log.level)
     engine = a_chain() if engine is None else engine
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="serving")

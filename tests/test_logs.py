@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,10 +51,25 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
+class Answer:
+    """As engine.wire.Reply, of decisions that are there already; notes which rows are asked for."""
+
+    def __init__(self, decisions: Sequence[Decision]) -> None:
+        self.decisions = decisions
+        self.statuses = np.array([decision.status for decision in decisions], dtype=np.uint8)
+        self.asked: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.decisions)
+
+    def decision(self, row: int) -> Decision:
+        self.asked.append(row)
+        return self.decisions[row]
+
+
 def told(which: Which) -> list[dict[str, Any]]:
     stream = configured()
-    statuses = np.array([decision.status for decision in DECISIONS], dtype=np.uint8)
-    logs.routed(which, statuses, DECISIONS.__getitem__, "meituan")
+    logs.routed(which, Answer(DECISIONS), "meituan")
     return lines(stream)
 
 
@@ -138,16 +153,10 @@ def test_only_orders_without_a_store_are_told_of_when_asked() -> None:
 
 @pytest.mark.parametrize(("which", "asked"), [("none", []), ("unassigned", [1, 3])])
 def test_rows_that_are_not_told_of_are_not_looked_at(which: Which, asked: list[int]) -> None:
-    rows: list[int] = []
-
-    def decision_at(row: int) -> Decision:
-        rows.append(row)
-        return DECISIONS[row % 2]
-
     configured()
-    statuses = np.array([1, 2, 1, 2], dtype=np.uint8)
-    logs.routed(which, statuses, decision_at, "jd")
-    assert rows == asked
+    answer = Answer(DECISIONS * 2)
+    logs.routed(which, answer, "jd")
+    assert answer.asked == asked
 
 
 def test_a_token_that_a_caller_sends_is_never_written() -> None:

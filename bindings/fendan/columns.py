@@ -61,23 +61,15 @@ def known_ids(
 ) -> NDArray[np.int32]:
     """Ids, and ids only, as codes; an id that is not in `code_of` is refused."""
     names = rows(field, values)
-    return np.array(
-        [
-            _known_code(
-                field, name, row, code_of.get(name) if isinstance(name, str) else None, fault
-            )
-            for row, name in enumerate(names)
-        ],
-        dtype=np.int32,
-    )
-
-
-def _known_code(field: str, name: Any, row: int, code: int | None, fault: Fault) -> int:
-    if code is None and not is_usable_id(name):
-        refuse(Fault.BAD_ID, field, name, row=row, hint=ID_HINT)
-    if code is None:
-        refuse(fault, field, name, row=row)
-    return code
+    codes = np.empty(len(names), dtype=np.int32)
+    for row, name in enumerate(names):
+        code = code_of.get(name) if isinstance(name, str) else None
+        if code is None and not is_usable_id(name):
+            refuse(Fault.BAD_ID, field, name, row=row, hint=ID_HINT)
+        if code is None:
+            refuse(fault, field, name, row=row)
+        codes[row] = code
+    return codes
 
 
 def new_codes(

@@ -195,7 +195,7 @@ TABLE: dict[Fault, Entry] = {
     Fault.BUSY: Entry(BusyError, "RESOURCE_EXHAUSTED", "as busy as it can be"),
     Fault.UNAUTHENTICATED: Entry(UnauthenticatedError, "UNAUTHENTICATED", "not a known token"),
     Fault.NOT_ALLOWED: Entry(NotAllowedError, "PERMISSION_DENIED", "beyond the token's scope"),
-    Fault.UNAVAILABLE: Entry(UnavailableError, "UNAVAILABLE", "cannot be reached"),
+    Fault.UNAVAILABLE: Entry(UnavailableError, "UNAVAILABLE", "not available"),
     Fault.TIMED_OUT: Entry(TimedOutError, "DEADLINE_EXCEEDED", "too late"),
     Fault.UNIMPLEMENTED: Entry(UnimplementedError, "UNIMPLEMENTED", "no such method"),
     Fault.INTERNAL: Entry(InternalError, "INTERNAL", "failed inside"),

@@ -131,10 +131,7 @@ class StockFace(Core):
         names = None if skus is None else columns.rows("skus", skus)
         with self._lock:
             store = self._store_code(store_id)
-            if names is None:
-                codes = self._stock.listed_by(store)
-            else:
-                codes = self._skus_named(names)
+            codes = self._stock.listed_by(store) if names is None else self._skus_named(names)
             levels = []
             for sku in codes.tolist():
                 on_hand, reserved = self._stock.counts(store, sku)

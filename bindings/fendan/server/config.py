@@ -132,7 +132,7 @@ class Limits(toml.Section):
     """How much the server accepts before it says no."""
 
     message_bytes: Annotated[int, Field(ge=KIB, le=MOST_INT)] = 16 * MIB
-    """The largest request or response, in bytes."""
+    """The largest request, in bytes."""
     concurrent_streams: Annotated[int, Field(ge=1, le=MOST_INT)] = 1_000
     """Calls of one connection at a time; further ones wait in the client."""
     queue_requests: Annotated[int, Field(ge=1, le=MOST_INT)] = 20_000

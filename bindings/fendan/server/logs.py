@@ -5,15 +5,14 @@ Tokens, and whatever else came in the metadata of a call, are never among it.
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Literal, TextIO
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
-from fendan.engine.orders import Decision
 from fendan.engine.router import Status
+from fendan.engine.wire import Reply
 from fendan.errors import Fault, refuse
 
 __all__ = ["LEVELS", "Format", "Which", "configure", "log", "requested", "routed"]
@@ -72,23 +71,15 @@ def requested(method: str, code: str, seconds: float, caller: str) -> None:
     log.debug("request", method=method, code=code, seconds=round(seconds, 6), caller=caller)
 
 
-def routed(
-    which: Which,
-    statuses: NDArray[np.uint8],
-    decision_at: Callable[[int], Decision],
-    caller: str,
-) -> None:
-    """Tell of the decisions of one request, as `log.orders` of the configuration asks.
-
-    Only for a row that is told of, `decision_at` is asked for the decision.
-    """
+def routed(which: Which, reply: Reply, caller: str) -> None:
+    """Tell of the decisions of one request, as `log.orders` of the configuration asks."""
     if which == "none":
         return
-    rows: Iterable[int] = range(len(statuses))
+    rows: Iterable[int] = range(len(reply))
     if which == "unassigned":
-        rows = np.flatnonzero(statuses == Status.UNASSIGNED).tolist()
+        rows = np.flatnonzero(reply.statuses == Status.UNASSIGNED).tolist()
     for row in rows:
-        decision = decision_at(row)
+        decision = reply.decision(row)
         log.info(
             "order",
             order_id=decision.order_id,

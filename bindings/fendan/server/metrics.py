@@ -67,7 +67,9 @@ class Metrics:
 
     def routed(self, statuses: NDArray[np.uint8], reasons: NDArray[np.uint8]) -> None:
         """Count decisions, given as arrays of equal length: values of Status and Reason."""
-        if not len(statuses):
+        if len(statuses) == 1:  # numpy takes longer than that
+            self._outcomes[int(statuses[0]) * REASONS + int(reasons[0])].inc()
+            self._stock_outs.inc(int(reasons[0] in STOCK_OUTS))
             return
         counts = np.bincount(statuses.astype(np.intp) * REASONS + reasons)
         for outcome in np.flatnonzero(counts):

@@ -1,0 +1,224 @@
+"""The server: one engine, four services, and an orderly end."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from fendan.api import Engine
+from fendan.errors import Fault, refuse
+from fendan.server import logs, tls
+from fendan.server.access import AccessInterceptor
+from fendan.server.calls import CallInterceptor
+from fendan.server.config import Config
+from fendan.server.inventory import InventoryService
+from fendan.server.lane import Lane
+from fendan.server.metrics import Metrics
+from fendan.server.network import NetworkService
+from fendan.server.orders import OrderService
+from fendan.server.routing import STREAM_ROUTE, RoutingService
+from fendan.server.tokens import Tokens
+from fendan.server.tracing import Tracing
+from fendan.v1 import (
+    inventory_service_pb2,
+    inventory_service_pb2_grpc,
+    network_service_pb2,
+    network_service_pb2_grpc,
+    order_service_pb2,
+    order_service_pb2_grpc,
+    routing_service_pb2,
+)
+
+__all__ = ["SERVICES", "Server"]
+
+SERVICES: tuple[str, ...] = tuple(
+    service.full_name
+    for module in (
+        routing_service_pb2,
+        inventory_service_pb2,
+        network_service_pb2,
+        order_service_pb2,
+    )
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+
+# Whoever connects and then does not even say hello is not waited for.
+HANDSHAKE_TIMEOUT_MS = 10_000
+
+# Between the word to whoever watches our health and the first refusal, and between the last refusal
+# and the end: more than a message takes that is on its way.
+NOTICE_S = 0.1
+
+
+class Server:
+    """A server that runs: made by `start`, ended by `drain` or `stop`, on one event loop.
+
+    `port` is the one that it listens at, also where the configuration left it open; 0 for a Unix
+    socket. As an asynchronous context manager it drains at the end.
+    """
+
+    def __init__(self, config: Config, engine: Engine) -> None:
+        self.config = config
+        self.engine = engine
+        self.metrics = Metrics()
+        self.port = 0
+        self._health = health.aio.HealthServicer()
+        self._lane = Lane(config.limits.queue_requests, config.limits.queue_bytes, self.metrics)
+        self._routing = RoutingService(engine, self._lane, self.metrics, config)
+        self._inventory = InventoryService(engine, self._lane, self.metrics)
+        self._calls = CallInterceptor(self.metrics, drain_themselves=frozenset({STREAM_ROUTE}))
+        self._at_the_end = AsyncExitStack()
+        self._at_the_end.push_async_callback(self._lane.close)
+        self._at_the_end.callback(self._inventory.close)
+
+    @classmethod
+    async def start(cls, config: Config, engine: Engine) -> Self:
+        """Serve `engine` until told to stop; what `config.data` names is not loaded here.
+
+        Raises UnavailableError where the address cannot be had, FileFormatError for certificates,
+        keys and tokens that cannot be used; then nothing is left behind.
+        """
+        server = cls(config, engine)
+        try:
+            await server._open()
+        except BaseException:
+            await server.stop()
+            raise
+        return server
+
+    async def wait(self) -> None:
+        """Return when the server has ended, whoever ended it."""
+        await self._grpc.wait_for_termination()
+
+    async def drain(self) -> None:
+        """Accept no more work, answer what was accepted, and end: within `config.drain_s`.
+
+        Calls that last longer are then cancelled. Load balancers are told first; streams end with
+        UNAVAILABLE, after the answers to all that was read of them.
+        """
+        await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(NOTICE_S)
+        end_s = time.monotonic() + self.config.drain_s
+        self._calls.drain()
+        self._routing.drain()
+        await self._calls.quiet(NOTICE_S, end_s)
+        await self._grpc.stop(max(0.0, end_s - time.monotonic()))
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End at once: calls are cancelled. Stopping twice is stopping once."""
+        await self._at_the_end.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.drain()
+
+    # -- THE PARTS -----------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        config = self.config
+        tokens = None if config.tokens is None else Tokens.load(config.tokens)
+        credentials = tls.server_credentials(config.tls)
+        interceptors: list[grpc.aio.ServerInterceptor] = [
+            self._calls,
+            AccessInterceptor(tokens),
+        ]
+        if config.tracing.enabled:
+            tracing = Tracing(config.tracing.endpoint)
+            self._at_the_end.callback(tracing.close)
+            interceptors.append(tracing.interceptor)
+        self._grpc = grpc.aio.server(interceptors=interceptors, options=_options(config))
+        self._at_the_end.push_async_callback(self._grpc.stop, None)
+        await self._add_services()
+        self.port = _listen(self._grpc, config.listen, credentials)
+        self._listen_for_prometheus()
+        await self._grpc.start()
+
+    async def _add_services(self) -> None:
+        engine, lane = self.engine, self._lane
+        network = NetworkService(engine, lane, self.metrics)
+        register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
+            (inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server, self._inventory),
+            (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
+            (order_service_pb2_grpc.add_OrderServiceServicer_to_server, OrderService(engine, lane)),
+            (health_pb2_grpc.add_HealthServicer_to_server, self._health),
+        ]
+        for add, service in register:
+            add(service, self._grpc)
+        self._grpc.add_generic_rpc_handlers((self._routing.handlers(),))
+        for name in ("", *SERVICES):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._grpc)
+
+    def _listen_for_prometheus(self) -> None:
+        listen = self.config.metrics.listen
+        if listen is None:
+            return
+        self.metrics.of_engine(self.engine)
+        try:
+            endpoint = self.metrics.serve(listen)
+        except OSError as error:
+            refuse(Fault.UNAVAILABLE, "metrics.listen", listen, hint=error.strerror or str(error))
+        self._at_the_end.callback(endpoint.close)
+        logs.log.info("metrics", port=endpoint.port)
+
+
+def _listen(
+    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None
+) -> int:
+    """Open the port, and say which it is."""
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
+    except RuntimeError:
+        hint = "the address is in use by another process, or not one of this machine"
+        refuse(Fault.UNAVAILABLE, "listen", address, hint=hint)
+    return 0 if address.startswith("unix:") else port
+
+
+def _options(config: Config) -> list[tuple[str, Any]]:
+    """What gRPC itself is to see to."""
+    limits, keepalive = config.limits, config.keepalive
+    return [
+        ("grpc.max_receive_message_length", limits.message_bytes),
+        # What was accepted is answered, however long its ids; clients have limits of their own.
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_concurrent_streams", limits.concurrent_streams),
+        # A client may begin a call when one has ended; gRPC would count that one until it has
+        # cleaned up after it, and refuse clients that keep to the limit.
+        ("grpc.http.overload_protection", 0),
+        # How many calls may wait for our event loop. Our own queue says when to come again.
+        ("grpc.server.max_pending_requests", limits.queue_requests),
+        ("grpc.server.max_pending_requests_hard_limit", limits.queue_requests),
+        # Two servers on one port would share its connections; better that the second says so.
+        ("grpc.so_reuseport", 0),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+        ("grpc.keepalive_time_ms", _milliseconds(keepalive.time_s)),
+        ("grpc.keepalive_timeout_ms", _milliseconds(keepalive.timeout_s)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        (
+            "grpc.http2.min_ping_interval_without_data_ms",
+            _milliseconds(keepalive.least_client_interval_s),
+        ),
+        ("grpc.max_connection_idle_ms", _milliseconds(keepalive.idle_s)),
+    ]
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

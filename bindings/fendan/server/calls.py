@@ -1,0 +1,188 @@
+"""What all calls have in common: how they end when something goes wrong, and that they are counted.
+
+Handlers raise; here an error becomes a status with details. No traceback ever leaves the server.
+"""
+
+import asyncio
+import inspect
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, Protocol, TypeAlias
+
+import grpc
+
+from fendan.errors import Fault, FendanError, UnauthenticatedError, refuse
+from fendan.server import logs
+from fendan.server.access import METHODS, caller
+from fendan.server.lane import DRAINING_HINT
+from fendan.server.methods import Context
+from fendan.server.status import abort
+
+__all__ = ["CallInterceptor", "Counter"]
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+# Whoever sends made-up names of methods must not make up metrics.
+OTHER_METHOD = "other"
+
+
+class Counter(Protocol):
+    """Who counts calls, such as `fendan.server.metrics.Metrics`."""
+
+    def request(self, method: str, status_name: str, seconds: float) -> None:
+        """One call has ended."""
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps the handler of every call; when the server drains, it refuses those that come anew.
+
+    It then ends the streams, too, which would never end; but not those of the methods (by full
+    name) that `drain_themselves`.
+    """
+
+    def __init__(self, counter: Counter, drain_themselves: frozenset[str] = frozenset()) -> None:
+        self._counter = counter
+        self._drain_themselves = drain_themselves
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._draining = False
+        self._last_s = 0.0
+
+    def drain(self) -> None:
+        """Tell all streams, and all calls to come, to try elsewhere."""
+        self._draining = True
+        for stream in self._streams:
+            stream.cancel()
+
+    async def quiet(self, for_s: float, until_s: float) -> None:
+        """Wait until no call has come for a while, or until a time of `time.monotonic`.
+
+        Calls that come when gRPC stops are cancelled unread: clients should have heard before.
+        """
+        while (now := time.monotonic()) < min(self._last_s + for_s, until_s):
+            await asyncio.sleep(min(self._last_s + for_s, until_s) - now)
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """The method's handler, wrapped."""
+        self._last_s = time.monotonic()
+        handler = await continuation(handler_call_details)
+        # Where there is none, gRPC answers UNIMPLEMENTED.
+        return handler and self._wrapped(handler_call_details.method, handler)
+
+    def _wrapped(self, method: str, handler: Handler) -> Handler:
+        # grpc.aio would read a unary request before anyone could say what is wrong with it.
+        read = None if handler.request_streaming else handler.request_deserializer
+        work = _work_of(handler)
+        drain_here = handler.response_streaming and method not in self._drain_themselves
+
+        async def call(request: Any, context: Context) -> Any:
+            began = time.perf_counter()
+            try:
+                if self._draining:
+                    refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
+                answer = work(request if read is None else _message(read, request), context)
+                if drain_here:
+                    return await self._until_drained(answer, context)
+                return await _finished(answer, context)
+            except FendanError as error:
+                await abort(context, error)
+            except grpc.aio.BaseError:
+                raise  # the call has ended already, by us or by the client
+            except Exception:
+                logs.log.exception("a call failed inside", method=method)
+                await abort(context, _internal_error())
+            finally:
+                self._count(method, _status_name(context), time.perf_counter() - began)
+
+        return _handler_like(handler, call)
+
+    async def _until_drained(self, answer: Any, context: Context) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
+        try:
+            await _finished(answer, context)
+        except asyncio.CancelledError:
+            if not self._draining:
+                raise  # the client's doing, or the deadline's
+            refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
+        finally:
+            self._streams.discard(task)
+
+    def _count(self, method: str, status_name: str, seconds: float) -> None:
+        known = method if method in METHODS else OTHER_METHOD
+        self._counter.request(known, status_name, seconds)
+        logs.requested(known, status_name, seconds, _caller_name())
+
+
+async def _finished(answer: Any, context: Context) -> Any:
+    """What the handler returns, or has written."""
+    if not inspect.isasyncgen(answer):
+        return await answer
+    async with aclosing(answer):
+        async for message in answer:
+            await context.write(message)
+    return None
+
+
+def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
+    try:
+        return read(data)
+    except Exception as error:
+        refuse(Fault.BAD_MESSAGE, "request", hint=f"of {len(data):,} bytes: {error}")
+
+
+def _internal_error() -> FendanError:
+    try:
+        refuse(Fault.INTERNAL, "server", hint="the server's log says more")
+    except FendanError as error:
+        return error
+
+
+def _status_name(context: Context) -> str:
+    """How the call is about to end, within a handler's `finally`."""
+    code = context.code()
+    if isinstance(code, grpc.StatusCode):
+        return code.name
+    if not isinstance(sys.exception(), asyncio.CancelledError):
+        return "OK"
+    return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"
+
+
+def _caller_name() -> str:
+    try:
+        return caller().name
+    except UnauthenticatedError:
+        return "nobody"
+
+
+# -- HANDLERS ----------------------------------------------------------------------------------
+
+
+def _work_of(handler: Handler) -> Callable[[Any, Context], Any]:
+    """The one function that a handler has, whichever kind it is of."""
+    works: tuple[Callable[[Any, Any], Any] | None, ...] = (
+        handler.unary_unary,
+        handler.unary_stream,
+        handler.stream_unary,
+        handler.stream_stream,
+    )
+    return next(filter(None, works))
+
+
+def _handler_like(handler: Handler, call: Callable[[Any, Context], Awaitable[Any]]) -> Handler:
+    """A handler of the same kind, to which unary requests come as bytes."""
+    kinds: dict[tuple[bool, bool], Callable[..., Handler]] = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    make = kinds[handler.request_streaming, handler.response_streaming]
+    read = handler.request_deserializer if handler.request_streaming else None
+    return make(call, read, handler.response_serializer)

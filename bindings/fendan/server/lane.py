@@ -1,0 +1,201 @@
+"""The lane: all work on the engine, one piece at a time, in the order in which it came.
+
+An engine takes its callers one after another anyway. Here they wait for it where waiting costs
+little and is bounded, off the event loop, so that the loop goes on reading and answering.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, NoReturn, Protocol, TypeVar
+
+from fendan.errors import Fault, FendanError, refuse
+
+__all__ = ["DRAINING_HINT", "Gauge", "Lane"]
+
+# Results wake the event loop once a turn, not once each. A turn must be long enough to make that
+# cheap, and so short that the first result does not wait for much: about a millisecond.
+MOST_JOBS_PER_TURN = 256
+MOST_BYTES_PER_TURN = 64 * 1024
+
+DRAINING_HINT = "the server is about to stop; try again, maybe elsewhere"
+
+Result = TypeVar("Result")
+
+
+class Gauge(Protocol):
+    """Who wants to know how much waits, such as `fendan.server.metrics.Metrics`."""
+
+    def queue(self, requests: int, bytes: int) -> None:
+        """So much has been accepted and is not done yet."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A piece of work, who waits for it, and what became of it."""
+
+    work: Callable[[], Any]
+    future: asyncio.Future[Any]
+    size_bytes: int
+    deadline: float | None
+    result: Any = None
+    error: Exception | None = None
+
+    def begin(self) -> None:
+        """Do it, unless nobody waits for it any more."""
+        if self.future.cancelled():
+            return
+        try:
+            if self.deadline is not None and time.monotonic() >= self.deadline:
+                refuse(Fault.TIMED_OUT, "deadline", hint="it passed before the work began")
+            self.result = self.work()
+        except BaseException as error:
+            self.error = _bearable(error)
+
+    def settle(self) -> None:
+        """Tell who waits."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class Lane:
+    """One thread that works through a bounded queue, for one event loop.
+
+    At most `most_requests` pieces of work, of `most_bytes` together, are accepted and not done; but
+    one piece always is, however large. To be made, used and closed on the event loop.
+    """
+
+    def __init__(self, most_requests: int, most_bytes: int, gauge: Gauge | None = None) -> None:
+        self._most_requests = most_requests
+        self._most_bytes = most_bytes
+        self._gauge = gauge
+        self._loop = asyncio.get_running_loop()
+        # What is accepted and not done; kept on the event loop only, so that it needs no lock.
+        self._jobs: set[_Job] = set()
+        self._bytes = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._draining = False
+        self._crash: Exception | None = None
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="fendan-lane", daemon=True)
+        self._thread.start()
+
+    def __len__(self) -> int:
+        """How many pieces of work are accepted and not done."""
+        return len(self._jobs)
+
+    # -- ON THE EVENT LOOP ---------------------------------------------------------------------
+
+    def submit(
+        self, work: Callable[[], Result], *, size_bytes: int = 0, deadline: float | None = None
+    ) -> asyncio.Future[Result]:
+        """Have `work` done in its turn; the future gets its result, or what it raised.
+
+        Raises BusyError where the queue is full and UnavailableError where the lane is drained;
+        then nothing is queued. If `deadline` (by `time.monotonic`) has passed or the future was
+        cancelled before its turn came, the work is not done at all.
+        """
+        if self._draining or self._crash is not None:
+            self._refuse()
+        full = len(self._jobs) >= self._most_requests
+        if self._jobs and (full or self._bytes + size_bytes > self._most_bytes):
+            refuse(Fault.BUSY, "queue", len(self._jobs), hint="nothing was done; try again soon")
+        future: asyncio.Future[Result] = self._loop.create_future()
+        job = _Job(work, future, size_bytes, deadline)
+        self._jobs.add(job)
+        self._count(size_bytes)
+        self._queue.put(job)
+        return future
+
+    async def run(
+        self, work: Callable[[], Result], *, size_bytes: int = 0, deadline: float | None = None
+    ) -> Result:
+        """As `submit`, and wait for the result."""
+        return await self.submit(work, size_bytes=size_bytes, deadline=deadline)
+
+    async def drain(self) -> None:
+        """Accept no more work, and wait until what was accepted is done."""
+        self._draining = True
+        await self._empty.wait()
+
+    async def close(self) -> None:
+        """Drain, and end the thread. Closing twice is closing once."""
+        await self.drain()
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _refuse(self) -> NoReturn:
+        if self._crash is not None:
+            refuse(Fault.INTERNAL, "lane", hint="the engine's thread has ended")
+        refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
+
+    def _count(self, size_bytes: int) -> None:
+        self._bytes += size_bytes
+        if self._jobs:
+            self._empty.clear()
+        else:
+            self._empty.set()
+        if self._gauge is not None:
+            self._gauge.queue(len(self._jobs), self._bytes)
+
+    def _hand_back(self, jobs: Collection[_Job]) -> None:
+        self._jobs.difference_update(jobs)
+        self._count(-sum(job.size_bytes for job in jobs))
+        for job in jobs:
+            job.settle()
+
+    def _fail(self, crash: Exception) -> None:
+        """The thread has ended as it never should: let nobody wait for it in vain."""
+        self._crash = crash
+        for job in self._jobs:
+            job.error = crash
+        self._hand_back(tuple(self._jobs))
+
+    # -- IN THE THREAD -------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Take turns: all that waits, up to a limit; then one word to the event loop."""
+        try:
+            while jobs := self._turn():
+                for job in jobs:
+                    job.begin()
+                self._loop.call_soon_threadsafe(self._hand_back, jobs)
+        except BaseException as error:
+            with suppress(RuntimeError):  # the loop is closed: there is nobody to tell
+                self._loop.call_soon_threadsafe(self._fail, _bearable(error))
+
+    def _turn(self) -> list[_Job]:
+        """The jobs of one turn, at least one; none when the lane closes."""
+        jobs: list[_Job] = []
+        size_bytes = 0
+        job = self._queue.get()
+        while job is not None:
+            jobs.append(job)
+            size_bytes += job.size_bytes
+            if len(jobs) >= MOST_JOBS_PER_TURN or size_bytes >= MOST_BYTES_PER_TURN:
+                break
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                break
+        return jobs
+
+
+def _bearable(error: BaseException) -> Exception:
+    """What a future can carry: a StopIteration or a SystemExit would end more than this work."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    try:
+        refuse(Fault.INTERNAL, "work", repr(error))
+    except FendanError as internal:
+        internal.__cause__ = error
+        return internal
