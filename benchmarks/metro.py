@@ -22,6 +22,7 @@ from contest import EngineArrays, EngineObjects, Scipy, take_turns
 from machine import machine
 from memory import measured_apart
 from peers import MOST_CANDIDATES, AllStores, NearestThenStock, dense_stock
+from rows import Row, target, verdict
 from workload import (
     Orders,
     Workload,
@@ -57,26 +58,6 @@ class Sizes:
 
 FULL = Sizes()
 SMOKE = Sizes(stores=600, skus=500, skus_per_store=125, orders=500, batches=2, turns=1, loads=1)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One number, and what it should be. `low` and `high` bound its repetitions."""
-
-    name: str
-    value: float
-    unit: str
-    low: float | None = None
-    high: float | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the target is met; None without one."""
-        if self.at_least is not None:
-            return self.value >= self.at_least
-        return None if self.at_most is None else self.value <= self.at_most
 
 
 @dataclass(frozen=True)
@@ -238,8 +219,8 @@ def show(report: Report, console: Console) -> None:
             row.unit,
             "" if row.low is None else f"{row.low:,.2f} – {row.high:,.2f}",
             f"{1e7 / row.value:,.0f}" if row.unit == MILLISECONDS else "",
-            _target(row),
-            _verdict(row, judged=sizes == FULL),
+            target(row),
+            verdict(row, judged=sizes == FULL),
         )
     console.print(table)
     for agreement in report.agreements:
@@ -252,20 +233,6 @@ def show(report: Report, console: Console) -> None:
         f"has the goods it gives up; {ARRAYS} fills such an order from farther away, and a later "
         "order may find those goods gone. It checks no input and knows no order ids."
     )
-
-
-def _target(row: Row) -> str:
-    if row.at_least is not None:
-        return f"≥ {row.at_least:g}"
-    return "" if row.at_most is None else f"≤ {row.at_most:g}"
-
-
-def _verdict(row: Row, *, judged: bool) -> str:
-    if row.met is None:
-        return ""
-    if not judged:
-        return "-"
-    return "[green]yes[/]" if row.met else "[red]no[/]"
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:

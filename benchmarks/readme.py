@@ -1,7 +1,7 @@
-"""Write the numbers of the READMEs: `python benchmarks/readme.py`, after a new metro.json.
+"""Write the numbers of the READMEs: `python benchmarks/readme.py`, after a new report.
 
-The tables between the markers are made from benchmarks/metro.json and from nothing else; a test
-makes them again and compares, so that nobody can edit a number.
+The tables between the markers are made from benchmarks/metro.json and benchmarks/service.json, and
+from nothing else; a test makes them again and compares, so that nobody can edit a number.
 """
 
 import json
@@ -9,88 +9,172 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- numbers: benchmarks/readme.py -->", "<!-- end of numbers -->"
 
 
-class Language(NamedTuple):
-    """One README and its words."""
+class Source(NamedTuple):
+    """A report, and the markers around its table."""
 
-    readme: str
+    report: str
+    begin: str
+    end: str
+
+
+ENGINE = Source("metro.json", "<!-- numbers: benchmarks/readme.py -->", "<!-- end of numbers -->")
+SERVICE = Source(
+    "service.json",
+    "<!-- service numbers: benchmarks/readme.py -->",
+    "<!-- end of service numbers -->",
+)
+
+
+class Words(NamedTuple):
+    """A table in one language."""
+
+    source: Source
     heading: str
-    names: dict[str, str]  # a row of metro.py -> what the README calls it
+    # What the README calls a row of the report, or several that go together.
+    names: dict[str, tuple[str, ...]]
     machine: str
 
 
+class Language(NamedTuple):
+    """One README and its tables."""
+
+    readme: str
+    tables: tuple[Words, ...]
+
+
+BATCH = ("BatchRoute, p50", "BatchRoute, p99")
+STAGES = ("… decode", "… queue", "… search", "… reply", "… transport and the rest")
+OFFERED = ("StreamRoute, offered",)
+BURSTS = ("StreamRoute, all at once, p50", "StreamRoute, all at once, p99")
+EVENLY = ("StreamRoute, evenly, p50", "StreamRoute, evenly, p99")
+CALLS = ("Route, 1 in flight", "Route, 64 in flight", "Route, 1,000 in flight")
+AIO = ("aio.Client, 10,000 calls at once, p50", "aio.Client, 10,000 calls at once, p99")
+GROWTH = ("memory, growth an order",)
+
 ENGLISH = Language(
     "README.md",
-    "| | measured | target |",
-    {
-        "route_arrays": "`route_arrays`, 10,000 two-line orders, one thread",
-        "route_batch": "`route_batch`, the same as Python `Order` objects",
-        "scipy + numpy": "scipy `cKDTree` (64 nearest) + numpy stock filter",
-        "scipy + numpy / route_arrays": "scipy + numpy / `route_arrays`",
-        "60,000 / 6,000 stores, as dense": "60,000 stores / 6,000 stores, as dense",
-        "a pair, 10,000 SKUs": "memory for a (store, SKU) pair",
-        "a pair, 100,000 SKUs": "… spread over 100,000 SKUs",
-        "load 15,000,000 rows, int codes": "loading 15,000,000 stock rows",
-    },
-    "{processor}, {cores} cores, {vectors}, {system}, Python {python}; seed {seed}, decisions "
-    "`{decisions}`; medians.",
+    (
+        Words(
+            ENGINE,
+            "| | measured | target |",
+            {
+                "`route_arrays`, 10,000 two-line orders, one thread": ("route_arrays",),
+                "`route_batch`, the same as Python `Order` objects": ("route_batch",),
+                "scipy `cKDTree` (64 nearest) + numpy stock filter": ("scipy + numpy",),
+                "scipy + numpy / `route_arrays`": ("scipy + numpy / route_arrays",),
+                "60,000 stores / 6,000 stores, as dense": ("60,000 / 6,000 stores, as dense",),
+                "memory for a (store, SKU) pair": ("a pair, 10,000 SKUs",),
+                "… spread over 100,000 SKUs": ("a pair, 100,000 SKUs",),
+                "loading 15,000,000 stock rows": ("load 15,000,000 rows, int codes",),
+            },
+            "{processor}, {cores} cores, {vectors}, {system}, Python {python}; seed {seed}, "
+            "decisions `{decisions}`; medians.",
+        ),
+        Words(
+            SERVICE,
+            "| over gRPC | p50 / p99 | target |",
+            {
+                "`BatchRoute`, 10,000 two-line orders": BATCH,
+                "… mean of decode / queue / search / reply / transport": STAGES,
+                "`StreamRoute`, 10,000 orders in flight over 8 streams": BURSTS,
+                "… offered in bursts of 10,000, open loop": OFFERED,
+                "… offered evenly at that rate": EVENLY,
+                "`fendan.aio.Client`, 10,000 concurrent `route()`": AIO,
+                "unary `Route`, 1 / 64 / 1,000 in flight": CALLS,
+                "the server's growth an order, over the second million": GROWTH,
+            },
+            "Client and server on the same {cores} cores ({processor}), loopback, Python {python}, "
+            "grpcio {grpcio}.",
+        ),
+    ),
 )
 CHINESE = Language(
     "README.zh-CN.md",
-    "| | 实测 | 目标 |",
-    {
-        "route_arrays": "`route_arrays`：10,000 个两行订单，单线程",
-        "route_batch": "`route_batch`：同样的订单，Python `Order` 对象",
-        "scipy + numpy": "scipy `cKDTree`（最近 64 家）+ numpy 库存过滤",
-        "scipy + numpy / route_arrays": "scipy + numpy / `route_arrays`",
-        "60,000 / 6,000 stores, as dense": "60,000 家门店 / 6,000 家门店，密度相同",
-        "a pair, 10,000 SKUs": "每个（门店，商品）对占用内存",
-        "a pair, 100,000 SKUs": "……分布在 100,000 个商品上",
-        "load 15,000,000 rows, int codes": "载入 15,000,000 行库存",
-    },
-    "{processor}，{cores} 核，{vectors}，{system}，Python {python}；种子 {seed}，决策散列 "
-    "`{decisions}`；均为中位数。",
+    (
+        Words(
+            ENGINE,
+            "| | 实测 | 目标 |",
+            {
+                "`route_arrays`：10,000 个两行订单，单线程": ("route_arrays",),
+                "`route_batch`：同样的订单，Python `Order` 对象": ("route_batch",),
+                "scipy `cKDTree`（最近 64 家）+ numpy 库存过滤": ("scipy + numpy",),
+                "scipy + numpy / `route_arrays`": ("scipy + numpy / route_arrays",),
+                "60,000 家门店 / 6,000 家门店，密度相同": ("60,000 / 6,000 stores, as dense",),
+                "每个（门店，商品）对占用内存": ("a pair, 10,000 SKUs",),
+                "……分布在 100,000 个商品上": ("a pair, 100,000 SKUs",),
+                "载入 15,000,000 行库存": ("load 15,000,000 rows, int codes",),
+            },
+            "{processor}，{cores} 核，{vectors}，{system}，Python {python}；种子 {seed}，决策散列 "
+            "`{decisions}`；均为中位数。",
+        ),
+        Words(
+            SERVICE,
+            "| 经 gRPC | p50 / p99 | 目标 |",
+            {
+                "`BatchRoute`：10,000 个两行订单": BATCH,
+                "……平均：解码 / 排队 / 搜索 / 应答 / 传输": STAGES,
+                "`StreamRoute`：8 条流上同时 10,000 个订单": BURSTS,
+                "……每次 10,000 个同时到达，开环": OFFERED,
+                "……同样速率，均匀到达": EVENLY,
+                "`fendan.aio.Client`：10,000 个并发 `route()`": AIO,
+                "单次 `Route`：并发 1 / 64 / 1,000": CALLS,
+                "服务器内存增长：第二个一百万订单，平均每个": GROWTH,
+            },
+            "客户端与服务器共用 {cores} 核（{processor}），本机回环，Python {python}，"
+            "grpcio {grpcio}。",
+        ),
+    ),
 )
-DIGITS = {"ms": 1, "times": 1, "bytes": 1, "s": 1}
+DIGITS = {"ms": 1, "times": 1, "bytes": 1, "s": 1, "orders/s": 0, "calls/s": 0}
 UNITS = {"times": "×"}
 
 
-def table(report: dict[str, Any], language: Language) -> str:
+def table(report: dict[str, Any], words: Words) -> str:
     """The numbers as a Markdown table, with the machine below."""
-    rows = {row["name"]: row for row in report["rows"]}
-    lines = [language.heading, "|---|---:|---:|"]
-    for name, words in language.names.items():
-        lines.append(f"| {words} | {_amount(rows[name])} | {_target(rows[name])} |")
-    words = {"seed": report["seed"], "decisions": report["decisions"], **report["machine"]}
-    return "\n".join([*lines, "", language.machine.format(**words)])
+    by_name = {row["name"]: row for row in report["rows"]}
+    lines = [words.heading, "|---|---:|---:|"]
+    for label, names in words.names.items():
+        rows = [by_name[name] for name in names]
+        lines.append(f"| {label} | {_amount(rows)} | {_target(rows)} |")
+    facts = {**report, **report["machine"]}
+    return "\n".join([*lines, "", words.machine.format(**facts)])
 
 
-def _amount(row: dict[str, Any]) -> str:
-    unit = UNITS.get(row["unit"], " " + row["unit"])
-    return f"{row['value']:.{DIGITS[row['unit']]}f}{unit}"
+def _amount(rows: list[dict[str, Any]]) -> str:
+    unit = rows[0]["unit"]
+    values = [f"{row['value']:,.{DIGITS[unit]}f}" for row in rows]
+    return " / ".join(values) + UNITS.get(unit, " " + unit)
 
 
-def _target(row: dict[str, Any]) -> str:
+def _target(rows: list[dict[str, Any]]) -> str:
+    bounds = [_bound(row) for row in rows]
+    return " / ".join(bound or "–" for bound in bounds) if any(bounds) else ""
+
+
+def _bound(row: dict[str, Any]) -> str:
     if row["at_least"] is not None:
         return f"≥ {row['at_least']:g}"
     return "" if row["at_most"] is None else f"≤ {row['at_most']:g}"
 
 
-def with_numbers(text: str, numbers: str) -> str:
-    """A README with the part between its markers replaced."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{numbers}\n{END}{after}"
+def with_numbers(text: str, words: Words) -> str:
+    """A README with the part between the markers of one table replaced, from its report."""
+    source = words.source
+    report = json.loads((HERE / source.report).read_text(encoding="utf-8"))
+    before, rest = text.split(source.begin)
+    _, after = rest.split(source.end)
+    return f"{before}{source.begin}\n{table(report, words)}\n{source.end}{after}"
 
 
 def main() -> None:
     """Renew the tables of both READMEs."""
-    report = json.loads((HERE / "metro.json").read_text(encoding="utf-8"))
     for language in (ENGLISH, CHINESE):
         readme = HERE.parent / language.readme
-        text = with_numbers(readme.read_text(encoding="utf-8"), table(report, language))
+        text = readme.read_text(encoding="utf-8")
+        for words in language.tables:
+            text = with_numbers(text, words)
         readme.write_text(text, encoding="utf-8")
 
 

@@ -117,7 +117,7 @@ cdef class Orders:
 
     def __init__(self, Stock stock, int64_t remembered=REMEMBERED):
         self.stock = stock
-        self.records = Records()
+        self.records = Records(remembered)
         self.remembered = remembered
 
     def __len__(self):

@@ -42,6 +42,7 @@ cdef struct Table:
     int32_t* by_age             # [aged_count], numbers of the pages in use, oldest first
     int32_t aged_count
     int64_t count               # records
+    uint64_t ample              # how many slots are enough for all that is remembered
 
 
 cdef int64_t find_record(const Table* table, Span id, uint32_t hash) noexcept nogil

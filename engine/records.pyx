@@ -34,7 +34,9 @@ cdef extern from *:
     void prefetch "fendan_prefetch_slot"(const void* address) noexcept nogil
 
 cdef enum:
-    LEAST_SLOTS = 1024          # a power of two
+    LEAST_SLOTS = 1024          # powers of two
+    FEW_SLOTS = 1 << 17
+    MOST_AMPLE_SLOTS = 1 << 24  # 128 MB of address space, used as it fills
     LEAST_BLOCK_BYTES = 1 << 16
     NO_PAGE = -1
 
@@ -173,7 +175,11 @@ cdef int32_t fresh_page(Table* table) noexcept nogil:
 
 
 cdef bint has_slot(Table* table) noexcept nogil:
-    """Whether there is a slot for one more record; makes more of them where needed."""
+    """Whether there is a slot for one more record; makes more of them where needed.
+
+    Moving all slots of a large table holds up a batch by 10 ms and more. So a table that is no
+    longer small gets room for all it is to remember while there is still little to move.
+    """
     cdef uint64_t slot_count = LEAST_SLOTS
     cdef uint64_t place
     cdef uint64_t* slots
@@ -182,6 +188,8 @@ cdef bint has_slot(Table* table) noexcept nogil:
         if <uint64_t>(2 * table.count + 2) <= slot_count:
             return True
         slot_count *= 2
+        if slot_count > FEW_SLOTS:
+            slot_count = max(slot_count, table.ample)
     slots = <uint64_t*>calloc(slot_count, sizeof(uint64_t))
     if slots == NULL:
         return False
@@ -265,7 +273,13 @@ cdef void drop_page(Table* table, int32_t age) noexcept nogil:
 
 @cython.final
 cdef class Records:
-    """Owns a Table."""
+    """Owns a Table, for about so many `remembered` orders."""
+
+    def __init__(self, int64_t remembered):
+        self.table.ample = LEAST_SLOTS
+        while (self.table.ample < MOST_AMPLE_SLOTS
+               and <int64_t>self.table.ample // 2 < remembered + 2 * PAGE_ORDERS):
+            self.table.ample *= 2
 
     def __dealloc__(self):
         cdef int32_t number

@@ -59,6 +59,30 @@ def test_two_runs_decide_the_same_and_the_peers_agree(metro):
     assert by_peer[metro.SCIPY].found > 0.9 * by_peer[metro.SCIPY].orders
 
 
+def test_over_grpc_every_order_is_answered_and_assigned_however_it_comes(load, tmp_path, capsys):
+    report = load("service").main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written["machine"]["grpcio"] in printed
+    assert [row["name"] for row in written["rows"]] == [row.name for row in report.rows]
+    names = [tally.name for tally in report.tallies]
+    trials = load("trials")
+    ways = [trials.BATCH, trials.BURSTS, trials.EVENLY, trials.UNARY, trials.AIO, trials.MEMORY]
+    assert names == ways
+    for tally in report.tallies:
+        assert tally.orders == tally.answered == tally.assigned > 0, tally
+    found = {row.name: row.value for row in report.rows}
+    assert found["… decode"] > 0
+    assert found["StreamRoute, offered"] in trials.SMOKE.rates_per_s
+    assert 1 <= found["aio.Client, all of them, messages"] < trials.SMOKE.orders
+    assert sum(row.met is not None for row in report.rows) == 6
+
+
+def test_latencies_count_from_when_a_message_was_due_and_weigh_orders(load):
+    waits = load("load").Latencies.of([0.001, 0.004], weights=[99, 1])
+    assert (waits.p50_ms, waits.p99_ms, waits.most_ms) == (1.0, 4.0, 4.0)
+
+
 def test_with_64_stores_scipy_sees_them_all_and_chooses_what_the_engine_does(load):
     workload, peers = load("workload"), load("peers")
     small = workload.metro(stores=64, skus=60, skus_per_store=15, orders=1500, seed=2)

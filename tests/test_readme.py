@@ -4,6 +4,8 @@ import importlib.util
 import io
 import json
 import re
+import subprocess
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
@@ -12,9 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 import fendan
+from fendan import demo
+from fendan.chain import make_chain
 from fendan.cli import app
+from serving import serving
 
 ROOT = Path(__file__).resolve().parents[1]
+NODE_MODULES = ROOT / "tests" / "node" / "node_modules"
 READMES = ("README.md", "README.zh-CN.md")
 
 
@@ -33,28 +39,59 @@ def readme_tables() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Where a small demo chain is served, as `make serve` serves a large one."""
+    engine = demo.load(make_chain(stores=600, skus=50, orders=1, seed=1))
+    with serving(engine) as served:
+        yield served.address
+
+
 @pytest.mark.parametrize("name", READMES)
-def test_the_example_does_what_it_says(name: str) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", read(name), flags=re.DOTALL)
-    (promised,) = re.findall(r"print\(.*#\s*(.+)", example)
-    said = io.StringIO()
-    with redirect_stdout(said):
-        exec(compile(example, name, "exec"), {})
-    assert said.getvalue().strip() == promised.strip()
+def test_the_examples_do_what_they_say(name: str, address: str) -> None:
+    examples = re.findall(r"```python\n(.*?)```", read(name), flags=re.DOTALL)
+    assert len(examples) == 2
+    for number, example in enumerate(examples):
+        (promised,) = re.findall(r"print\(.*#\s*(.+)", example)
+        ours = example.replace("127.0.0.1:50051", address).replace('"O2"', f'"{name}{number}"')
+        said = io.StringIO()
+        with redirect_stdout(said):
+            exec(compile(ours, name, "exec"), {})
+        assert said.getvalue().strip() == promised.strip()
+
+
+@pytest.mark.skipif(not NODE_MODULES.is_dir(), reason="`make test` installs Node's client with npm")
+@pytest.mark.parametrize("name", READMES)
+def test_the_example_in_another_language_does_what_it_says(name: str, address: str) -> None:
+    (example,) = re.findall(r"```js\n(.*?)```", read(name), flags=re.DOTALL)
+    script = NODE_MODULES / f"{name}.mjs"  # from here Node finds its modules
+    example = example.replace("127.0.0.1:50051", address).replace('"O3"', f'"{name} node"')
+    script.write_text(example, encoding="utf-8")
+    run = subprocess.run(
+        ["node", str(script)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert run.stdout.strip() == "DECISION_STATUS_ASSIGNED"
 
 
 @pytest.mark.parametrize("language", ["ENGLISH", "CHINESE"])
-def test_the_numbers_are_the_ones_the_benchmark_wrote(language: str) -> None:
+def test_the_numbers_are_the_ones_the_benchmarks_wrote(language: str) -> None:
     tables = readme_tables()
-    words = getattr(tables, language)
-    report = json.loads(read("benchmarks/metro.json"))
-    text = read(words.readme)
-    assert tables.with_numbers(text, tables.table(report, words)) == text
+    written = getattr(tables, language)
+    text = read(written.readme)
+    assert [words.source for words in written.tables] == [tables.ENGINE, tables.SERVICE]
+    for words in written.tables:
+        assert tables.with_numbers(text, words) == text
 
 
-def test_the_numbers_were_measured_in_full_size() -> None:
-    sizes = json.loads(read("benchmarks/metro.json"))["sizes"]
+@pytest.mark.parametrize("report", ["metro.json", "service.json"])
+def test_the_numbers_were_measured_in_full_size(report: str) -> None:
+    sizes = json.loads(read(f"benchmarks/{report}"))["sizes"]
     assert (sizes["stores"], sizes["skus"], sizes["orders"]) == (6_000, 10_000, 10_000)
+
+
+def test_every_order_of_the_service_numbers_was_answered_and_assigned() -> None:
+    for tally in json.loads(read("benchmarks/service.json"))["tallies"]:
+        assert tally["orders"] == tally["answered"] == tally["assigned"] > 0
 
 
 @pytest.mark.parametrize("name", READMES)
@@ -66,7 +103,7 @@ def test_every_folder_and_page_it_names_is_there(name: str) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", ["GUIDE.md", "README.zh-CN.md"])
 def test_every_method_it_names_exists(name: str) -> None:
     text = read(name)
     for method in re.findall(r"`engine\.(\w+)\(", text):
@@ -75,7 +112,7 @@ def test_every_method_it_names_exists(name: str) -> None:
         assert callable(getattr(fendan, function)), function
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", ["GUIDE.md", "README.zh-CN.md"])
 def test_every_option_of_the_command_line_it_names_exists(name: str) -> None:
     (command,) = re.findall(r"`fendan (route --[^`]+)`", read(name))
     told = CliRunner().invoke(app, ["route", "--help"], env={"COLUMNS": "200"}).output

@@ -10,8 +10,9 @@ The judge is `wire_judge.agree_on`.
 The compiled core carries no coverage counters: GCC builds it, and libFuzzer reads Clang's. What
 guides the search instead is `parse`, a small reader in Python that atheris instruments: inputs
 that take it down a new path are kept. It cannot tell one field from another, so inputs must not be
-reduced to shorter ones that it takes for the same: the seeds would soon have lost their orders. And half of the mutations are made on the tree that it
-reads, so that lengths stay right and the harm goes deep.
+reduced to shorter ones that it takes for the same: the seeds would soon have lost their orders. And
+half of the mutations are made on the tree that it reads, so that lengths stay right and the harm
+goes deep.
 
 With FENDAN_FUZZ_CANARY=1 the wire forgets the sign of quantities. A run that does not find that
 out is no test.

@@ -11,7 +11,14 @@ from wsgiref.simple_server import WSGIServer
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    start_http_server,
+)
 
 from fendan.api import Engine
 from fendan.engine.router import Reason, Status
@@ -45,6 +52,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = CollectorRegistry() if registry is None else registry
+        ProcessCollector(registry=self.registry)  # memory, processor time, open files
         self._orders = self._counter("orders", "Orders by outcome.", "status", "reason")
         self._outcomes = _outcomes(self._orders)
         self._stock_outs = self._counter("stock_outs", "Orders unassigned for want of stock.")

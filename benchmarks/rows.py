@@ -1,0 +1,39 @@
+"""One number of a report, what it should be, and how that is printed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number, and what it should be. `low` and `high` bound its repetitions."""
+
+    name: str
+    value: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None without one."""
+        if self.at_least is not None:
+            return self.value >= self.at_least
+        return None if self.at_most is None else self.value <= self.at_most
+
+
+def target(row: Row) -> str:
+    """What the number should be; empty where nobody said."""
+    if row.at_least is not None:
+        return f"≥ {row.at_least:g}"
+    return "" if row.at_most is None else f"≤ {row.at_most:g}"
+
+
+def verdict(row: Row, *, judged: bool) -> str:
+    """Whether it is that, for rich; in sizes where targets mean nothing, "-"."""
+    if row.met is None:
+        return ""
+    if not judged:
+        return "-"
+    return "[green]yes[/]" if row.met else "[red]no[/]"

@@ -1,0 +1,163 @@
+"""A server in a process of its own, over the stores and the stock of `workload.metro`.
+
+`Served` starts one and reads its Prometheus endpoint. The process ends when its standard input
+does, so that none is left behind, whatever becomes of whoever started it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from http.client import HTTPConnection
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+import fendan
+from fendan.server import logs
+from fendan.server.app import Server
+from fendan.server.config import Config
+from fendan.server.metrics import STAGES
+from fendan.server.process import spare_long_lived_objects
+from workload import Workload, dictionary_columns, metro, store_ids
+
+LOOPBACK = "127.0.0.1"
+ANY_PORT = f"{LOOPBACK}:0"
+PATIENCE_S = 60.0  # a server that needs longer to answer or to end is at fault
+
+
+class Chain(NamedTuple):
+    """What the server has."""
+
+    stores: int
+    skus: int
+    skus_per_store: int
+    seed: int
+    remembered_orders: int
+
+
+class Reading:
+    """What a server had counted by one moment."""
+
+    def __init__(self, samples: Mapping[tuple[str, ...], float]) -> None:
+        self._samples = samples
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """From the text that Prometheus reads; a sample goes by its name and its labels' values."""
+        return cls(
+            {
+                (sample.name, *sample.labels.values()): sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+            }
+        )
+
+    @property
+    def messages(self) -> int:
+        """Messages with orders that were routed."""
+        return int(self._samples["fendan_stage_seconds_count", STAGES[0]])
+
+    @property
+    def resident_bytes(self) -> int | None:
+        """What the process occupies; None where the system does not say (not Linux)."""
+        found = self._samples.get(("process_resident_memory_bytes",))
+        return None if found is None else int(found)
+
+    def mean_ms_since(self, before: "Reading") -> dict[str, float]:
+        """How long a message spent in each stage, on the average."""
+        messages = self.messages - before.messages
+        return {stage: 1e3 * (self._s(stage) - before._s(stage)) / messages for stage in STAGES}
+
+    def _s(self, stage: str) -> float:
+        return self._samples["fendan_stage_seconds_sum", stage]
+
+
+class Served:
+    """A server that runs; as a context manager it is ended, after the calls under way."""
+
+    def __init__(self, chain: Chain) -> None:
+        command = [sys.executable, str(Path(__file__).resolve()), *map(str, chain)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "GRPC_VERBOSITY": "NONE"},
+        )
+        assert self._process.stdout is not None
+        told = self._process.stdout.readline()
+        if not told:
+            self._process.communicate()
+            raise RuntimeError(f"the server did not start: status {self._process.returncode}")
+        ports = json.loads(told)
+        self.address = f"{LOOPBACK}:{ports['grpc']}"
+        self._metrics_port: int = ports["metrics"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._process.communicate(timeout=PATIENCE_S)
+        finally:
+            self._process.kill()
+            self._process.wait()
+
+    def read(self) -> Reading:
+        """Ask the metrics endpoint; straight, past any proxy."""
+        connection = HTTPConnection(LOOPBACK, self._metrics_port, timeout=PATIENCE_S)
+        try:
+            connection.request("GET", "/metrics")
+            return Reading.of(connection.getresponse().read().decode())
+        finally:
+            connection.close()
+
+
+# -- IN THE PROCESS ----------------------------------------------------------------------------
+
+
+def stocked(workload: Workload, remembered_orders: int) -> fendan.Engine:
+    """An engine with the stores and the stock."""
+    engine = fendan.Engine(remembered_orders=remembered_orders)
+    places = zip(store_ids(workload), workload.store_lat, workload.store_lng, strict=True)
+    engine.add_stores([fendan.Store(id=name, lat=lat, lng=lng) for name, lat, lng in places])
+    engine.set_stock(**dictionary_columns(workload))
+    return engine
+
+
+async def serve(engine: fendan.Engine, config: Config) -> None:
+    """Serve, print one line that says where, and go on until the end of standard input."""
+    spare_long_lived_objects()
+    async with await Server.start(config, engine) as server:
+        server.metrics.of_engine(engine)
+        with server.metrics.serve(ANY_PORT) as endpoint:
+            print(json.dumps({"grpc": server.port, "metrics": endpoint.port}), flush=True)
+            await asyncio.to_thread(sys.stdin.read)
+
+
+def main() -> None:
+    """What `Served` runs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for field in Chain._fields:
+        parser.add_argument(field, type=int)
+    chain = Chain(**vars(parser.parse_args()))
+    logs.configure("console", "warning")
+    workload = metro(chain.stores, chain.skus, chain.skus_per_store, orders=1, seed=chain.seed)
+    engine = stocked(workload, chain.remembered_orders)
+    del workload  # a server has its engine and nothing else
+    asyncio.run(serve(engine, Config.load(None, {"listen": ANY_PORT})))
+
+
+if __name__ == "__main__":
+    main()
