@@ -11,8 +11,8 @@ ARRAYS: Final[str]
 QUANTITY_HINT: str
 
 def place_of(thing: Any, datum: Datum, style: str, row: int | None) -> tuple[float, float]: ...
-
 def explain(order: Any, sku_code_of: Container[str], style: str, row: int | None) -> None: ...
+
 @final
 class Batch:
     @property
