@@ -4,7 +4,7 @@ Read in two passes, both without the GIL: one counts orders and lines, so that t
 in their size at once; the other fills them. Ids and SKUs are not copied: spans point at them.
 """
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.fields cimport (
     MAX_MESSAGE_BYTES, Field, Reader, as_double, check, check_text, next_field, passed, reader_of,
@@ -145,6 +145,25 @@ cdef class Request:
     def place(self, Py_ssize_t row):
         """Latitude, longitude and number of the datum of one order."""
         return self.message.lat[row], self.message.lng[row], self.message.datums[row]
+
+
+def correlation_id(bytes data not None):
+    """That of a StreamRouteRequest, whose orders are passed over; 0 where it has none.
+
+    Raises MalformedMessageError where the message's own fields cannot be told apart.
+    """
+    cdef Span whole
+    cdef Reader reader
+    cdef Field field
+    cdef uint64_t number = 0
+    whole.text, whole.size = data, len(data)
+    reader = reader_of(whole)
+    with nogil:
+        while next_field(&reader, &field):
+            if field.tag == TAG_CORRELATION_ID:
+                number = field.bits
+    check(&reader, <const uint8_t*>whole.text)
+    return number
 
 
 def columns_of(Request request, Names skus):

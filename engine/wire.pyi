@@ -9,6 +9,7 @@ from fendan.engine.request import DATUMS as DATUMS
 from fendan.engine.request import Kind as Kind
 from fendan.engine.request import Request as Request
 from fendan.engine.request import columns_of as columns_of
+from fendan.engine.request import correlation_id as correlation_id
 
 ROUTE: Final = Kind.ROUTE
 BATCH: Final = Kind.BATCH

@@ -51,6 +51,10 @@ SERVICES: tuple[str, ...] = tuple(
 # Whoever connects and then does not even say hello is not waited for.
 HANDSHAKE_TIMEOUT_MS = 10_000
 
+# How many calls may wait for our event loop. Beyond it gRPC ends calls as CANCELLED, without a word
+# of when to come again. Our own queue has that word, so it is to be full first.
+MOST_PENDING_CALLS = 100_000
+
 # Between the word to whoever watches our health and the first refusal, and between the last refusal
 # and the end: more than a message takes that is on its way.
 NOTICE_S = 0.1
@@ -203,14 +207,15 @@ def _options(config: Config) -> list[tuple[str, Any]]:
         # A client may begin a call when one has ended; gRPC would count that one until it has
         # cleaned up after it, and refuse clients that keep to the limit.
         ("grpc.http.overload_protection", 0),
-        # How many calls may wait for our event loop. Our own queue says when to come again.
-        ("grpc.server.max_pending_requests", limits.queue_requests),
-        ("grpc.server.max_pending_requests_hard_limit", limits.queue_requests),
+        ("grpc.server.max_pending_requests", MOST_PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING_CALLS),
         # Two servers on one port would share its connections; better that the second says so.
         ("grpc.so_reuseport", 0),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
         ("grpc.keepalive_time_ms", _milliseconds(keepalive.time_s)),
         ("grpc.keepalive_timeout_ms", _milliseconds(keepalive.timeout_s)),
+        # Without it gRPC waits a minute for the answer to its pings, whatever the line above says.
+        ("grpc.http2.ping_timeout_ms", _milliseconds(keepalive.timeout_s)),
         ("grpc.keepalive_permit_without_calls", 1),
         (
             "grpc.http2.min_ping_interval_without_data_ms",

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -90,7 +91,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     return await self._until_drained(answer, context)
                 return await _finished(answer, context)
             except FendanError as error:
-                await abort(context, error)
+                del request  # gRPC keeps what abort raises, and with it this frame
+                await abort(context, _without_frames(error))
             except grpc.aio.BaseError:
                 raise  # the call has ended already, by us or by the client
             except Exception:
@@ -135,6 +137,19 @@ def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
         return read(data)
     except Exception as error:
         refuse(Fault.BAD_MESSAGE, "request", hint=f"of {len(data):,} bytes: {error}")
+
+
+def _without_frames(error: FendanError) -> FendanError:
+    """The error, and those it came of, without the frames they came through.
+
+    Those hold the request, and who waited for the error: circles, which only the garbage collector
+    finds. It counts objects and not bytes, so that refused requests of full size would pile up.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def _internal_error() -> FendanError:
@@ -185,4 +200,6 @@ def _handler_like(handler: Handler, call: Callable[[Any, Context], Awaitable[Any
     }
     make = kinds[handler.request_streaming, handler.response_streaming]
     read = handler.request_deserializer if handler.request_streaming else None
+    if read is not None:
+        read = partial(_message, read)
     return make(call, read, handler.response_serializer)

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from fendan.api import Engine
@@ -268,12 +269,8 @@ class _Rows:
     @property
     def empty_parts(self) -> list[Part]:
         """The parts without rows."""
-        ends = [*self.starts[1:], len(self.skus)]
-        return [
-            part
-            for part, start, end in zip(self.parts, self.starts, ends, strict=True)
-            if start == end
-        ]
+        bounds = pairwise([*self.starts, len(self.skus)])
+        return [part for part, (start, end) in zip(self.parts, bounds, strict=True) if start == end]
 
     def check_scope(self, who: Caller, region_of: Callable[[str], str]) -> None:
         """Refuse stores that are not the caller's."""

@@ -192,6 +192,10 @@ class Lane:
 
 def _bearable(error: BaseException) -> Exception:
     """What a future can carry: a StopIteration or a SystemExit would end more than this work."""
+    if isinstance(error, FendanError):
+        # The frames it came through hold the job that holds it: a circle, request and all, which
+        # would stay until the garbage collector comes.
+        error.__traceback__ = None
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     try:

@@ -19,7 +19,7 @@ from fendan.server import logs
 from fendan.server.access import caller
 from fendan.server.config import Config
 from fendan.server.lane import Lane
-from fendan.server.methods import Context, deadline_of
+from fendan.server.methods import Context, at_most, deadline_of
 from fendan.server.metrics import Metrics
 from fendan.server.streams import Stream
 from fendan.v1 import routing_service_pb2 as messages
@@ -31,6 +31,7 @@ STREAM_ROUTE = f"/{SERVICE}/StreamRoute"
 
 DEFAULT_NEAREST = 5
 MOST_NEAREST = 1_000
+MOST_LINES = 10_000  # as many as an order may have
 
 
 class RoutingService:
@@ -98,6 +99,7 @@ class RoutingService:
         if not 1 <= limit <= MOST_NEAREST:
             hint = f"must be from 1 to {MOST_NEAREST:,}, or 0 for {DEFAULT_NEAREST}"
             refuse(Fault.OUT_OF_RANGE, "limit", limit, hint=hint)
+        at_most(MOST_LINES, "lines", len(request.lines))
         policy = policy_of(request.policy) if request.HasField("policy") else None
         datum = datum_of(request.datum)
         found = await self.lane.run(

@@ -126,11 +126,13 @@ async def _answer(pending: _Pending) -> bytes:
             raise pending.answer
         return await pending.answer
     except FendanError as error:
-        # Off the event loop, for it may be long. Where it cannot be read, this raises.
-        request = await asyncio.to_thread(wire.Request.read, pending.data, wire.STREAM)
-        refused = StreamRouteResponse(
-            correlation_id=request.correlation_id, refusal=refusal_of(error)
-        )
+        # Its frames hold the future that holds it, and the message: a circle, which would stay
+        # until the garbage collector comes.
+        error.__traceback__ = None
+        if error.fault is Fault.BAD_MESSAGE:
+            raise  # whatever it says of itself cannot be trusted
+        number = wire.correlation_id(pending.data)
+        refused = StreamRouteResponse(correlation_id=number, refusal=refusal_of(error))
         return refused.SerializeToString()
 
 
