@@ -6,10 +6,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
+import grpc
 import pytest
 
+from fendan import Engine
 from fendan.errors import BusyError, InternalError, TimedOutError, UnavailableError
+from fendan.server.app import Server
+from fendan.server.config import Config
 from fendan.server.lane import MOST_JOBS_PER_TURN, Lane
+from fendan.v1 import network_service_pb2, network_service_pb2_grpc
 
 PATIENCE_S = 30.0
 
@@ -264,5 +269,23 @@ def test_if_the_thread_itself_fails_everyone_is_told(monkeypatch: pytest.MonkeyP
         with pytest.raises(InternalError):
             lane.submit(lambda: None)
         await lane.close()
+
+    on_a_loop(scene)
+
+
+def test_a_server_whose_lane_has_crashed_ends_so_that_another_can_take_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def crash(_lane: Lane) -> None:
+        raise MemoryError("no room for a list")
+
+    async def scene() -> None:
+        server = await Server.start(Config.load(None, {"listen": "127.0.0.1:0"}), Engine())
+        monkeypatch.setattr(Lane, "_turn", crash)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            stub = network_service_pb2_grpc.NetworkServiceStub(channel)
+            await stub.ListStores(network_service_pb2.ListStoresRequest())
+        await server.wait()
+        await server.stop()
 
     on_a_loop(scene)

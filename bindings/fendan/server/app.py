@@ -73,7 +73,11 @@ class Server:
         self.metrics = Metrics()
         self.port = 0
         self._health = health.aio.HealthServicer()
-        self._lane = Lane(config.limits.queue_requests, config.limits.queue_bytes, self.metrics)
+        limits = config.limits
+        self._lane = Lane(
+            limits.queue_requests, limits.queue_bytes, self.metrics, self._end_by_itself
+        )
+        self._ending: asyncio.Task[None] | None = None
         self._routing = RoutingService(engine, self._lane, self.metrics, config)
         self._inventory = InventoryService(engine, self._lane, self.metrics)
         self._calls = CallInterceptor(self.metrics, drain_themselves=frozenset({STREAM_ROUTE}))
@@ -118,6 +122,16 @@ class Server:
     async def stop(self) -> None:
         """End at once: calls are cancelled. Stopping twice is stopping once."""
         await self._at_the_end.aclose()
+
+    def _end_by_itself(self) -> None:
+        """Without its lane a server is of no use: say so in health, and let `wait` return."""
+
+        async def end() -> None:
+            await self._health.enter_graceful_shutdown()
+            await self._grpc.stop(NOTICE_S)
+
+        logs.log.error("the engine's thread has ended")
+        self._ending = asyncio.create_task(end())
 
     async def __aenter__(self) -> Self:
         return self

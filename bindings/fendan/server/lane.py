@@ -70,13 +70,21 @@ class Lane:
     """One thread that works through a bounded queue, for one event loop.
 
     At most `most_requests` pieces of work, of `most_bytes` together, are accepted and not done; but
-    one piece always is, however large. To be made, used and closed on the event loop.
+    one piece always is, however large. To be made, used and closed on the event loop. `on_crash` is
+    called there should the thread ever end by itself.
     """
 
-    def __init__(self, most_requests: int, most_bytes: int, gauge: Gauge | None = None) -> None:
+    def __init__(
+        self,
+        most_requests: int,
+        most_bytes: int,
+        gauge: Gauge | None = None,
+        on_crash: Callable[[], object] | None = None,
+    ) -> None:
         self._most_requests = most_requests
         self._most_bytes = most_bytes
         self._gauge = gauge
+        self._on_crash = on_crash
         self._loop = asyncio.get_running_loop()
         # What is accepted and not done; kept on the event loop only, so that it needs no lock.
         self._jobs: set[_Job] = set()
@@ -159,6 +167,8 @@ class Lane:
         for job in self._jobs:
             job.error = crash
         self._hand_back(tuple(self._jobs))
+        if self._on_crash is not None:
+            self._on_crash()
 
     # -- IN THE THREAD -------------------------------------------------------------------------
 
