@@ -5,19 +5,18 @@ medians with the fastest and the slowest, and the decisions are hashed: two runs
 same hash did the same work. `--smoke` runs all of it in tiny sizes, where the targets mean nothing.
 """
 
-import argparse
 import gc
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+import command
 from contest import EngineArrays, EngineObjects, Scipy, take_turns
 from machine import machine
 from memory import measured_apart
@@ -37,7 +36,6 @@ from workload import (
 SEED = 1
 ARRAYS, OBJECTS = "route_arrays", "route_batch"
 SCIPY, SCAN = "scipy + numpy", "every store, numpy"
-PRINTED_WIDTH = 110  # where it is not a terminal that says
 MILLISECONDS = "ms"  # for 10,000 orders
 TARGET_MS = 5
 
@@ -236,21 +234,10 @@ def show(report: Report, console: Console) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:
-    """Parse, measure, print; `arguments` as on the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    """What the command line asks for; `arguments` as on it."""
+    return command.run(
+        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
     )
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, in seconds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report here")
-    chosen = parser.parse_args(arguments)
-    errors = Console(stderr=True)
-    with errors.status("") as status:
-        report = measure(SMOKE if chosen.smoke else FULL, say=status.update)
-    console = Console()
-    show(report, console if console.is_terminal else Console(width=PRINTED_WIDTH))
-    if chosen.json:
-        chosen.json.write_text(report.as_json() + "\n", encoding="utf-8")
-    return report
 
 
 if __name__ == "__main__":

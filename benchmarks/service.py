@@ -5,25 +5,22 @@ TLS; nothing is pinned. What is measured, and how, is in trials.py and load.py. 
 of it in tiny sizes, where the targets mean nothing.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+import command
 import trials
 from load import Tally
 from machine import machine
 from rows import Row, target, verdict
 from served import Chain, Served
 from trials import FULL, SEED, SMOKE, Bench, Sizes
-
-PRINTED_WIDTH = 110  # where it is not a terminal that says
 
 
 @dataclass
@@ -102,21 +99,10 @@ def show(report: Report, console: Console) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:
-    """Parse, measure, print; `arguments` as on the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    """What the command line asks for; `arguments` as on it."""
+    return command.run(
+        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
     )
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, in seconds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report here")
-    chosen = parser.parse_args(arguments)
-    errors = Console(stderr=True)
-    with errors.status("") as status:
-        report = measure(SMOKE if chosen.smoke else FULL, say=status.update)
-    console = Console()
-    show(report, console if console.is_terminal else Console(width=PRINTED_WIDTH))
-    if chosen.json:
-        chosen.json.write_text(report.as_json() + "\n", encoding="utf-8")
-    return report
 
 
 if __name__ == "__main__":
