@@ -4,6 +4,7 @@ Every error names the field, the row (counted from 0, in sequences and arrays; f
 which line) and the value. The prose may change; `code`, `field`, `row` and `value` will not.
 """
 
+from pathlib import PurePath
 from typing import NamedTuple, NoReturn
 
 from fendan.engine.fault import Fault
@@ -219,11 +220,15 @@ def refuse(
     `where` stands before the field, for a file and its line.
     """
     entry = TABLE[fault]
-    shown = repr(value)
+    shown = repr(str(value) if isinstance(value, PurePath) else value)
     if len(shown) > LONGEST_VALUE_SHOWN:
         shown = shown[:LONGEST_VALUE_SHOWN] + "…"
     place = f"{where}: {field}" if where else field
     if row is not None and not where:
         place = f"{place} (row {row})"
-    message = f"{place}: {entry.meaning}: {shown}" + (f"; {hint}" if hint else "")
+    message = f"{place}: {entry.meaning}"
+    if value is not None or fault is not Fault.MISSING:
+        message += f": {shown}"
+    if hint:
+        message += f"; {hint}"
     raise entry.exception(message, fault=fault, field=field, row=row, value=value, hint=hint)
