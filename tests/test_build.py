@@ -165,10 +165,19 @@ def test_a_build_without_the_engine_is_refused(tmp_path: Path) -> None:
     assert "is the symlink to engine/ missing?" in done.stderr
 
 
+def test_a_build_without_the_services_is_refused(tmp_path: Path) -> None:
+    _checkout(tmp_path)
+    shutil.rmtree(tmp_path / "proto")
+    done = run(sys.executable, "setup.py", "build_ext", "--inplace", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "no .proto in proto" in done.stderr
+
+
 def _checkout(folder: Path) -> Path:
     """A checkout with the build files and an empty engine; returns the engine's folder."""
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "proto", folder / "proto")
     engine = folder / "bindings" / "fendan" / "engine"
     engine.mkdir(parents=True)
     for package in (engine, engine.parent):
