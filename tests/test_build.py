@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(source.stem for source in (ROOT / "engine").glob("*.pyx"))
+SERVICES = sorted(proto.stem for proto in (ROOT / "proto").rglob("*.proto"))
 
 pytestmark = pytest.mark.build
 
@@ -49,6 +50,7 @@ def test_the_sdist_carries_the_sources_of_the_engine(distributions: dict[str, Pa
     for module in MODULES:
         assert f"bindings/fendan/engine/{module}.pyx" in names
     assert "bindings/fendan/engine/near.h" in names
+    assert {f"proto/fendan/v1/{service}.proto" for service in SERVICES} <= names
     assert not [name for name in names if name.endswith((".so", ".c"))]
 
 
@@ -61,6 +63,10 @@ def test_the_wheel_carries_the_compiled_engine_its_types_and_its_pxd(
     for module in MODULES:
         for end in (suffix, ".pxd", ".pyi"):
             assert f"fendan/engine/{module}{end}" in names
+    for service in SERVICES:
+        for end in ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py"):
+            assert f"fendan/v1/{service}{end}" in names
+    assert "fendan/server/app.py" in names
     assert "fendan/py.typed" in names
     assert "fendan/engine/__init__.pxd" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
@@ -72,14 +78,26 @@ def test_the_wheel_works_where_the_checkout_is_not(
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     wheel = str(distributions["wheel"])
     assert run(*install, "--target", str(tmp_path), wheel, cwd=tmp_path).returncode == 0
-    code = (
-        "import fendan, fendan.engine.router as router\n"
-        "engine = fendan.Engine()\n"
-        "engine.add_stores([fendan.Store(id='S1', lat=31.23, lng=121.47)])\n"
-        "engine.set_stock([('S1', 'SKU1', 1)])\n"
-        "order = fendan.Order(id='O1', lat=31.2, lng=121.5, lines=[('SKU1', 1)])\n"
-        "print(router.__file__, engine.route(order).store_id)\n"
-    )
+    code = """
+import asyncio, fendan, fendan.engine.router as router
+from fendan.server import logs
+from fendan.server.app import Server
+from fendan.server.config import Config
+
+engine = fendan.Engine()
+engine.add_stores([fendan.Store(id="S1", lat=31.23, lng=121.47)])
+engine.set_stock([("S1", "SKU1", 1)])
+order = fendan.Order(id="O1", lat=31.2, lng=121.5, lines=[("SKU1", 1)])
+
+logs.configure("console", "warning")
+
+async def over_grpc():
+    async with await Server.start(Config.load(None, {"listen": "127.0.0.1:0"}), engine) as server:
+        async with fendan.aio.Client(f"127.0.0.1:{server.port}") as client:
+            return await client.route(order)
+
+print(router.__file__, asyncio.run(over_grpc()).store_id)
+"""
     done = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0
     path, store_id = done.stdout.split()
