@@ -4,6 +4,8 @@ from fendan.engine.call import Refusal as Refusal
 from fendan.engine.call import Response as Response
 from fendan.engine.call import read_response as read_response
 from fendan.engine.call import write_request as write_request
+from fendan.engine.counts import StockKind as StockKind
+from fendan.engine.counts import StockRequest as StockRequest
 from fendan.engine.reply import Reply as Reply
 from fendan.engine.request import DATUMS as DATUMS
 from fendan.engine.request import Kind as Kind

@@ -97,6 +97,7 @@ NO_STORE = Store(id="", lat=0, lng=0)
 
 # What only makes sense beside the engine: files, codes, arrays, cursors.
 IN_PROCESS_ONLY = {
+    "apply_request",
     "availability",
     "changes",
     "cursor",

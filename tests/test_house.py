@@ -32,6 +32,7 @@ ENGINE_ORDER = [
     "orders",
     "fields",
     "request",
+    "counts",
     "reply",
     "call",
     "wire",

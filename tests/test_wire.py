@@ -17,12 +17,14 @@ from fendan.engine.wire import (
     Kind,
     Reply,
     Request,
+    StockKind,
+    StockRequest,
     columns_of,
     read_response,
     write_request,
 )
 from fendan.errors import Fault, MalformedMessageError
-from fendan.v1 import order_pb2, place_pb2
+from fendan.v1 import inventory_service_pb2, order_pb2, place_pb2
 from fendan.v1 import routing_service_pb2 as pb
 from wire_judge import REFUSED, REQUESTS, RESPONSES, agree_on, judged_request
 
@@ -51,6 +53,8 @@ SCHEMA: dict[str, dict[int, tuple[int, str]]] = {
         5: (VARINT, ""),
     },
     "line": {1: (LENGTH, "text"), 2: (VARINT, "")},
+    "update": {1: (LENGTH, "part"), 2: (LENGTH, "text")},
+    "part": {1: (LENGTH, "text"), 2: (VARINT, ""), 3: (LENGTH, "line")},
     "response": {1: (LENGTH, "decision"), 2: (VARINT, ""), 3: (LENGTH, "refusal")},
     "decision": {
         1: (LENGTH, "text"),
@@ -173,7 +177,13 @@ def test_a_response_in_any_encoding_means_what_protobuf_says_it_means(data: byte
     agree_on(data)
 
 
-@given(st.one_of(damaged("request"), damaged("response")))
+@given(messages("update"))
+@example(b"")
+def test_a_stock_update_in_any_encoding_means_what_protobuf_says_it_means(data: bytes) -> None:
+    agree_on(data)
+
+
+@given(st.one_of(damaged("request"), damaged("response"), damaged("update")))
 def test_a_damaged_message_is_refused_where_protobuf_refuses_it(data: bytes) -> None:
     agree_on(data)
 
@@ -591,3 +601,60 @@ def test_a_request_says_what_it_is() -> None:
         assert request.dry_run
         assert request.correlation_id == (2**64 - 1 if kind is Kind.STREAM else 0)
         assert REQUESTS[kind].FromString(data).dry_run
+
+
+# -- STOCK UPDATES -------------------------------------------------------------------------------
+
+
+def an_update(*parts: tuple[str, int, list[tuple[str, int]]], key: str = "") -> StockRequest:
+    message = inventory_service_pb2.SetStockRequest(
+        snapshots=[
+            inventory_service_pb2.StockSnapshot(
+                store_id=store_id,
+                version=version,
+                counts=[
+                    inventory_service_pb2.StockCount(sku=sku, on_hand=count) for sku, count in rows
+                ],
+            )
+            for store_id, version, rows in parts
+        ],
+        idempotency_key=key,
+    )
+    return StockRequest.read(message.SerializeToString(), StockKind.SET)
+
+
+def test_a_stock_update_becomes_columns_and_its_new_skus_take_the_next_codes() -> None:
+    names = Names()
+    names.extend(["tea", "milk"])
+    rows = [("milk", 1), ("cup", 2), ("tea", 3), ("jar", 4), ("cup", 5)]
+    update = an_update(("east", 7, rows), ("none", 0, []), ("west", 0, [("jar", 6)]), key="k")
+    codes, fresh = update.sku_codes(names)
+    assert codes.tolist() == [1, 2, 0, 3, 2, 3]
+    assert fresh == ["cup", "jar"]
+    assert len(names) == 2  # the caller adds them, when all else is good
+    assert (update.store_ids, update.versions.tolist()) == (["east", "none", "west"], [7, 0, 0])
+    assert (update.row_counts.tolist(), update.key) == ([5, 0, 1], "k")
+    assert update.path(5, "on_hand") == ("snapshots[2].counts[0].on_hand", 2)
+    assert update.path(4, "sku") == ("snapshots[0].counts[4].sku", 0)
+
+
+def test_more_rows_or_parts_than_allowed_are_refused_by_their_number() -> None:
+    for content, count in ((b"\x0a\x00" * 4, 4), (b"\x0a\x08" + b"\x1a\x00" * 4, 4)):
+        assert StockRequest.read(content, StockKind.ADJUST, count) is not None
+        error = refusal(lambda content=content: StockRequest.read(content, StockKind.ADJUST, 3))
+        assert (error.fault, error.field, error.value) == (Fault.TOO_MANY, "adjustments", 4)
+
+
+def test_an_engine_applies_a_message_as_it_applies_rows() -> None:
+    faces = (Engine(), Engine())
+    for engine in faces:
+        engine.add_stores([Store(id="east", lat=31, lng=121), Store(id="west", lat=31, lng=122)])
+    rows = [("tea", 5), ("cup", 2), ("tea", 6)]
+    update = faces[0].apply_request(an_update(("east", 3, rows), ("west", 1, rows), key="k"))
+    both = [(store, *row) for store in ("east", "west") for row in rows]
+    assert update == faces[1].set_stock(both, versions={"east": 3, "west": 1}, key="k")
+    for store in ("east", "west"):
+        assert faces[0].stock(store) == faces[1].stock(store)
+        assert faces[0].stock_version(store) == faces[1].stock_version(store)
+    assert faces[0].apply_request(an_update(("east", 2, [("tea", 0)]))).stale[0].last_version == 3
+    assert faces[0].available("east", "tea") == 6

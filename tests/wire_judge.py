@@ -1,12 +1,14 @@
 """The protobuf runtime as the judge of the wire: what it reads of any bytes, and what we read."""
 
 import struct
+from itertools import islice
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from fendan.engine.wire import Kind, Request, read_response
+from fendan.engine.wire import Kind, Request, StockKind, StockRequest, read_response
 from fendan.errors import MalformedMessageError
+from fendan.v1 import inventory_service_pb2 as inventory
 from fendan.v1 import routing_service_pb2 as pb
 
 REQUESTS: dict[Kind, Any] = {
@@ -18,6 +20,10 @@ RESPONSES: dict[Kind, Any] = {
     Kind.ROUTE: pb.RouteResponse,
     Kind.BATCH: pb.BatchRouteResponse,
     Kind.STREAM: pb.StreamRouteResponse,
+}
+UPDATES: dict[StockKind, Any] = {
+    StockKind.SET: inventory.SetStockRequest,
+    StockKind.ADJUST: inventory.AdjustStockRequest,
 }
 REFUSED = "refused"
 
@@ -134,8 +140,46 @@ def our_response(data: bytes, kind: Kind) -> object:
     )
 
 
+# -- STOCK UPDATES -------------------------------------------------------------------------------
+
+
+def judged_update(data: bytes, kind: StockKind) -> object:
+    """What the protobuf runtime reads of a stock update."""
+    try:
+        message = UPDATES[kind].FromString(data)
+    except DecodeError:
+        return REFUSED
+    return (
+        [
+            (
+                part.store_id,
+                part.version,
+                [(row.sku, getattr(row, kind.number)) for row in getattr(part, kind.rows)],
+            )
+            for part in getattr(message, kind.parts)
+        ],
+        message.idempotency_key,
+    )
+
+
+def our_update(data: bytes, kind: StockKind) -> object:
+    """What we read of a stock update."""
+    try:
+        update = StockRequest.read(data, kind)
+    except MalformedMessageError:
+        return REFUSED
+    rows = iter([(update.sku(row), int(update.values[row])) for row in range(len(update))])
+    parts = zip(update.store_ids, update.versions.tolist(), update.row_counts.tolist(), strict=True)
+    return (
+        [(store_id, version, list(islice(rows, count))) for store_id, version, count in parts],
+        update.key,
+    )
+
+
 def agree_on(data: bytes) -> None:
     """Raise AssertionError where we and the protobuf runtime differ on these bytes."""
+    for update in StockKind:
+        assert our_update(data, update) == judged_update(data, update), (update, data)
     for kind in Kind:
         assert our_request(data, kind) == judged_request(data, kind), (kind, data)
         assert our_response(data, kind) == judged_response(data, kind), (kind, data)

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from fendan import columns
 from fendan.columns import Column
 from fendan.core import Core
-from fendan.errors import Fault, refuse
+from fendan.engine.network import is_usable_id
+from fendan.engine.wire import StockKind, StockRequest
+from fendan.errors import Fault, FendanError, refuse
 from fendan.loaders import naming_places, read_stock
 from fendan.model import StockLevel, StockUpdate
 
@@ -113,6 +115,51 @@ class StockFace(Core):
             )
             self._stock.check_codes(store_codes, sku_codes, changes, len(self._stock.skus))
             return self._update("adjust", (store_codes, sku_codes, changes), [], versions, key)
+
+    def apply_request(self, request: StockRequest, *, key: str | None = None) -> StockUpdate:
+        """Apply a message as `set_stock` or `adjust_stock` would; nothing per row in Python.
+
+        `key` stands in for the message's own. Errors name fields by their path in the message, such
+        as ``snapshots[2].counts[5].sku``; their row is the part's.
+        """
+        with self._lock:
+            versions, codes = self._read_parts(request)
+            key = key or request.key or None
+            skus, new_skus = request.sku_codes(self._stock.sku_code_of)
+            update = (np.repeat(codes, request.row_counts), skus, request.values.copy())
+            try:
+                if request.kind is StockKind.SET:
+                    self._stock.check(*update, len(self._stock.skus) + len(new_skus))
+                    return self._update("set", update, new_skus, versions, key)
+                return self._update("adjust", update, [], versions, key)
+            except FendanError as error:
+                if error.field not in ("quantities", "deltas") or error.row is None:
+                    raise
+                path, part = request.path(error.row, request.kind.number)
+                refuse(error.fault, path, error.value, row=part, hint=error.hint)
+
+    def _read_parts(self, request: StockRequest) -> tuple[dict[str, int], NDArray[np.int32]]:
+        """The versions by store, and each part's store as its code."""
+        parts = request.kind.parts
+        codes: dict[str, int] = {}
+        versions: dict[str, int] = {}
+        for part, (name, version) in enumerate(
+            zip(request.store_ids, request.versions.tolist(), strict=True)
+        ):
+            field = f"{parts}[{part}].store_id"
+            if name in codes:
+                refuse(Fault.DUPLICATE_STORE, field, name, row=part)
+            code = self._network.code_of.get(name)
+            if code is None:
+                fault = Fault.UNKNOWN_STORE if is_usable_id(name) else Fault.BAD_ID
+                refuse(fault, field, name, row=part)
+            if version < 0:
+                hint = "must be 1 or more; 0 for none"
+                refuse(Fault.OUT_OF_RANGE, f"{parts}[{part}].version", version, row=part, hint=hint)
+            codes[name] = code
+            if version:
+                versions[name] = version
+        return versions, np.fromiter(codes.values(), dtype=np.int32, count=len(codes))
 
     def load_stock(self, source: Any, *, encoding: str = "utf-8") -> StockUpdate:
         """Set the stock of a CSV or Parquet file, a pandas or a pyarrow table: see `read_stock`.

@@ -7,7 +7,7 @@ writes tests/fuzz/corpus/wire, which is committed, so that a crash found later c
 
 from pathlib import Path
 
-from fendan.v1 import order_pb2, place_pb2
+from fendan.v1 import inventory_service_pb2, order_pb2, place_pb2
 from fendan.v1 import routing_service_pb2 as pb
 
 CORPUS = Path(__file__).parent / "corpus" / "wire"
@@ -31,6 +31,11 @@ UNASSIGNED = order_pb2.Decision(
     status=order_pb2.DECISION_STATUS_UNASSIGNED,
     reason=order_pb2.DECISION_REASON_NO_STOCK,
 )
+SNAPSHOT = inventory_service_pb2.StockSnapshot(
+    store_id="S1",
+    version=7,
+    counts=[inventory_service_pb2.StockCount(sku="tea", on_hand=2**31 - 1)],
+)
 REFUSAL = pb.Refusal(status=8, message="busy", code="BUSY", field="orders", retry_after_ms=50)
 
 # None has a negative quantity: the canary of fuzz_wire.py must be hunted for.
@@ -42,6 +47,9 @@ SEEDS = {
     ).SerializeToString(),
     "stream_response": pb.StreamRouteResponse(
         decisions=[ASSIGNED, UNASSIGNED], correlation_id=300, refusal=REFUSAL
+    ).SerializeToString(),
+    "set_stock_request": inventory_service_pb2.SetStockRequest(
+        snapshots=[SNAPSHOT, inventory_service_pb2.StockSnapshot()], idempotency_key="k-1"
     ).SerializeToString(),
     "order_in_parts": b"\x0a\x03\x0a\x01a\x0a\x09\x11" + bytes(8) + b"\x0a\x02\x22\x00",
     "padded_tag": b"\x98\x80\x80\x80\x00\x01",

@@ -27,7 +27,6 @@ from fendan.server.tokens import Tokens
 from fendan.server.tracing import Tracing
 from fendan.v1 import (
     inventory_service_pb2,
-    inventory_service_pb2_grpc,
     network_service_pb2,
     network_service_pb2_grpc,
     order_service_pb2,
@@ -169,14 +168,14 @@ class Server:
         engine, lane = self.engine, self._lane
         network = NetworkService(engine, lane, self.metrics)
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
-            (inventory_service_pb2_grpc.add_InventoryServiceServicer_to_server, self._inventory),
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
             (order_service_pb2_grpc.add_OrderServiceServicer_to_server, OrderService(engine, lane)),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ]
         for add, service in register:
             add(service, self._grpc)
-        self._grpc.add_generic_rpc_handlers((self._routing.handlers(),))
+        handlers = (self._routing.handlers(), self._inventory.handlers())
+        self._grpc.add_generic_rpc_handlers(handlers)
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -2,14 +2,15 @@
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
+import grpc
+
 from fendan.api import Engine
-from fendan.errors import Fault, FendanError, refuse
+from fendan.engine import wire
+from fendan.errors import Fault, FendanError, KeyConflictError, refuse
 from fendan.messages import shortfall_message, stock_level_message, stock_outcome_message
 from fendan.model import StockLevel, StockUpdate
 from fendan.server.access import Caller, Scope, caller
@@ -20,7 +21,6 @@ from fendan.server.metrics import Metrics
 from fendan.server.pages import page_size_of, position_of, token_of
 from fendan.server.watch import View, Watch
 from fendan.v1 import inventory_service_pb2 as messages
-from fendan.v1 import inventory_service_pb2_grpc
 
 __all__ = ["InventoryService"]
 
@@ -31,10 +31,10 @@ MOST_SKUS_ASKED = 10_000
 MOST_WATCHED = 100_000
 MOST_NAME_BYTES = 255
 
-Part = messages.StockSnapshot | messages.StockAdjustment
+SERVICE = "fendan.v1.InventoryService"
 
 
-class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
+class InventoryService:
     """Answers for the stock of one engine."""
 
     def __init__(self, engine: Engine, lane: Lane, metrics: Metrics) -> None:
@@ -49,85 +49,72 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
 
     # -- COMMANDS ------------------------------------------------------------------------------
 
-    async def SetStock(  # noqa: N802
-        self, request: messages.SetStockRequest, context: Context
-    ) -> messages.SetStockResponse:
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """What to register with a gRPC server. Stock updates come as bytes: they may be long."""
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "SetStock": grpc.unary_unary_rpc_method_handler(
+                self.set_stock, None, messages.SetStockResponse.SerializeToString
+            ),
+            "AdjustStock": grpc.unary_unary_rpc_method_handler(
+                self.adjust_stock, None, messages.AdjustStockResponse.SerializeToString
+            ),
+            "GetStock": grpc.unary_unary_rpc_method_handler(
+                self.get_stock,
+                messages.GetStockRequest.FromString,
+                messages.GetStockResponse.SerializeToString,
+            ),
+            "WatchAvailability": grpc.unary_stream_rpc_method_handler(
+                self.watch_availability,
+                messages.WatchAvailabilityRequest.FromString,
+                messages.WatchAvailabilityResponse.SerializeToString,
+            ),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    # -- COMMANDS ------------------------------------------------------------------------------
+
+    async def set_stock(self, data: bytes, context: Context) -> messages.SetStockResponse:
         """Set absolute counts."""
-        rows = await self._rows(request.snapshots, _SNAPSHOTS)
-        update = await self._apply(
-            rows,
-            lambda key: self._engine.set_stock(
-                stores=rows.stores,
-                skus=rows.skus,
-                quantities=rows.values,
-                versions=rows.versions,
-                key=key,
-            ),
-            request,
-            context,
-        )
-        return messages.SetStockResponse(**update)
+        return messages.SetStockResponse(**await self._apply(data, wire.StockKind.SET, context))
 
-    async def AdjustStock(  # noqa: N802
-        self, request: messages.AdjustStockRequest, context: Context
-    ) -> messages.AdjustStockResponse:
+    async def adjust_stock(self, data: bytes, context: Context) -> messages.AdjustStockResponse:
         """Add to counts, or take away."""
-        rows = await self._rows(request.adjustments, _ADJUSTMENTS)
-        update = await self._apply(
-            rows,
-            lambda key: self._engine.adjust_stock(
-                stores=rows.stores,
-                skus=rows.skus,
-                deltas=rows.values,
-                versions=rows.versions,
-                key=key,
-            ),
-            request,
-            context,
-        )
-        return messages.AdjustStockResponse(**update)
+        applied = await self._apply(data, wire.StockKind.ADJUST, context)
+        return messages.AdjustStockResponse(**applied)
 
-    async def _rows(self, parts: Sequence[Part], names: "_Names") -> "_Rows":
-        """The parts of a request as columns, checked as far as the engine does not check them."""
-        at_most(MOST_ROWS, names.parts, len(parts))
-        count = sum(len(getattr(part, names.rows)) for part in parts)
-        at_most(MOST_ROWS, names.parts, count)
-        return await apart(count + len(parts), lambda: _Rows.of(parts, names))
-
-    async def _apply(
-        self,
-        rows: "_Rows",
-        command: Callable[[str | None], StockUpdate],
-        request: messages.SetStockRequest | messages.AdjustStockRequest,
-        context: Context,
-    ) -> dict[str, Any]:
+    async def _apply(self, data: bytes, kind: wire.StockKind, context: Context) -> dict[str, Any]:
         """Have the engine carry out a command; what to answer, by field of the response."""
         who = caller()
-        key = _key_of(who, request.idempotency_key)
 
-        def work() -> tuple[StockUpdate, list[int]]:
+        def work() -> tuple[StockUpdate, dict[str, int]]:
+            request = wire.StockRequest.read(data, kind, MOST_ROWS)
+            store_ids = request.store_ids
             if who.scope.is_bound:
-                rows.check_scope(who, self._engine.region_of)
-            for part in rows.empty_parts:  # the engine sees only stores that stand in a row
-                self._engine.stock_version(part.store_id)
-            update = command(key)
-            return update, [self._engine.stock_version(part.store_id) for part in rows.parts]
+                for part, store_id in enumerate(store_ids):
+                    field = f"{kind.parts}[{part}].store_id"
+                    who.check_store(store_id, self._engine.region_of, field)
+            key = _key_of(who, request.key)
+            try:
+                update = self._engine.apply_request(request, key=key)
+            except KeyConflictError as error:
+                refuse(error.fault, "idempotency_key", request.key, hint=error.hint)
+            sent = dict(zip(store_ids, request.versions.tolist(), strict=True))
+            versions = {
+                store_id: version or self._engine.stock_version(store_id)
+                for store_id, version in sent.items()
+            }
+            return update, versions
 
-        try:
-            update, versions = await self._lane.run(
-                work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
-            )
-        except FendanError as error:
-            if error.fault is Fault.KEY_CONFLICT:
-                refuse(error.fault, "idempotency_key", request.idempotency_key, hint=error.hint)
-            rows.blame(error)
+        update, versions = await self._lane.run(
+            work, size_bytes=len(data), deadline=deadline_of(context)
+        )
         self._metrics.shortfalls(len(update.shortfalls))
-        size = len(rows.parts) + sum(len(short.order_ids) for short in update.shortfalls)
-        return await apart(size, lambda: rows.answer(update, versions))
+        size = len(versions) + sum(len(short.order_ids) for short in update.shortfalls)
+        return await apart(size, lambda: _answer(update, versions))
 
     # -- QUERIES -------------------------------------------------------------------------------
 
-    async def GetStock(  # noqa: N802
+    async def get_stock(
         self, request: messages.GetStockRequest, context: Context
     ) -> messages.GetStockResponse:
         """What a store has, a page at a time."""
@@ -162,7 +149,7 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
             version=version,
         )
 
-    async def WatchAvailability(  # noqa: N802
+    async def watch_availability(
         self, request: messages.WatchAvailabilityRequest, context: Context
     ) -> AsyncIterator[messages.WatchAvailabilityResponse]:
         """What a channel can sell, as it changes, until the caller has enough."""
@@ -209,105 +196,19 @@ class InventoryService(inventory_service_pb2_grpc.InventoryServiceServicer):
         return view
 
 
-# -- ROWS ------------------------------------------------------------------------------------------
+# -- ANSWERS ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """What a request calls its parts, their rows and the numbers in them."""
-
-    parts: str
-    rows: str
-    value: str
-
-
-_SNAPSHOTS = _Names("snapshots", "counts", "on_hand")
-_ADJUSTMENTS = _Names("adjustments", "changes", "delta")
-
-
-@dataclass(slots=True, kw_only=True)
-class _Rows:
-    """A request's parts as columns, and the way back from a row to what the caller sent."""
-
-    parts: Sequence[Part]
-    names: _Names
-    stores: list[str] = field(default_factory=list)
-    skus: list[str] = field(default_factory=list)
-    values: list[int] = field(default_factory=list)
-    versions: dict[str, int] = field(default_factory=dict)
-    # The first row of each part.
-    starts: list[int] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, parts: Sequence[Part], names: _Names) -> "_Rows":
-        """Lay out the parts. Refuses a store that stands twice, and what is no version."""
-        rows = cls(parts=parts, names=names)
-        seen: set[str] = set()
-        for place, part in enumerate(parts):
-            path = f"{names.parts}[{place}]"
-            if part.store_id in seen:
-                refuse(Fault.DUPLICATE_STORE, f"{path}.store_id", part.store_id, row=place)
-            if part.version < 0:
-                hint = "must be 1 or more; 0 for none"
-                refuse(Fault.OUT_OF_RANGE, f"{path}.version", part.version, row=place, hint=hint)
-            seen.add(part.store_id)
-            rows._take(part)
-        return rows
-
-    def _take(self, part: Part) -> None:
-        lines: Sequence[Any] = getattr(part, self.names.rows)
-        self.starts.append(len(self.skus))
-        self.stores.extend([part.store_id] * len(lines))
-        self.skus.extend([line.sku for line in lines])
-        if isinstance(part, messages.StockSnapshot):
-            self.values.extend([count.on_hand for count in part.counts])
-        else:
-            self.values.extend([change.delta for change in part.changes])
-        if part.version:
-            self.versions[part.store_id] = part.version
-
-    @property
-    def empty_parts(self) -> list[Part]:
-        """The parts without rows."""
-        bounds = pairwise([*self.starts, len(self.skus)])
-        return [part for part, (start, end) in zip(self.parts, bounds, strict=True) if start == end]
-
-    def check_scope(self, who: Caller, region_of: Callable[[str], str]) -> None:
-        """Refuse stores that are not the caller's."""
-        for place, part in enumerate(self.parts):
-            who.check_store(part.store_id, region_of, f"{self.names.parts}[{place}].store_id")
-
-    def blame(self, error: FendanError) -> None:
-        """Raise an error of the engine again, naming what the caller sent."""
-        place: int | None = None
-        if error.row is not None and error.field in ("stores", "skus", "quantities", "deltas"):
-            place = bisect_right(self.starts, error.row) - 1
-        elif error.fault is Fault.UNKNOWN_STORE:
-            ids = [part.store_id for part in self.parts]
-            place = ids.index(str(error.value)) if error.value in ids else None
-        if place is None:
-            raise error
-        path = f"{self.names.parts}[{place}]"
-        if error.field in ("skus", "quantities", "deltas") and error.row is not None:
-            line = f"{path}.{self.names.rows}[{error.row - self.starts[place]}]"
-            name = "sku" if error.field == "skus" else self.names.value
-            rename(error, f"{line}.{name}", place)
-        rename(error, f"{path}.store_id", place)
-
-    def answer(self, update: StockUpdate, versions: Sequence[int]) -> dict[str, Any]:
-        """The fields of the response. `versions`: the last one of each part's store."""
-        stale = {part.store_id: part.last_version for part in update.stale}
-        return {
-            "outcomes": [
-                stock_outcome_message(
-                    part.store_id,
-                    stale.get(part.store_id, part.version or last_version),
-                    part.store_id in stale,
-                )
-                for part, last_version in zip(self.parts, versions, strict=True)
-            ],
-            "shortfalls": [shortfall_message(shortfall) for shortfall in update.shortfalls],
-        }
+def _answer(update: StockUpdate, versions: Mapping[str, int]) -> dict[str, Any]:
+    """The fields of the response. `versions`: by store, in the request's order."""
+    stale = {part.store_id: part.last_version for part in update.stale}
+    return {
+        "outcomes": [
+            stock_outcome_message(store_id, stale.get(store_id, version), store_id in stale)
+            for store_id, version in versions.items()
+        ],
+        "shortfalls": [shortfall_message(shortfall) for shortfall in update.shortfalls],
+    }
 
 
 def _key_of(who: Caller, key: str) -> str | None:
