@@ -51,6 +51,8 @@ BURSTS = ("StreamRoute, all at once, p50", "StreamRoute, all at once, p99")
 EVENLY = ("StreamRoute, evenly, p50", "StreamRoute, evenly, p99")
 CALLS = ("Route, 1 in flight", "Route, 64 in flight", "Route, 1,000 in flight")
 AIO = ("aio.Client, 10,000 calls at once, p50", "aio.Client, 10,000 calls at once, p99")
+STOCK = ("SetStock, p50", "SetStock, p99")
+MEANWHILE = ("Route while stock comes in, p50", "Route while stock comes in, p99")
 GROWTH = ("memory, growth an order",)
 
 ENGLISH = Language(
@@ -83,6 +85,8 @@ ENGLISH = Language(
                 "… offered evenly at that rate": EVENLY,
                 "`fendan.aio.Client`, 10,000 concurrent `route()`": AIO,
                 "unary `Route`, 1 / 64 / 1,000 in flight": CALLS,
+                "`SetStock`, 100,000 rows": STOCK,
+                "… `Route`, one after another, meanwhile": MEANWHILE,
                 "the server's growth an order, over the second million": GROWTH,
             },
             "Client and server on the same {cores} cores ({processor}), loopback, Python {python}, "
@@ -120,6 +124,8 @@ CHINESE = Language(
                 "……同样速率，均匀到达": EVENLY,
                 "`fendan.aio.Client`：10,000 个并发 `route()`": AIO,
                 "单次 `Route`：并发 1 / 64 / 1,000": CALLS,
+                "`SetStock`：100,000 行": STOCK,
+                "……其间逐个 `Route`": MEANWHILE,
                 "服务器内存增长：第二个一百万订单，平均每个": GROWTH,
             },
             "客户端与服务器共用 {cores} 核（{processor}），本机回环，Python {python}，"

@@ -47,7 +47,13 @@ def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report
     tallies: list[Tally] = []
     say("a server, with stores and stock")
     with served(sizes, sizes.remembered_orders) as bench:
-        for trial in (trials.batches, trials.streams, trials.calls, trials.concurrent):
+        for trial in (
+            trials.batches,
+            trials.streams,
+            trials.calls,
+            trials.concurrent,
+            trials.stock,
+        ):
             say(trial.__doc__ or "")
             rows += trial(bench)
         tallies += bench.tallies

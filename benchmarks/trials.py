@@ -6,16 +6,25 @@ back when a trial has no clock running, so that each begins with all of the stoc
 
 import asyncio
 import gc
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from statistics import fmean, median
+from typing import Any
 
 import grpc
 import numpy as np
 
 import fendan
 import fendan.aio
+from fendan.v1.inventory_service_pb2 import (
+    STOCK_OUTCOME_STATUS_APPLIED,
+    SetStockRequest,
+    SetStockResponse,
+    StockCount,
+)
 from load import (
     OPTIONS,
     TIMEOUT_S,
@@ -36,6 +45,7 @@ from workload import metro
 SEED = 1
 BATCH, BURSTS, EVENLY = "BatchRoute", "StreamRoute, all at once", "StreamRoute, evenly"
 UNARY, AIO, MEMORY = "Route", "aio.Client", "memory"
+STOCK, MEANWHILE = "SetStock", "Route while stock comes in"
 
 BATCH_P50_MS, BATCH_P99_MS = 15, 20
 STREAM_P99_MS = 50
@@ -44,6 +54,7 @@ AIO_P99_MS = 250
 # none; one order that is never forgotten takes a hundred bytes.
 GROWTH_BYTES = 2
 
+PAUSE_S = 0.05  # between two stock updates
 MOST_RELEASED = 100_000  # in one call, as the service says
 MIB = 1024 * 1024
 
@@ -65,6 +76,8 @@ class Sizes:
     callers: tuple[int, ...] = (1, 64, 1000)
     calls: tuple[int, ...] = (3000, 15_000, 15_000)
     rounds: int = 20
+    snapshots: int = 40  # of whole stores, in one message
+    updates: int = 100  # such messages
     remembered_orders: int = 1_000_000
     remembered_for_memory: int = 100_000
     memory_orders: int = 2_000_000
@@ -87,6 +100,8 @@ SMOKE = Sizes(
     callers=(1, 8, 20),
     calls=(20, 40, 40),
     rounds=2,
+    snapshots=3,
+    updates=3,
     remembered_for_memory=100,
     memory_orders=1600,
     filling_orders=240,
@@ -289,6 +304,55 @@ async def _at_once(
     began = clock()
     decisions = await asyncio.gather(*map(route, orders))
     return decisions, ends
+
+
+# -- STOCK -------------------------------------------------------------------------------------
+
+
+def stock(bench: Bench) -> Iterator[Row]:
+    """Whole stores' snapshots, many in one message, and orders one by one meanwhile."""
+    tally = bench.tally(MEANWHILE)
+    message, rows = _snapshots(bench)
+    with (
+        grpc.insecure_channel(bench.served.address, OPTIONS) as channel,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        _quiet()
+        updating = pool.submit(_set_stock, channel, message, bench.sizes.updates)
+        waits = []
+        while not updating.done():
+            (order,) = bench.orders.objects(1)
+            began = clock()
+            decision = bench.client.route(order)
+            waits.append(clock() - began)
+            tally.decided(1, [decision])
+            bench.give_back([order.id])
+    yield Row(f"{STOCK}, rows", rows, "rows")
+    yield from _latencies(STOCK, Latencies.of(updating.result()))
+    yield from _latencies(MEANWHILE, Latencies.of(waits))
+
+
+def _snapshots(bench: Bench) -> tuple[bytes, int]:
+    """What some stores have, as a message to set it so, and how many rows that is."""
+    request = SetStockRequest()
+    for status in bench.client.stores()[: bench.sizes.snapshots]:
+        levels = bench.client.stock(status.store.id)
+        counts = [StockCount(sku=level.sku, on_hand=level.on_hand) for level in levels]
+        request.snapshots.add(store_id=status.store.id, counts=counts)
+    return request.SerializeToString(), sum(len(part.counts) for part in request.snapshots)
+
+
+def _set_stock(channel: grpc.Channel, message: bytes, times: int) -> list[float]:
+    """Send a message so often; how long each took."""
+    call: Any = channel.unary_unary("/fendan.v1.InventoryService/SetStock")
+    waits = []
+    for _ in range(times):
+        began = clock()
+        answer = SetStockResponse.FromString(call(message, timeout=TIMEOUT_S))
+        waits.append(clock() - began)
+        assert all(outcome.status == STOCK_OUTCOME_STATUS_APPLIED for outcome in answer.outcomes)
+        time.sleep(PAUSE_S)
+    return waits
 
 
 # -- MEMORY ------------------------------------------------------------------------------------
