@@ -12,6 +12,7 @@ cdef extern from *:
 
 cdef enum:
     MAX_QUANTITY = 2147483647   # counts are int32
+    MAX_SKUS = 2000000          # some kB each in a large chain: nobody may fill the memory by names
     NO_SLAB = 0                 # slabs are numbered from 1; a zeroed Shelf stands in none
 
 

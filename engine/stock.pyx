@@ -462,6 +462,9 @@ cdef class Stock:
         """Refuse the first row with a code or a count that cannot be."""
         cdef Py_ssize_t row
         self.check_codes(stores, skus, quantities, sku_count)
+        if sku_count > MAX_SKUS:
+            refuse(Fault.TOO_MANY, "skus", sku_count,
+                   hint=f"a catalogue has at most {MAX_SKUS:,} SKUs, and these would be new")
         for row in range(stores.shape[0]):
             if quantities[row] < 0:
                 refuse(

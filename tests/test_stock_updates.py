@@ -4,6 +4,8 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from fendan import (
@@ -311,3 +313,14 @@ except InvalidInputError as error:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert (answer.returncode, answer.stdout.strip()) == (0, "BAD_ID")
+
+
+def test_a_catalogue_does_not_grow_beyond_bearing(engine: Engine) -> None:
+    too_many = pa.array(np.arange(2_000_001)).cast(pa.string())
+    columns = {"stores": np.zeros(2_000_001, np.int32), "quantities": np.ones(2_000_001, np.int32)}
+    before = list(engine.skus)
+    with pytest.raises(InvalidInputError) as caught:
+        engine.set_stock(skus=too_many, **columns)
+    assert (caught.value.code, caught.value.field) == ("TOO_MANY", "skus")
+    assert list(engine.skus) == before
+    assert engine.set_stock([(engine.store_ids[0], "one more", 1)]) == StockUpdate()

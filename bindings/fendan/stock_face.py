@@ -56,7 +56,7 @@ class StockFace(Core):
         dictionary-encoded columns are the fastest way to bring ids. Unknown SKUs are taken into the
         catalogue, unknown stores refused. Rows are applied in order: of a pair that stands twice,
         the last counts. What is reserved stays reserved; where on-hand is now below it, nothing can
-        be sold, and the pair is returned as a Shortfall.
+        be sold, and the pair is returned as a Shortfall. A catalogue has at most 2,000,000 SKUs.
 
         `versions`: store id -> the sender's counter or clock, 1 or more. A store to which a newer
         version was applied before is left out, and returned as stale. `key`: makes a retry safe;
