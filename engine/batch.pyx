@@ -20,16 +20,13 @@ from types import SimpleNamespace
 import numpy as np
 
 from fendan.engine.fault import Fault
-from fendan.engine.geo import Datum, convert
+from fendan.engine.geo import DATUMS as _DATUMS, Datum, convert
 from fendan.engine.network import ID_HINT as _ID_HINT
 from fendan.errors import refuse
 
 # The styles in which errors name a value: "arrays" by its column, "orders" as "orders[3].…",
 # "order" as "order.…", and "" by its own name.
 ARRAYS = "arrays"
-# Datums by their numbers in messages; None is the network's own.
-_DATUMS = (None, Datum.WGS84, Datum.GCJ02, Datum.BD09)
-
 QUANTITY_HINT = f"must be a whole number from 1 to {INT32_MAX}"
 
 cdef enum:

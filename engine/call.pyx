@@ -34,7 +34,8 @@ from typing import NamedTuple
 
 from fendan.engine.batch import _field, _row, explain
 from fendan.engine.fault import Fault
-from fendan.engine.request import DATUMS as _DATUMS, Kind
+from fendan.engine.geo import DATUMS as _DATUMS
+from fendan.engine.request import Kind
 from fendan.engine.router import Reason, Status
 from fendan.errors import refuse
 
@@ -131,7 +132,7 @@ def write_request(orders, *, policy=None, bint dry_run=False, uint64_t correlati
         raise
     if policy is not None:
         start = buffer.begin(TAG_POLICY)
-        _check_policy(policy)
+        check_policy(policy)
         if policy.radius_m is not None:
             buffer.put_double(TAG_RADIUS_M, policy.radius_m)
         buffer.end(start)
@@ -189,7 +190,8 @@ def _refuse_order(order, style, row):
                hint=f"at most {MAX_LINES_PER_ORDER} lines an order")
 
 
-def _check_policy(policy):
+def check_policy(policy):
+    """Refuse what is no policy, or one whose radius cannot be."""
     if not hasattr(policy, "radius_m"):
         refuse(Fault.WRONG_TYPE, "policy", policy, hint="must be a fendan.Policy")
     if policy.radius_m is None:

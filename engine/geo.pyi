@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from enum import Enum
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,8 @@ class Datum(Enum):
     WGS84 = "WGS84"
     GCJ02 = "GCJ-02"
     BD09 = "BD-09"
+
+DATUMS: Final[tuple[Datum | None, ...]]
 
 def distance_m(lat_a: float, lng_a: float, lat_b: float, lng_b: float) -> float: ...
 @overload

@@ -40,6 +40,9 @@ def distance_m(double lat_a, double lng_a, double lat_b, double lng_b) -> float:
 
 # -- DATUMS ------------------------------------------------------------------------------------
 
+# By their numbers in messages; None is the network's own.
+DATUMS = (None, Datum.WGS84, Datum.GCJ02, Datum.BD09)
+
 cdef double KRASOVSKY_RADIUS_M = 6378245.0
 cdef double KRASOVSKY_ECCENTRICITY_SQUARED = 0.00669342162296594323
 cdef double BD09_TURN = M_PI * 3000.0 / 180.0

@@ -23,6 +23,14 @@ cdef struct NameTable:
 
 cdef uint32_t hash_of(Span name) noexcept nogil
 cdef int32_t find_name(const NameTable* table, Span name) noexcept nogil
+cdef inline void enter(uint64_t* slots, uint64_t mask, uint64_t slot) noexcept nogil:
+    """Put a slot, with its hash in the upper 32 bits, in the first free place from its own on."""
+    cdef uint64_t place = (slot >> 32) & mask
+    while slots[place]:
+        place = (place + 1) & mask
+    slots[place] = slot
+
+cdef uint64_t* larger_slots(const uint64_t* slots, uint64_t mask, uint64_t count) noexcept nogil
 cdef int span_of(object name, Span* span) except -1
 
 

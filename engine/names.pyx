@@ -61,11 +61,15 @@ cdef int32_t find_name(const NameTable* table, Span name) noexcept nogil:
         place = (place + 1) & table.mask
 
 
-cdef void enter(uint64_t* slots, uint64_t mask, uint64_t slot) noexcept nogil:
-    cdef uint64_t place = (slot >> 32) & mask
-    while slots[place]:
-        place = (place + 1) & mask
-    slots[place] = slot
+cdef uint64_t* larger_slots(const uint64_t* slots, uint64_t mask, uint64_t count) noexcept nogil:
+    """A table of `count` slots with what is in `slots`, which may be NULL; NULL without room."""
+    cdef uint64_t* larger = <uint64_t*>calloc(count, sizeof(uint64_t))
+    cdef uint64_t place
+    if larger != NULL and slots != NULL:
+        for place in range(mask + 1):
+            if slots[place]:
+                enter(larger, count - 1, slots[place])
+    return larger
 
 
 cdef int span_of(object name, Span* span) except -1:
@@ -134,7 +138,6 @@ cdef class Names:
         cdef int64_t text_size = table.ends[table.count - 1] if table.count else 0
         cdef uint64_t slot_count = LEAST_SLOTS
         cdef uint64_t* slots
-        cdef uint64_t place
         cdef int64_t capacity
         if count > self._capacity:
             capacity = max(count, 2 * self._capacity)
@@ -148,13 +151,9 @@ cdef class Names:
             slot_count *= 2
         if table.slots != NULL and slot_count <= table.mask + 1:
             return 0
-        slots = <uint64_t*>calloc(slot_count, sizeof(uint64_t))
+        slots = larger_slots(table.slots, table.mask, slot_count)
         if slots == NULL:
             raise MemoryError("no room for more names")
-        if table.slots != NULL:
-            for place in range(table.mask + 1):
-                if table.slots[place]:
-                    enter(slots, slot_count - 1, table.slots[place])
         free(table.slots)
         table.slots = slots
         table.mask = slot_count - 1

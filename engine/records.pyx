@@ -17,21 +17,12 @@ the youngest page has room for more.
 """
 cimport cython
 from libc.stdint cimport INT32_MAX, UINT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 
-from fendan.engine.names cimport Span
-from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
+from fendan.engine.names cimport Span, enter, larger_slots
+from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, prefetch
 from fendan.engine.stock cimport Basket
-
-cdef extern from *:
-    """
-    static inline void fendan_prefetch_slot(const void *address) {
-        __builtin_prefetch(address);
-        __asm__ volatile("");
-    }
-    """
-    void prefetch "fendan_prefetch_slot"(const void* address) noexcept nogil
 
 cdef enum:
     LEAST_SLOTS = 1024          # powers of two
@@ -65,13 +56,6 @@ cdef int64_t find_record(const Table* table, Span id, uint32_t hash) noexcept no
 cdef void prefetch_slot(const Table* table, uint32_t hash) noexcept nogil:
     if table.slots != NULL:
         prefetch(table.slots + (hash & table.mask))
-
-
-cdef void enter(uint64_t* slots, uint64_t mask, uint64_t slot) noexcept nogil:
-    cdef uint64_t place = (slot >> 32) & mask
-    while slots[place]:
-        place = (place + 1) & mask
-    slots[place] = slot
 
 
 cdef void leave(Table* table, uint32_t hash, int64_t number) noexcept nogil:
@@ -181,7 +165,6 @@ cdef bint has_slot(Table* table) noexcept nogil:
     longer small gets room for all it is to remember while there is still little to move.
     """
     cdef uint64_t slot_count = LEAST_SLOTS
-    cdef uint64_t place
     cdef uint64_t* slots
     if table.slots != NULL:
         slot_count = table.mask + 1
@@ -190,13 +173,9 @@ cdef bint has_slot(Table* table) noexcept nogil:
         slot_count *= 2
         if slot_count > FEW_SLOTS:
             slot_count = max(slot_count, table.ample)
-    slots = <uint64_t*>calloc(slot_count, sizeof(uint64_t))
+    slots = larger_slots(table.slots, table.mask, slot_count)
     if slots == NULL:
         return False
-    if table.slots != NULL:
-        for place in range(table.mask + 1):
-            if table.slots[place]:
-                enter(slots, slot_count - 1, table.slots[place])
     free(table.slots)
     table.slots = slots
     table.mask = slot_count - 1

@@ -1,13 +1,10 @@
 from enum import IntEnum
-from typing import Final, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan.engine.geo import Datum
 from fendan.engine.names import Names
-
-DATUMS: Final[tuple[Datum | None, ...]]
 
 class Kind(IntEnum):
     ROUTE = 0

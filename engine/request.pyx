@@ -17,11 +17,7 @@ from enum import IntEnum
 import numpy as np
 
 from fendan.engine.fault import Fault
-from fendan.engine.geo import Datum
 from fendan.errors import refuse
-
-# By their numbers in the enum `fendan.v1.Datum`; None is the network's own.
-DATUMS = (None, Datum.WGS84, Datum.GCJ02, Datum.BD09)
 
 
 class Kind(IntEnum):

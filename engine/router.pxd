@@ -6,6 +6,16 @@ from fendan.engine.geo cimport Place, Sketch
 from fendan.engine.network cimport Leaves
 from fendan.engine.stock cimport Basket, Shelves
 
+cdef extern from *:
+    """
+    /* GCC drops calls to a function that does nothing but prefetch; the empty asm keeps them. */
+    static inline void fendan_prefetch(const void *address) {
+        __builtin_prefetch(address);
+        __asm__ volatile("");
+    }
+    """
+    void prefetch "fendan_prefetch"(const void* address) noexcept nogil
+
 cdef enum StatusCode:
     STATUS_ASSIGNED = 1
     STATUS_UNASSIGNED = 2

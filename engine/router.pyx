@@ -45,16 +45,6 @@ cdef extern from "near.h" nogil:
     int32_t key_of "fendan_key_of"(float squared) noexcept
     float squared_in "fendan_squared_in"(int32_t key) noexcept
 
-cdef extern from *:
-    """
-    /* GCC drops calls to a function that does nothing but prefetch; the empty asm keeps them. */
-    static inline void fendan_prefetch(const void *address) {
-        __builtin_prefetch(address);
-        __asm__ volatile("");
-    }
-    """
-    void prefetch "fendan_prefetch"(const void* address) noexcept nogil
-
 cdef enum:
     NUMBER = 63                 # the bits of a key that say which; see near.h
     AHEAD = 4                   # orders between two stages; 2 to 8 measured the same

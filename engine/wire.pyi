@@ -7,7 +7,6 @@ from fendan.engine.call import write_request as write_request
 from fendan.engine.counts import StockKind as StockKind
 from fendan.engine.counts import StockRequest as StockRequest
 from fendan.engine.reply import Reply as Reply
-from fendan.engine.request import DATUMS as DATUMS
 from fendan.engine.request import Kind as Kind
 from fendan.engine.request import Request as Request
 from fendan.engine.request import columns_of as columns_of

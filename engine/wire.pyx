@@ -11,6 +11,6 @@ Nothing is added here but one name to import them by.
 from fendan.engine.call import Refusal, Response, read_response, write_request
 from fendan.engine.counts import StockKind, StockRequest
 from fendan.engine.reply import Reply
-from fendan.engine.request import DATUMS, Kind, Request, columns_of, correlation_id
+from fendan.engine.request import Kind, Request, columns_of, correlation_id
 
 ROUTE, BATCH, STREAM = Kind

@@ -101,6 +101,7 @@ IN_PROCESS_ONLY = {
     "availability",
     "changes",
     "cursor",
+    "listed_skus",
     "load_stock",
     "load_stores",
     "region_of",

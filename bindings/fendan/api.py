@@ -1,7 +1,6 @@
 """The Python face: one Engine, thin over the compiled core."""
 
 from collections.abc import Iterable, Sequence
-from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from fendan import columns
 from fendan.columns import Column
 from fendan.engine.batch import Batch, place_of
+from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED, Decision, decisions
 from fendan.engine.router import nearest
@@ -277,10 +277,5 @@ def _radius_m(policy: Policy) -> float:
     """The policy's radius for the core, where infinity means no limit."""
     if not isinstance(policy, Policy):
         refuse(Fault.WRONG_TYPE, "policy", policy, hint="must be a fendan.Policy")
-    if policy.radius_m is None:
-        return float("inf")
-    if not isinstance(policy.radius_m, Real):
-        refuse(Fault.WRONG_TYPE, "policy.radius_m", policy.radius_m, hint="must be metres or None")
-    if not policy.radius_m >= 0.0:
-        refuse(Fault.OUT_OF_RANGE, "policy.radius_m", policy.radius_m, hint="must be 0 or more")
-    return float(policy.radius_m)
+    check_policy(policy)
+    return float("inf") if policy.radius_m is None else float(policy.radius_m)

@@ -26,6 +26,7 @@ __all__ = [
     "rows",
     "rows_as_columns",
     "strings",
+    "three",
 ]
 
 # A list, a numpy array, a pandas Series or Categorical, a pyarrow Array or ChunkedArray.
@@ -237,3 +238,16 @@ def rows_as_columns(field: str, values: Iterable[Any], width: int) -> list[list[
         if isinstance(line, str) or not isinstance(line, Sequence) or len(line) != width:
             refuse(Fault.WRONG_TYPE, field, line, row=row, hint=f"must have {width} values")
     return [list(column) for column in zip(*table, strict=True)] or [[] for _ in range(width)]
+
+
+def three(
+    name: str, rows: Iterable[Any] | None, stores: Column, skus: Column, numbers: Column
+) -> tuple[Column, Column, Column]:
+    """Rows of (store, SKU, number), or the same as columns, as columns. `name`: of the numbers."""
+    if rows is None:
+        return stores, skus, numbers
+    if not all(column is None for column in (stores, skus, numbers)):
+        hint = f"give rows, or stores, skus and {name}, not both"
+        refuse(Fault.RAGGED, "rows", "and columns", hint=hint)
+    stores, skus, numbers = rows_as_columns("rows", rows, 3)
+    return stores, skus, numbers

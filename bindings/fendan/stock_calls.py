@@ -7,16 +7,15 @@ back with the row of the table.
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from numbers import Integral
 
 from fendan.calls import INVENTORY, PAGE_SIZE, as_column, as_only, check_known, renamed
 from fendan.channel import Call, Exchange
-from fendan.columns import Column, int32s, rows, rows_as_columns, strings
+from fendan.columns import Column, int32s, rows, strings, three
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, FendanError, refuse
 from fendan.messages import stock_level_of, stock_update_of
 from fendan.model import StockLevel, StockUpdate
-from fendan.updates import GREATEST_VERSION
+from fendan.updates import usable_version
 from fendan.v1 import inventory_service_pb2 as inventory
 
 # What the service takes in one request.
@@ -103,10 +102,7 @@ class _Table:
         versions: Mapping[str, int] | None,
         key: str | None,
     ) -> None:
-        if rows is not None:
-            if not all(column is None for column in (stores, skus, numbers)):
-                refuse(Fault.RAGGED, "rows", "and columns", hint="give rows or columns, not both")
-            stores, skus, numbers = rows_as_columns("rows", rows, 3)
+        stores, skus, numbers = three(numbers_name, rows, stores, skus, numbers)
         self._numbers_name = numbers_name
         self._numbers = int32s(numbers_name, numbers).tolist()
         self._stores = strings("stores", stores)
@@ -158,15 +154,11 @@ def _usable_versions(versions: Mapping[str, int] | None) -> dict[str, int]:
         return {}
     if not isinstance(versions, Mapping):
         refuse(Fault.WRONG_TYPE, "versions", versions, hint="must map store ids to versions")
-    hint = "must be a whole number from 1"
+    usable: dict[str, int] = {}
     for store_id, version in versions.items():
         check_known(Fault.UNKNOWN_STORE, "versions", store_id)
-        field = f"versions[{store_id!r}]"
-        if not isinstance(version, Integral):
-            refuse(Fault.WRONG_TYPE, field, version, hint=hint)
-        if not 1 <= version <= GREATEST_VERSION:
-            refuse(Fault.OUT_OF_RANGE, field, version, hint=hint)
-    return {store_id: int(version) for store_id, version in versions.items()}
+        usable[store_id] = usable_version(store_id, version)
+    return usable
 
 
 # -- LOOKING -----------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class StockFace(Core):
         the same key with the same content gets the first answer and changes nothing, with other
         content it raises KeyConflictError.
         """
-        stores, skus, quantities = _three(rows, stores, skus, quantities, "quantities")
+        stores, skus, quantities = columns.three("quantities", rows, stores, skus, quantities)
         counts = columns.int32s("quantities", quantities)
         with self._lock:
             store_codes = self._store_codes_of(stores, "stores")
@@ -106,7 +106,7 @@ class StockFace(Core):
         refuses the whole call. An adjustment older than its store's last version is stale: that
         version has counted it already.
         """
-        stores, skus, deltas = _three(rows, stores, skus, deltas, "deltas")
+        stores, skus, deltas = columns.three("deltas", rows, stores, skus, deltas)
         changes = columns.int32s("deltas", deltas)
         with self._lock:
             store_codes = self._store_codes_of(stores, "stores")
@@ -193,6 +193,11 @@ class StockFace(Core):
                 )
             return levels
 
+    def listed_skus(self, store_id: str) -> NDArray[np.int32]:
+        """The codes of the SKUs a store lists, in catalogue order. Raises UnknownStoreError."""
+        with self._lock:
+            return self._stock.listed_by(self._store_code(store_id))
+
     def stock_version(self, store_id: str) -> int:
         """The last version applied to a store's stock, or 0. Raises UnknownStoreError."""
         with self._lock:
@@ -233,20 +238,3 @@ class StockFace(Core):
             return StockUpdate(shortfalls=tuple(shortfalls), stale=tuple(stale.values()))
 
         return self._updates.once(key, (method, *update, sorted(versioned.items())), apply)
-
-
-def _three(
-    rows: Iterable[tuple[str, str, int]] | None,
-    stores: Column,
-    skus: Column,
-    counts: Column,
-    name: str,
-) -> tuple[Column, Column, Column]:
-    """Rows or columns, as columns."""
-    if rows is None:
-        return stores, skus, counts
-    if not all(column is None for column in (stores, skus, counts)):
-        hint = f"give rows, or stores, skus and {name}, not both"
-        refuse(Fault.RAGGED, "rows", "and columns", hint=hint)
-    stores, skus, counts = columns.rows_as_columns("rows", rows, 3)
-    return stores, skus, counts

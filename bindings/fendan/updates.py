@@ -13,7 +13,7 @@ from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
 from fendan.model import StaleStock, StockUpdate
 
-__all__ = ["Updates"]
+__all__ = ["Updates", "usable_version"]
 
 # A sender retries within minutes; this is hours of updates, and some 20 MB.
 KEYS_REMEMBERED = 65_536
@@ -46,12 +46,7 @@ class Updates:
             code = code_of.get(name)
             if code is None:
                 refuse(Fault.UNKNOWN_STORE, "versions", name)
-            field = f"versions[{name!r}]"
-            if not isinstance(version, Integral):
-                refuse(Fault.WRONG_TYPE, field, version, hint="must be a whole number from 1")
-            if not 1 <= version <= GREATEST_VERSION:
-                refuse(Fault.OUT_OF_RANGE, field, version, hint="must be a whole number from 1")
-            checked[code] = int(version)
+            checked[code] = usable_version(name, version)
         return checked
 
     def stale(self, versions: Mapping[int, int], store_ids: list[str]) -> dict[int, StaleStock]:
@@ -86,6 +81,16 @@ class Updates:
         if len(self._answers) > KEYS_REMEMBERED:
             self._answers.popitem(last=False)
         return answer
+
+
+def usable_version(store_id: str, version: int) -> int:
+    """The version that a caller gave for a store. Raises InvalidInputError for what is none."""
+    field, hint = f"versions[{store_id!r}]", "must be a whole number from 1"
+    if not isinstance(version, Integral):
+        refuse(Fault.WRONG_TYPE, field, version, hint=hint)
+    if not 1 <= version <= GREATEST_VERSION:
+        refuse(Fault.OUT_OF_RANGE, field, version, hint=hint)
+    return int(version)
 
 
 def _digest(content: tuple[Any, ...]) -> bytes:

@@ -132,10 +132,10 @@ class InventoryService:
                 begin = after + 1
                 page = self._engine.stock(store_id, skus[begin : begin + size])
                 return page, list(range(begin, len(skus))), version
-            levels = self._engine.stock(store_id)
-            codes = self._engine.sku_codes([level.sku for level in levels]).tolist()
-            begin = bisect_right(codes, after)
-            return levels[begin : begin + size], codes[begin:], version
+            codes = self._engine.listed_skus(store_id)
+            codes = codes[bisect_right(codes, after) :]
+            names = [self._engine.skus[code] for code in codes[:size]]
+            return self._engine.stock(store_id, names), codes.tolist(), version
 
         try:
             levels, positions, version = await self._lane.run(work, deadline=deadline_of(context))
