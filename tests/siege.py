@@ -309,7 +309,8 @@ def unharmed(
         assert reserves or server.stock() == stock
         until(lambda: server.descriptors() <= descriptors)
         until(lambda: server.queue() == 0)
-        assert server.resident_bytes() - resident <= growth_bytes
+        # gRPC goes on freeing what a connection held after its descriptor is closed.
+        until(lambda: server.resident_bytes() - resident <= growth_bytes)
     bad = [line for line in server.log_lines()[lines:] if line["level"] in ("error", "critical")]
     assert bad == []
 
