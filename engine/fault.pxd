@@ -26,3 +26,10 @@ cdef enum FaultCode:
     FAULT_TIMED_OUT = 21
     FAULT_UNIMPLEMENTED = 22
     FAULT_INTERNAL = 23
+    # What an engine with a journal finds.
+    FAULT_JOURNAL = 24
+    FAULT_NO_JOURNAL = 25
+    FAULT_BREACH = 26
+    # What an order's life does not allow.
+    FAULT_WRONG_STATE = 27
+    FAULT_WRONG_STORE = 28

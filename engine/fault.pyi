@@ -24,3 +24,8 @@ class Fault(IntEnum):
     TIMED_OUT = 21
     UNIMPLEMENTED = 22
     INTERNAL = 23
+    JOURNAL = 24
+    NO_JOURNAL = 25
+    BREACH = 26
+    WRONG_STATE = 27
+    WRONG_STORE = 28

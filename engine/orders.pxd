@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from fendan.engine.batch cimport Batch
+from fendan.engine.events cimport Events
 from fendan.engine.records cimport Records
 from fendan.engine.stock cimport Basket, Stock
 
@@ -12,6 +13,7 @@ cdef class Orders:
     cdef readonly Stock stock
     cdef readonly Records records
     cdef readonly int64_t remembered
+    cdef public Events events       # where what happens is written, or None
 
     # -- COMMANDS
     cdef int64_t _enter(self, Batch batch, int64_t[::1] numbers, int64_t[::1] rows) except -1

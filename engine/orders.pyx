@@ -14,14 +14,19 @@ from libc.stdlib cimport free, malloc
 
 from fendan.engine.batch cimport Batch, Columns
 from fendan.engine.changes cimport Ring, note
+from fendan.engine.events cimport (
+    HAS_AMOUNTS, HAS_DISTANCE, HAS_DUE, HAS_MOVED, HAS_PLACE, EventBuffer, Events, OrderEvent,
+    most_order_bytes, put_order_event,
+)
 from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.records cimport (
-    NO_RECORD, NO_ROOM, PAGE_ORDERS, Record, Records, Table, add_record, basket_at, drop_newest, find_record,
-    id_at, let_go, prefetch_slot, record_at, retire, set_verdict,
+    NEVER_NS, NO_RECORD, NO_ROOM, PAGE_ORDERS, STATE_CANCELLED, Record, Records, Table, add_record,
+    basket_at, drop_newest, find_record, holds, id_at, prefetch_slot, record_at, retire, set_state,
+    set_verdict,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, route_many
-from fendan.engine.stock cimport Basket, Shelves, Stock, give_back
+from fendan.engine.stock cimport Basket, Quantity, Shelves, Stock, give_back
 
 import numpy as np
 
@@ -32,6 +37,8 @@ from fendan.errors import refuse
 
 cdef enum:
     CONFLICT = -3               # beside NO_RECORD and NO_ROOM
+
+_QUANTITY_DTYPE = np.dtype([("net", np.int32), ("reserved", np.int32)])
 
 # An id is remembered while its order holds stock, and until there are so many newer ones.
 REMEMBERED = 1_000_000
@@ -125,12 +132,13 @@ cdef class Orders:
 
     # -- COMMANDS ------------------------------------------------------------------------------
 
-    def route(self, Batch batch, double radius_m, *, bint dry_run=False):
+    def route(self, Batch batch, double radius_m, *, bint dry_run=False,
+              int64_t due_ns=0x7fffffffffffffff):
         """Route a batch as if one after another; returns one row of VERDICT_DTYPE an order.
 
         Orders seen before, in this batch too, get their first decision. Raises OrderConflictError
         before anything has changed when one comes with other content. A dry run decides the same,
-        and leaves everything as it was.
+        and leaves everything as it was. `due_ns`: when the reservations time out.
         """
         cdef Py_ssize_t count = len(batch)
         cdef const Leaves* leaves = &self.stock.network.layout.leaves
@@ -144,6 +152,14 @@ cdef class Orders:
         cdef Verdict[::1] answers = told
         cdef int64_t[::1] numbers, rows
         cdef bint named = batch.columns.ids != NULL
+        cdef bint written = self.events is not None and not dry_run
+        cdef Quantity[::1] before
+        cdef Quantity* found = NULL
+        if written:
+            self.events.reserve(most_bytes(&batch.columns))
+            counts = np.empty(max(1, batch.columns.offsets[count]), dtype=_QUANTITY_DTYPE)
+            before = counts
+            found = &before[0]
         if named:
             numbers, rows = np.empty(max(1, count), np.int64), np.empty(max(1, count), np.int64)
             newcomers = self._enter(batch, numbers, rows)
@@ -155,7 +171,7 @@ cdef class Orders:
                     drop_newest(table, newcomers)
                     raise
         with nogil:
-            route_many(leaves, shelves, &fresh.columns, radius_m, &verdicts[0])
+            route_many(leaves, shelves, &fresh.columns, radius_m, &verdicts[0], found)
             if named:
                 for row in range(newcomers):
                     record_at(table, numbers[rows[row]]).verdict = verdicts[row]
@@ -169,7 +185,11 @@ cdef class Orders:
                 note_reserved(&self.stock.changes.ring, &fresh.columns, &verdicts[0])
                 if named:
                     for row in range(newcomers):
-                        set_verdict(table, numbers[rows[row]], &verdicts[row])
+                        set_verdict(table, numbers[rows[row]], &verdicts[row], due_ns)
+                    if written:
+                        put_decisions(
+                            &self.events.buffer, &fresh.columns, &verdicts[0], found, due_ns
+                        )
                     retire(table, self.remembered)
         return told[:count]
 
@@ -190,16 +210,16 @@ cdef class Orders:
         cdef const Record* record = record_at(table, number)
         cdef Basket basket = basket_at(table, number)
         cdef int64_t line
-        if not record.held:
+        if not holds(record):
             return False
         give_back(
             &self.stock.shelves,
-            self.stock.network.layout.leaves.ordinal_of[record.verdict.store],
+            self.stock.network.layout.leaves.ordinal_of[record.current.store],
             &basket,
         )
         for line in range(basket.line_count):
-            note(&self.stock.changes.ring, record.verdict.store, basket.skus[line])
-        let_go(table, number)
+            note(&self.stock.changes.ring, record.current.store, basket.skus[line])
+        set_state(table, number, STATE_CANCELLED)
         return True
 
     # -- QUERIES -------------------------------------------------------------------------------
@@ -213,7 +233,7 @@ cdef class Orders:
 
     def is_held(self, order_id):
         """Whether stock is held for a known order."""
-        return record_at(&self.records.table, self._number(order_id, "order_id")).held
+        return bool(holds(record_at(&self.records.table, self._number(order_id, "order_id"))))
 
     def holding(self, pairs):
         """For each (store, SKU) pair of codes, the ids of the orders it is held for, oldest first.
@@ -237,11 +257,11 @@ cdef class Orders:
             for row in range(table.pages[table.by_age[age]].count):
                 number = <int64_t>table.by_age[age] * PAGE_ORDERS + row
                 record = record_at(table, number)
-                if not record.held or not concerned[record.verdict.store]:
+                if not holds(record) or not concerned[record.current.store]:
                     continue
                 basket = basket_at(table, number)
                 for line in range(basket.line_count):
-                    holders = found.get((record.verdict.store, basket.skus[line]))
+                    holders = found.get((record.current.store, basket.skus[line]))
                     if holders is not None:
                         id = id_at(table, number)
                         holders.append(id.text[:id.size].decode())
@@ -310,6 +330,7 @@ cdef inline Basket basket_in(const Columns* orders, int64_t row) noexcept nogil:
     cdef Basket basket
     basket.skus = orders.skus + orders.offsets[row]
     basket.quantities = orders.quantities + orders.offsets[row]
+    basket.amounts = NULL
     basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
     return basket
 
@@ -344,6 +365,38 @@ cdef int64_t enter_all(Table* table, const Columns* orders, uint32_t* hashes, in
                 return CONFLICT
         numbers[row] = number
     return entered[0]
+
+
+cdef int64_t most_bytes(const Columns* orders) noexcept nogil:
+    """How many bytes the events of so many orders take at most."""
+    cdef int64_t row, total = most_order_bytes(0, 0) * orders.count
+    for row in range(orders.count if orders.ids != NULL else 0):
+        total += orders.ids[row].size
+    return total + most_order_bytes(0, orders.offsets[orders.count])
+
+
+cdef void put_decisions(EventBuffer* buffer, const Columns* orders, const Verdict* verdicts,
+                        const Quantity* before, int64_t due_ns) noexcept nogil:
+    """Write down what each order of a batch was told first."""
+    cdef OrderEvent event
+    cdef int64_t row
+    for row in range(orders.count):
+        event.id = orders.ids[row]
+        event.lat, event.lng = orders.lat[row], orders.lng[row]
+        event.store, event.distance_m = verdicts[row].store, verdicts[row].distance_m
+        event.kind, event.reason = verdicts[row].status, verdicts[row].reason
+        event.attempts = verdicts[row].status == STATUS_ASSIGNED
+        event.due_ns = due_ns
+        event.flags = HAS_PLACE
+        if event.attempts:
+            event.flags |= HAS_DISTANCE | HAS_MOVED
+            if due_ns != NEVER_NS:
+                event.flags |= HAS_DUE
+        event.basket = basket_in(orders, row)
+        if event.basket.amounts != NULL:
+            event.flags |= HAS_AMOUNTS
+        event.before = before + orders.offsets[row]
+        put_order_event(buffer, &event)
 
 
 cdef void undo(const Leaves* leaves, Shelves* shelves, const Columns* orders,

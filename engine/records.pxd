@@ -10,18 +10,48 @@ cdef enum:
     PAGE_ORDERS = 16384         # a power of two
     NO_RECORD = -1
     NO_ROOM = -2
+    NO_REJECTION = 0
+
+# Where an order is in its life. The first two equal the status that it was told.
+cdef enum StateCode:
+    STATE_ASSIGNED = 1
+    STATE_UNASSIGNED = 2
+    STATE_ACCEPTED = 3
+    STATE_PICKED = 4
+    STATE_SHIPPED = 5
+    STATE_DELIVERED = 6
+    STATE_REJECTED = 7
+    STATE_CANCELLED = 8
+    STATE_EXPIRED = 9
+    STATE_RETURNED = 10
+
+cdef enum:
+    NEVER_NS = 0x7fffffffffffffff   # as a time: not before the end of time
 
 
-# One order. Its block, in the page, is skus[line_count], quantities[line_count], the id's bytes.
+# One order. Its block, in the page, is skus[line_count], quantities[line_count], the id's bytes, and
+# zeros up to the next multiple of 8.
 cdef struct Record:
     double lat
     double lng
-    Verdict verdict
+    Verdict verdict             # the first decision: what a retry is told
+    Verdict current             # where the order is now; another store after a rejection
+    int64_t due_ns              # when the reservation times out, or NEVER_NS
+    int64_t block               # where, in the page's blocks
     uint32_t hash               # of the id
     int32_t line_count
-    int64_t block               # where, in the page's blocks
+    int32_t rejection           # the newest of this order in the page's rejections, from 1
     uint8_t id_size             # MAX_ID_BYTES fits
-    bint held
+    uint8_t state               # StateCode
+    uint8_t attempts            # how many stores it was assigned to
+    uint8_t flags
+
+
+# That a store would not have an order.
+cdef struct Rejection:
+    int64_t time_ns
+    int32_t store
+    int32_t before              # the same order's rejection before this one, or NO_REJECTION
 
 
 cdef struct Page:
@@ -31,6 +61,10 @@ cdef struct Page:
     int64_t capacity
     int32_t count
     int32_t held_count
+    int64_t due_ns              # no reservation of the page times out before
+    Rejection* rejections       # [rejection_count]; number n stands at n - 1
+    int32_t rejection_count
+    int32_t rejection_capacity
 
 
 # Owned by a Records, drawn in records.pyx.
@@ -50,10 +84,16 @@ cdef void prefetch_slot(const Table* table, uint32_t hash) noexcept nogil
 cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double lng,
                         const Basket* basket) noexcept nogil
 cdef void drop_newest(Table* table, int64_t count) noexcept nogil
-cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict) noexcept nogil
-cdef void let_go(Table* table, int64_t number) noexcept nogil
+cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict,
+                      int64_t due_ns) noexcept nogil
+cdef void set_state(Table* table, int64_t number, uint8_t state) noexcept nogil
 cdef void retire(Table* table, int64_t remembered) noexcept nogil
 
+
+cdef inline bint holds(const Record* record) noexcept nogil:
+    """Whether stock is reserved for the order."""
+    return (record.state == STATE_ASSIGNED or record.state == STATE_ACCEPTED
+            or record.state == STATE_PICKED)
 
 cdef inline Page* page_of(const Table* table, int64_t number) noexcept nogil:
     return table.pages + (number // PAGE_ORDERS)
@@ -68,6 +108,7 @@ cdef inline Basket basket_at(const Table* table, int64_t number) noexcept nogil:
     basket.line_count = record.line_count
     basket.skus = <const int32_t*>(page_of(table, number).blocks + record.block)
     basket.quantities = basket.skus + record.line_count
+    basket.amounts = NULL
     return basket
 
 cdef inline Span id_at(const Table* table, int64_t number) noexcept nogil:

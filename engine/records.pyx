@@ -24,12 +24,34 @@ from fendan.engine.names cimport Span, enter, larger_slots
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, prefetch
 from fendan.engine.stock cimport Basket
 
+from fendan.engine.router import _Named
+
 cdef enum:
     LEAST_SLOTS = 1024          # powers of two
     FEW_SLOTS = 1 << 17
     MOST_AMPLE_SLOTS = 1 << 24  # 128 MB of address space, used as it fills
     LEAST_BLOCK_BYTES = 1 << 16
     NO_PAGE = -1
+
+
+class OrderState(_Named):
+    """Where an order is in its life."""
+
+    ASSIGNED = STATE_ASSIGNED
+    UNASSIGNED = STATE_UNASSIGNED
+    ACCEPTED = STATE_ACCEPTED
+    PICKED = STATE_PICKED
+    SHIPPED = STATE_SHIPPED
+    DELIVERED = STATE_DELIVERED
+    REJECTED = STATE_REJECTED
+    CANCELLED = STATE_CANCELLED
+    EXPIRED = STATE_EXPIRED
+    RETURNED = STATE_RETURNED
+
+    @property
+    def holds_stock(self):
+        """Whether stock is reserved for an order that is there."""
+        return self in (OrderState.ASSIGNED, OrderState.ACCEPTED, OrderState.PICKED)
 
 
 # -- FINDING -----------------------------------------------------------------------------------
@@ -81,7 +103,8 @@ cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double
                         const Basket* basket) noexcept nogil:
     """The number of a new record that holds nothing yet, or NO_ROOM. The id must not be known."""
     cdef int64_t size = 8 * basket.line_count + id.size
-    cdef int32_t number = page_with_room(table, size)
+    cdef int64_t padded = (size + 7) & ~<int64_t>7
+    cdef int32_t number = page_with_room(table, padded)
     cdef Page* page
     cdef Record* record
     cdef char* block
@@ -90,18 +113,20 @@ cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double
     page = table.pages + number
     record = page.records + page.count
     block = page.blocks + page.used
+    memset(record, 0, sizeof(Record))
     memcpy(block, basket.skus, 4 * basket.line_count)
     memcpy(block + 4 * basket.line_count, basket.quantities, 4 * basket.line_count)
     memcpy(block + 8 * basket.line_count, id.text, id.size)
+    memset(block + size, 0, padded - size)  # states are compared byte by byte
     record.lat, record.lng = lat, lng
     record.hash = hash
     record.line_count = <int32_t>basket.line_count
     record.block = page.used
     record.id_size = <uint8_t>id.size
-    record.held = False
+    record.due_ns = NEVER_NS
     enter(table.slots, table.mask,
           <uint64_t>hash << 32 | <uint64_t>(<int64_t>number * PAGE_ORDERS + page.count + 1))
-    page.used += (size + 3) & ~<int64_t>3  # the next block's SKUs are int32
+    page.used += padded
     page.count += 1
     table.count += 1
     return <int64_t>number * PAGE_ORDERS + page.count - 1
@@ -120,8 +145,8 @@ cdef int32_t page_with_room(Table* table, int64_t size) noexcept nogil:
         if number == NO_PAGE:
             return NO_PAGE
     page = table.pages + number
-    if page.used + size + 3 > page.capacity:
-        capacity = max(page.used + size + 3, 2 * page.capacity)
+    if page.used + size > page.capacity:
+        capacity = max(page.used + size, 2 * page.capacity)
         blocks = <char*>realloc(page.blocks, max(capacity, LEAST_BLOCK_BYTES))
         if blocks == NULL:
             return NO_PAGE
@@ -153,6 +178,7 @@ cdef int32_t fresh_page(Table* table) noexcept nogil:
     table.pages[number].records = <Record*>malloc(PAGE_ORDERS * sizeof(Record))
     if table.pages[number].records == NULL:
         return NO_PAGE
+    table.pages[number].due_ns = NEVER_NS
     table.by_age[table.aged_count] = number
     table.aged_count += 1
     return number
@@ -184,18 +210,24 @@ cdef bint has_slot(Table* table) noexcept nogil:
 
 # -- CHANGING ----------------------------------------------------------------------------------
 
-cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict) noexcept nogil:
+cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict,
+                      int64_t due_ns) noexcept nogil:
     """What the order was told; from now on it holds stock, if it has a store."""
     cdef Record* record = record_at(table, number)
-    record.verdict = verdict[0]
-    record.held = verdict.status == STATUS_ASSIGNED
-    page_of(table, number).held_count += record.held
+    record.verdict = record.current = verdict[0]
+    record.attempts = verdict.status == STATUS_ASSIGNED
+    if verdict.status == STATUS_ASSIGNED:
+        record.due_ns = due_ns
+        page_of(table, number).due_ns = min(page_of(table, number).due_ns, due_ns)
+    set_state(table, number, verdict.status)
 
 
-cdef void let_go(Table* table, int64_t number) noexcept nogil:
-    """The order holds nothing any more."""
-    record_at(table, number).held = False
-    page_of(table, number).held_count -= 1
+cdef void set_state(Table* table, int64_t number, uint8_t state) noexcept nogil:
+    """Where the order is in its life, and with that whether its page may be forgotten."""
+    cdef Record* record = record_at(table, number)
+    page_of(table, number).held_count -= holds(record)
+    record.state = state
+    page_of(table, number).held_count += holds(record)
 
 
 # -- FORGETTING --------------------------------------------------------------------------------
@@ -217,6 +249,8 @@ cdef void drop_newest(Table* table, int64_t count) noexcept nogil:
         page.used = record.block
         table.count -= 1
         count -= 1
+    if table.aged_count and table.pages[table.by_age[table.aged_count - 1]].count == 0:
+        drop_page(table, table.aged_count - 1)
 
 
 cdef void retire(Table* table, int64_t remembered) noexcept nogil:
@@ -244,6 +278,7 @@ cdef void drop_page(Table* table, int32_t age) noexcept nogil:
     table.count -= page.count
     free(page.records)
     free(page.blocks)
+    free(page.rejections)
     memset(page, 0, sizeof(Page))
     table.aged_count -= 1
     memmove(table.by_age + age, table.by_age + age + 1,
@@ -265,6 +300,7 @@ cdef class Records:
         for number in range(self.table.page_count):
             free(self.table.pages[number].records)
             free(self.table.pages[number].blocks)
+            free(self.table.pages[number].rejections)
         free(self.table.pages)
         free(self.table.by_age)
         free(self.table.slots)

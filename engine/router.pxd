@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from fendan.engine.batch cimport Columns
 from fendan.engine.geo cimport Place, Sketch
 from fendan.engine.network cimport Leaves
-from fendan.engine.stock cimport Basket, Shelves
+from fendan.engine.stock cimport Basket, Quantity, Shelves
 
 cdef extern from *:
     """
@@ -72,8 +72,10 @@ cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan
                   const Basket* basket, const uint64_t* allowed, double radius_m,
                   bint verify) noexcept nogil
 
-# Choose and reserve, for one order or for many in turn. Degrees in range, baskets valid.
+# Choose and reserve, for one order or for many in turn. Degrees in range, baskets valid. `before`
+# gets the counts that each line found at its store, or is NULL; `allowed` is NULL or as in Search.
 cdef Verdict route_one(const Leaves* leaves, Shelves* shelves, double lat, double lng,
-                       const Basket* basket, double radius_m) noexcept nogil
+                       const Basket* basket, double radius_m,
+                       const uint64_t* allowed, Quantity* before) noexcept nogil
 cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orders,
-                     double radius_m, Verdict* verdicts) noexcept nogil
+                     double radius_m, Verdict* verdicts, Quantity* before) noexcept nogil

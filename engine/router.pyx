@@ -29,7 +29,8 @@ from fendan.engine.network cimport (
     BOXES_FLOATS, LEAF_FLOATS, LEAVES_PER_BRANCH, NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller,
 )
 from fendan.engine.stock cimport (
-    Basket, Shelves, Stock, available, base, covers, listed, lowest_bit, quantity, summary, take,
+    Basket, Quantity, Shelves, Stock, available, base, covers, listed, lowest_bit, quantity,
+    summary, take,
 )
 
 from enum import IntEnum
@@ -285,18 +286,19 @@ cdef void consider(Search* search, int32_t ordinal, float squared) noexcept nogi
 # -- ROUTING -----------------------------------------------------------------------------------
 
 cdef Verdict route_one(const Leaves* leaves, Shelves* shelves, double lat, double lng,
-                       const Basket* basket, double radius_m) noexcept nogil:
+                       const Basket* basket, double radius_m,
+                       const uint64_t* allowed, Quantity* before) noexcept nogil:
     """Choose and reserve for one order. Degrees in range, the basket valid."""
     cdef Plan plan
     make_plan(&plan, leaves, lat, lng)
     return settle(
-        leaves, shelves, &plan, basket, radius_m,
-        find(leaves, shelves, &plan, basket, NULL, radius_m, False),
+        leaves, shelves, &plan, basket, radius_m, allowed,
+        find(leaves, shelves, &plan, basket, allowed, radius_m, False), before,
     )
 
 
 cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orders,
-                     double radius_m, Verdict* verdicts) noexcept nogil:
+                     double radius_m, Verdict* verdicts, Quantity* before) noexcept nogil:
     """As `route_one` for each order in turn."""
     cdef const int64_t* offsets = orders.offsets
     cdef Plan plans[RING]
@@ -310,7 +312,8 @@ cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orde
         if order >= 0:
             place = order & (RING - 1)
             verdicts[order] = settle(
-                leaves, shelves, &plans[place], &baskets[place], radius_m, guesses[place]
+                leaves, shelves, &plans[place], &baskets[place], radius_m, NULL, guesses[place],
+                NULL if before == NULL else before + offsets[order],
             )
         if step + AHEAD < orders.count:
             prefetch_shelves(shelves, orders, step + AHEAD)
@@ -318,6 +321,7 @@ cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orde
             place = step & (RING - 1)
             baskets[place].skus = orders.skus + offsets[step]
             baskets[place].quantities = orders.quantities + offsets[step]
+            baskets[place].amounts = NULL  # the search needs none
             baskets[place].line_count = offsets[step + 1] - offsets[step]
             make_plan(&plans[place], leaves, orders.lat[step], orders.lng[step])
             prefetch_words(leaves, shelves, &plans[place], &baskets[place])
@@ -335,18 +339,19 @@ cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orde
 
 
 cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
-                    const Basket* basket, double radius_m, int32_t guess) noexcept nogil:
+                    const Basket* basket, double radius_m, const uint64_t* allowed,
+                    int32_t guess, Quantity* before) noexcept nogil:
     """Reserve at the guessed store; if it cannot fill the order, search exactly first."""
     cdef Verdict verdict
-    if guess != NOT_FOUND and not take(shelves, guess, basket):
-        guess = find(leaves, shelves, plan, basket, NULL, radius_m, True)
+    if guess != NOT_FOUND and not take(shelves, guess, basket, before):
+        guess = find(leaves, shelves, plan, basket, allowed, radius_m, True)
         if guess != NOT_FOUND:
-            take(shelves, guess, basket)
+            take(shelves, guess, basket, before)
     if guess == NOT_FOUND:
         verdict.store = NO_STORE
         verdict.distance_m = NAN
         verdict.status = STATUS_UNASSIGNED
-        verdict.reason = reason_for(leaves, shelves, plan, basket, radius_m)
+        verdict.reason = reason_for(leaves, shelves, plan, basket, radius_m, allowed)
         return verdict
     verdict.store = leaves.store_at[guess]
     verdict.distance_m = distance_between_m(&plan.place, leaves.places + guess)
@@ -356,16 +361,17 @@ cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
 
 
 cdef uint8_t reason_for(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
-                        const Basket* basket, double radius_m) noexcept nogil:
+                        const Basket* basket, double radius_m,
+                        const uint64_t* allowed) noexcept nogil:
     """Why nothing was found: asked only then, so it may take its time."""
     cdef Basket nothing
     nothing.line_count = 0
-    if find(leaves, shelves, plan, &nothing, NULL, INFINITY, False) == NOT_FOUND:
+    if find(leaves, shelves, plan, &nothing, allowed, INFINITY, False) == NOT_FOUND:
         return REASON_NO_STORES
     if radius_m < INFINITY:
-        if find(leaves, shelves, plan, &nothing, NULL, radius_m, False) == NOT_FOUND:
+        if find(leaves, shelves, plan, &nothing, allowed, radius_m, False) == NOT_FOUND:
             return REASON_NO_STORE_IN_RADIUS
-        if find(leaves, shelves, plan, basket, NULL, INFINITY, True) != NOT_FOUND:
+        if find(leaves, shelves, plan, basket, allowed, INFINITY, True) != NOT_FOUND:
             return REASON_NO_STOCK_IN_RADIUS
     return REASON_NO_STOCK
 
@@ -419,7 +425,8 @@ def route(Stock stock, Batch batch, double radius_m):
     verdicts = np.empty(max(1, len(batch)), dtype=VERDICT_DTYPE)
     cdef Verdict[::1] out = verdicts
     with nogil:
-        route_many(&stock.network.layout.leaves, &stock.shelves, &batch.columns, radius_m, &out[0])
+        route_many(&stock.network.layout.leaves, &stock.shelves, &batch.columns, radius_m, &out[0],
+                   NULL)
     return verdicts[:len(batch)]
 
 

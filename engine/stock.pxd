@@ -34,6 +34,7 @@ cdef struct Shelf:
 cdef struct Basket:
     const int32_t* skus
     const int32_t* quantities
+    const int64_t* amounts      # what the customer pays for each line, or NULL
     int64_t line_count
 
 
@@ -90,7 +91,8 @@ cdef inline bint covers(const Shelves* shelves, int32_t ordinal, const Basket* b
             return False
     return True
 
-cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil
+cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket,
+               Quantity* before) noexcept nogil
 cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil
 
 

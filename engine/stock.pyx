@@ -46,8 +46,12 @@ cdef void free_shelves(Shelf* shelf, int32_t count) noexcept nogil:
             free(shelf[sku].quantities)
 
 
-cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
-    """Reserve every line at a store, or nothing where one falls short; whether it was done."""
+cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket,
+               Quantity* before) noexcept nogil:
+    """Reserve every line at a store, or nothing where one falls short; whether it was done.
+
+    `before`: where the counts go that each line found, or NULL.
+    """
     cdef Quantity* pairs[FEW_LINES]
     cdef Quantity* pair
     cdef int64_t line
@@ -62,6 +66,8 @@ cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept
             pair = pairs[line]
         else:
             pair = quantity(shelves, basket.skus[line], ordinal)
+        if before != NULL:
+            before[line] = pair[0]
         pair.net -= basket.quantities[line]
         pair.reserved += basket.quantities[line]
         if pair.net <= 0:

@@ -11,6 +11,7 @@ from fendan.engine.fault import Fault
 
 __all__ = [
     "TABLE",
+    "BreachError",
     "BusyError",
     "DuplicateStoreError",
     "Fault",
@@ -18,8 +19,10 @@ __all__ = [
     "FileFormatError",
     "InternalError",
     "InvalidInputError",
+    "JournalError",
     "KeyConflictError",
     "MalformedMessageError",
+    "NoJournalError",
     "NotAllowedError",
     "OrderConflictError",
     "QuantityOverflowError",
@@ -31,6 +34,8 @@ __all__ = [
     "UnknownOrderError",
     "UnknownSkuError",
     "UnknownStoreError",
+    "WrongStateError",
+    "WrongStoreError",
     "WrongTypeError",
     "refuse",
 ]
@@ -132,6 +137,29 @@ class MalformedMessageError(InvalidInputError):
     """Bytes that are no message of the kind they are said to be."""
 
 
+class WrongStateError(FendanError):
+    """A step that an order cannot take from where it is; the hint says where that is."""
+
+
+class WrongStoreError(FendanError):
+    """A step by a store that does not have the order (any more)."""
+
+
+class JournalError(FendanError):
+    """The journal has failed: nothing more is accepted until the engine is opened again.
+
+    What was asked may have been done: retry with the same ids then.
+    """
+
+
+class NoJournalError(FendanError):
+    """An engine that keeps everything in memory has no ledger, and nothing to take snapshots of."""
+
+
+class BreachError(FendanError):
+    """The engine has caught itself breaking a promise, such as counts that do not add up."""
+
+
 class ServiceError(FendanError):
     """What a service answers that an engine in the same process never would."""
 
@@ -200,6 +228,11 @@ TABLE: dict[Fault, Entry] = {
     Fault.TIMED_OUT: Entry(TimedOutError, "DEADLINE_EXCEEDED", "too late"),
     Fault.UNIMPLEMENTED: Entry(UnimplementedError, "UNIMPLEMENTED", "no such method"),
     Fault.INTERNAL: Entry(InternalError, "INTERNAL", "failed inside"),
+    Fault.JOURNAL: Entry(JournalError, "UNAVAILABLE", "the journal has failed"),
+    Fault.NO_JOURNAL: Entry(NoJournalError, "FAILED_PRECONDITION", "there is no journal"),
+    Fault.BREACH: Entry(BreachError, "DATA_LOSS", "the engine contradicts itself"),
+    Fault.WRONG_STATE: Entry(WrongStateError, "FAILED_PRECONDITION", "not from this state"),
+    Fault.WRONG_STORE: Entry(WrongStoreError, "FAILED_PRECONDITION", "not at this store"),
 }
 
 # A value that someone pasted a whole file into must not fill the log.

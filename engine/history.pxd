@@ -1,0 +1,1 @@
+"""Events as objects; nothing here is for nogil code."""
