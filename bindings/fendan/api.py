@@ -14,6 +14,7 @@ from fendan.engine.orders import REMEMBERED, Decision, decisions
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
+from fendan.ledger_face import LedgerFace
 from fendan.model import Nearby, Order, Policy, Routed
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
@@ -22,7 +23,7 @@ from fendan.watch_face import WatchFace
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace):
+class Engine(StoreFace, StockFace, WatchFace, LedgerFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has

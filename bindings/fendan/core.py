@@ -15,6 +15,7 @@ from fendan.engine.network import Network
 from fendan.engine.orders import Orders
 from fendan.engine.stock import Stock
 from fendan.errors import Fault, refuse
+from fendan.ledger import LedgerJournal
 from fendan.model import Shortfall
 from fendan.updates import Updates
 
@@ -30,6 +31,7 @@ class Core:
         self._stock = Stock(self._network)
         self._orders = Orders(self._stock, remembered_orders)
         self._updates = Updates()
+        self._journal: LedgerJournal | None = None  # everything is in memory
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._run = secrets.token_hex(4)  # cursors of another run mean nothing here
