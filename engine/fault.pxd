@@ -26,3 +26,8 @@ cdef enum FaultCode:
     FAULT_TIMED_OUT = 21
     FAULT_UNIMPLEMENTED = 22
     FAULT_INTERNAL = 23
+    # What only the journal's folder finds.
+    FAULT_FOLDER_IN_USE = 40
+    FAULT_CORRUPT = 41
+    FAULT_NEWER_FORMAT = 42
+    FAULT_DISK = 43

@@ -24,3 +24,7 @@ class Fault(IntEnum):
     TIMED_OUT = 21
     UNIMPLEMENTED = 22
     INTERNAL = 23
+    FOLDER_IN_USE = 40
+    CORRUPT = 41
+    NEWER_FORMAT = 42
+    DISK = 43

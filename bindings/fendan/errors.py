@@ -12,14 +12,18 @@ from fendan.engine.fault import Fault
 __all__ = [
     "TABLE",
     "BusyError",
+    "CorruptJournalError",
+    "DiskError",
     "DuplicateStoreError",
     "Fault",
     "FendanError",
     "FileFormatError",
+    "FolderInUseError",
     "InternalError",
     "InvalidInputError",
     "KeyConflictError",
     "MalformedMessageError",
+    "NewerFormatError",
     "NotAllowedError",
     "OrderConflictError",
     "QuantityOverflowError",
@@ -164,6 +168,22 @@ class InternalError(ServiceError):
     """The service failed in a way it should not have."""
 
 
+class FolderInUseError(FendanError):
+    """A folder that another process has claimed."""
+
+
+class CorruptJournalError(FendanError):
+    """Files of a journal that are not what was written. Nothing was changed: restore a copy."""
+
+
+class NewerFormatError(FendanError):
+    """Files of a journal that a newer version has written."""
+
+
+class DiskError(FendanError, OSError):
+    """A folder that cannot be made, read or written."""
+
+
 class Entry(NamedTuple):
     """One row of the table."""
 
@@ -200,6 +220,12 @@ TABLE: dict[Fault, Entry] = {
     Fault.TIMED_OUT: Entry(TimedOutError, "DEADLINE_EXCEEDED", "too late"),
     Fault.UNIMPLEMENTED: Entry(UnimplementedError, "UNIMPLEMENTED", "no such method"),
     Fault.INTERNAL: Entry(InternalError, "INTERNAL", "failed inside"),
+    Fault.FOLDER_IN_USE: Entry(FolderInUseError, "UNAVAILABLE", "in use by another process"),
+    Fault.CORRUPT: Entry(CorruptJournalError, "DATA_LOSS", "damaged"),
+    Fault.NEWER_FORMAT: Entry(
+        NewerFormatError, "FAILED_PRECONDITION", "written by a newer version"
+    ),
+    Fault.DISK: Entry(DiskError, "UNAVAILABLE", "cannot be used"),
 }
 
 # A value that someone pasted a whole file into must not fill the log.
