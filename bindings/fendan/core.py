@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from fendan import columns
 from fendan.columns import Column
+from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.names import Names
 from fendan.engine.network import Network
 from fendan.engine.orders import Orders
 from fendan.engine.stock import Stock
-from fendan.engine.events import EventKind
 from fendan.errors import Fault, refuse
 from fendan.journal import Journal
 from fendan.model import Shortfall
