@@ -6,7 +6,7 @@ It is read from the log, not from the engine: whoever reads holds nobody up.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fendan.engine.history import Event, Move, Reading, Wanted
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.engine.router import Reason
 from fendan.errors import Fault, refuse
+from fendan.log import Frame, Log
 from fendan.model import EventPage, LedgerEvent, Movement
 
 __all__ = [
@@ -24,8 +25,6 @@ __all__ = [
     "SHOWN",
     "USUAL_EVENTS",
     "Filter",
-    "FramesLog",
-    "LedgerJournal",
     "Names",
     "checked_limit",
     "checked_sequence",
@@ -52,38 +51,6 @@ LAST_SEQUENCE = 2**63 - 1
 NAMING = frozenset({EventKind.STORE_ADDED, EventKind.STORE_UPDATED})
 
 SHOWN = frozenset(kind for kind in EventKind if not kind.is_internal)
-
-
-class Frame(NamedTuple):
-    """The events of one command, as they are kept."""
-
-    sequence: int
-    count: int
-    time_ns: int
-    epoch: int
-    body: memoryview
-
-
-class FramesLog(Protocol):
-    """As much of a log as reading needs."""
-
-    def read(self, from_sequence: int, to_sequence: int | None = None) -> Iterator[Frame]:
-        """The frames that hold the events from one to another inclusive."""
-
-
-class LedgerJournal(Protocol):
-    """As much of a journal as reading needs."""
-
-    @property
-    def log(self) -> FramesLog:
-        """Where the frames are."""
-
-    @property
-    def durable_sequence(self) -> int:
-        """The newest event that no power cut can take back; 0 where there is none."""
-
-    def wait_for_durable(self, sequence: int, timeout_s: float) -> bool:
-        """Wait until that event is durable; whether it is, within the timeout."""
 
 
 class Names(NamedTuple):
@@ -219,7 +186,7 @@ def readings(
 
 
 def read_page(
-    log: FramesLog,
+    log: Log,
     names: Names,
     filter: Filter,
     from_sequence: int,

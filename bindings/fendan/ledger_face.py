@@ -7,10 +7,10 @@ from numbers import Real
 from fendan.core import Core
 from fendan.engine.events import EventKind
 from fendan.errors import Fault, refuse
+from fendan.journal import Journal
 from fendan.ledger import (
     USUAL_EVENTS,
     Filter,
-    LedgerJournal,
     Names,
     checked_limit,
     checked_sequence,
@@ -71,7 +71,7 @@ class LedgerFace(Core):
             refuse(Fault.OUT_OF_RANGE, "timeout_s", timeout_s, hint="must be seconds, from 0")
         return journal.wait_for_durable(after_sequence + 1, float(timeout_s))
 
-    def _ledger_journal(self) -> LedgerJournal:
+    def _ledger_journal(self) -> Journal:
         if self._journal is None:
             hint = "an engine that was opened with a folder has one"
             refuse(Fault.NO_JOURNAL, "journal", hint=hint)
