@@ -6,7 +6,7 @@ It is read from the log, not from the engine: whoever reads holds nobody up.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,81 +68,87 @@ class Names(NamedTuple):
 class Filter:
     """Which events are wanted: those that fit each of the four. None fits all."""
 
-    store_ids: frozenset[str] | None = None
-    regions: frozenset[str] | None = None
-    order_ids: frozenset[str] | None = None
-    kinds: frozenset[EventKind] = SHOWN
+    store_ids: tuple[str, ...] | None = None
+    regions: tuple[str, ...] | None = None
+    order_ids: tuple[str, ...] | None = None
+    kinds: tuple[EventKind, ...] | None = None
 
     @classmethod
     def of(
         cls,
-        store_ids: Iterable[str] | None = None,
-        regions: Iterable[str] | None = None,
-        order_ids: Iterable[str] | None = None,
-        kinds: Iterable[EventKind] | None = None,
+        store_ids: Iterable[str] | None,
+        regions: Iterable[str] | None,
+        order_ids: Iterable[str] | None,
+        kinds: Iterable[EventKind] | None,
     ) -> "Filter":
-        """Check what a reader gave. Whether the stores are known, `wanted` sees."""
+        """Check what a reader gave. Raises InvalidInputError, also for an empty list."""
         return cls(
-            store_ids=_names("store_ids", store_ids),
-            regions=_names("regions", regions),
-            order_ids=_names("order_ids", order_ids),
-            kinds=SHOWN if kinds is None else _kinds(kinds),
+            store_ids=_texts("store_ids", store_ids),
+            regions=_texts("regions", regions),
+            order_ids=_texts("order_ids", order_ids),
+            kinds=_kinds(kinds),
         )
-
-    @property
-    def fits_nothing(self) -> bool:
-        """Whether no event can ever fit."""
-        return not self.kinds or any(
-            names is not None and not names
-            for names in (self.store_ids, self.regions, self.order_ids)
-        )
-
-    def check_stores(self, names: Names, field: str = "store_ids") -> None:
-        """Raise UnknownStoreError for a store that never was there."""
-        for store_id in sorted((self.store_ids or frozenset()) - set(names.store_ids)):
-            refuse(Fault.UNKNOWN_STORE, field, store_id)
 
     def wanted(self, names: Names) -> Wanted:
-        """The same, by codes."""
+        """The same, by codes. Raises UnknownStoreError for a store that never was there."""
+        store_ids, regions = _set(self.store_ids), _set(self.regions)
+        known = frozenset(names.store_ids)  # removed ones, too
+        for row, store_id in enumerate(self.store_ids or ()):
+            if store_id not in known:
+                refuse(Fault.UNKNOWN_STORE, "store_ids", store_id, row=row)
         stores = None
-        if self.store_ids is not None or self.regions is not None:
+        if store_ids is not None or regions is not None:
             stores = np.array(
                 [
-                    (self.store_ids is None or store_id in self.store_ids)
-                    and (self.regions is None or region in self.regions)
+                    (store_ids is None or store_id in store_ids)
+                    and (regions is None or region in regions)
                     for store_id, region in zip(names.store_ids, names.regions, strict=False)
                 ],
                 dtype=np.bool_,
             )
         return Wanted(
-            self.kinds,
+            SHOWN if self.kinds is None else self.kinds,
             order_ids=self.order_ids,
             stores=stores,
-            store_ids=self.store_ids,
-            regions=self.regions,
+            store_ids=store_ids,
+            regions=regions,
         )
 
 
-def _names(field: str, names: Iterable[str] | None) -> frozenset[str] | None:
-    if names is None:
+def _texts(field: str, texts: Iterable[str] | None) -> tuple[str, ...] | None:
+    if texts is None:
         return None
-    listed = columns.rows(field, names)
-    for row, name in enumerate(listed):
+    listed = _some(field, texts)
+    for row, text in enumerate(listed):
         # Stores may have no region, and that is one to ask for.
-        if not is_usable_id(name) and not (field == "regions" and name == ""):
-            refuse(Fault.BAD_ID, field, name, row=row, hint=ID_HINT)
-    return frozenset(listed)
+        if not is_usable_id(text) and not (field == "regions" and text == ""):
+            refuse(Fault.BAD_ID, field, text, row=row, hint=ID_HINT)
+    return tuple(listed)
 
 
-def _kinds(kinds: Iterable[EventKind]) -> frozenset[EventKind]:
-    listed = columns.rows("kinds", kinds)
+def _kinds(kinds: Iterable[EventKind] | None) -> tuple[EventKind, ...] | None:
+    if kinds is None:
+        return None
+    listed = _some("kinds", kinds)
     for row, kind in enumerate(listed):
         if isinstance(kind, bool) or not isinstance(kind, int):
             refuse(Fault.WRONG_TYPE, "kinds", kind, row=row, hint="must be an EventKind")
         if kind not in SHOWN:
             hint = "must be an EventKind that is not internal"
             refuse(Fault.OUT_OF_RANGE, "kinds", int(kind), row=row, hint=hint)
-    return frozenset(map(EventKind, listed))
+    return tuple(map(EventKind, listed))
+
+
+def _some(field: str, given: Iterable[Any]) -> list[Any]:
+    """What was given, as a list; whoever names nothing has made a mistake."""
+    listed = columns.rows(field, given)
+    if not listed:
+        refuse(Fault.MISSING, field, hint="name at least one, or give None for all")
+    return listed
+
+
+def _set(texts: tuple[str, ...] | None) -> frozenset[str] | None:
+    return None if texts is None else frozenset(texts)
 
 
 def checked_sequence(sequence: int, field: str, least: int = 1) -> int:
@@ -195,8 +201,6 @@ def read_page(
 ) -> EventPage:
     """The first events from `from_sequence` to `last_sequence` that fit, `limit` at most."""
     at = from_sequence
-    if filter.fits_nothing:
-        at = max(at, last_sequence + 1)
     wanted = filter.wanted(names)
     found: list[Event] = []
     room = MOVEMENTS_PER_PAGE

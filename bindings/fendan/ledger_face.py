@@ -44,8 +44,9 @@ class LedgerFace(Core):
         missing where events serve recovery alone. Regions are those of the stores now.
 
         Raises InvalidInputError for a number below 1, or of an event that is not kept any more; for
-        a limit that is not 1 to 10,000; for kinds that are internal; UnknownStoreError for a store
-        that never was there; NoJournalError for an engine that keeps everything in memory.
+        a limit that is not 1 to 10,000; for internal kinds, and for empty filters.
+        UnknownStoreError for a store that never was there; NoJournalError for an engine that keeps
+        everything in memory.
         """
         journal = self._ledger_journal()
         checked_sequence(from_sequence, "from_sequence")
@@ -54,7 +55,6 @@ class LedgerFace(Core):
         # In this order: whatever is durable has been named.
         last_sequence = journal.durable_sequence
         names = Names(self._network.store_ids, self._network.regions, self._stock.skus)
-        wanted.check_stores(names)
         return read_page(journal.log, names, wanted, from_sequence, last_sequence, limit)
 
     def wait_for_event(self, after_sequence: int, timeout_s: float) -> bool:
