@@ -191,23 +191,23 @@ def _table(title: str, *columns: str) -> Table:
     """A table whose first column is text, and the others numbers."""
     table = Table(title=title, title_justify="left")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left")
+        table.add_column(column, justify="right" if place else "left", no_wrap=not place)
     return table
 
 
 def _segments(found: JournalLook) -> Table:
-    table = _table("segments", "file", "first event", "events", "frames", "bytes", "of")
+    table = _table("segments", "file, by its first event", "events", "frames", "bytes", "of")
     for one in found.segments:
-        numbers = (one.segment.first_sequence, one.events, one.frames, one.bytes)
+        numbers = (one.events, one.frames, one.bytes)
         cells = (f"{number:,}" for number in (*numbers, one.segment.size_bytes))
         table.add_row(one.segment.path.name, *cells)
     return table
 
 
 def _snapshots(found: JournalLook) -> Table:
-    table = _table("snapshots", "file", "after event", "epoch", "bytes")
+    table = _table("snapshots", "file, by its last event", "epoch", "bytes")
     for one in found.snapshots:
-        numbers = (one.sequence, one.epoch, one.size_bytes)
+        numbers = (one.epoch, one.size_bytes)
         table.add_row(one.path.name, *(f"{number:,}" for number in numbers))
     return table
 

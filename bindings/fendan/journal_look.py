@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import snapshots
 from fendan.disk import Disk
 from fendan.engine.events import EventKind
 from fendan.engine.frames import HEADER_BYTES
@@ -21,6 +20,7 @@ from fendan.filelog import FileLog
 from fendan.ledger import LAST_SEQUENCE, NAMING, Names, readings
 from fendan.log import Frame, Log
 from fendan.segments import Segment, segments_in
+from fendan.snapshots import SnapshotFile, load, snapshots_in
 
 __all__ = ["EpochLook", "JournalLook", "SegmentLook", "look", "names_of", "segments_of", "settle"]
 
@@ -54,7 +54,7 @@ class JournalLook:
     """
 
     segments: list[SegmentLook]
-    snapshots: list[snapshots.SnapshotFile] = field(default_factory=list)
+    snapshots: list[SnapshotFile] = field(default_factory=list)
     damaged_snapshots: list[str] = field(default_factory=list)
     epochs: list[EpochLook] = field(default_factory=list)
     kinds: dict[EventKind, int] = field(default_factory=dict)
@@ -119,8 +119,8 @@ def _look_at(frame: Frame, reading: Reading, found: JournalLook, counts: NDArray
 
 def _look_at_snapshots(folder: Path, found: JournalLook) -> None:
     disk = Disk()
-    for snapshot in snapshots.snapshots_in(disk, folder):
-        if snapshots.load(disk, snapshot) is not None:
+    for snapshot in snapshots_in(disk, folder):
+        if load(disk, snapshot) is not None:
             found.snapshots.append(snapshot)
     good = {snapshot.path.name for snapshot in found.snapshots}
     found.damaged_snapshots = [
