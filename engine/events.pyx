@@ -214,7 +214,7 @@ cdef class Events:
         cdef uint8_t* at = put_varint(self._begin(kind, 0), store)
         self._end(at if number < 0 else put_varint(at, number))
 
-    def texts(self, kind, list texts, bint counted=False):
+    def texts(self, kind, texts, bint counted=False):
         """Names of new SKUs (`counted`), a key with its answer, or settings."""
         cdef int64_t size = 10 * len(texts)
         cdef uint8_t* at

@@ -34,6 +34,7 @@ ENGINE_ORDER = [
     "records",
     "events",
     "history",
+    "tally",
     "orders",
     "request",
     "counts",

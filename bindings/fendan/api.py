@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fendan import columns
 from fendan.columns import Column
+from fendan.core import Clock
 from fendan.engine.batch import Batch, place_of
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
@@ -15,6 +16,7 @@ from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
 from fendan.model import Nearby, Order, Policy, Routed
+from fendan.durable import DurableFace
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
 from fendan.watch_face import WatchFace
@@ -22,7 +24,7 @@ from fendan.watch_face import WatchFace
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace):
+class Engine(StoreFace, StockFace, WatchFace, DurableFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -31,6 +33,10 @@ class Engine(StoreFace, StockFace, WatchFace):
     `policy`: what orders are routed under unless a call brings its own.
     `datum`: the one datum of the network; places given in another are converted on the way in.
     `remembered_orders`: how many orders are remembered at least, beside those that hold stock.
+    `clock`: what time it is; the machine's, unless told otherwise.
+
+    `Engine()` keeps everything in memory; `Engine.open` also in a journal on disk, so that nothing
+    is lost.
     """
 
     def __init__(
@@ -39,6 +45,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         policy: Policy | None = None,
         datum: Datum = Datum.WGS84,
         remembered_orders: int = REMEMBERED,
+        clock: Clock | None = None,
     ) -> None:
         self._policy = Policy() if policy is None else policy
         _radius_m(self._policy)
@@ -47,7 +54,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         if not isinstance(remembered_orders, int) or not 0 <= remembered_orders < 2**63:
             hint = "must be a whole number from 0"
             refuse(Fault.OUT_OF_RANGE, "remembered_orders", remembered_orders, hint=hint)
-        super().__init__(datum, remembered_orders)
+        super().__init__(datum, remembered_orders, clock)
 
     def __repr__(self) -> str:
         return (

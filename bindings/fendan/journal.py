@@ -9,7 +9,8 @@ acknowledged any more, and opening the engine again finds out.
 """
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple, NoReturn
 
@@ -60,6 +61,9 @@ class Journal:
         """Of the last event that is as safe as it will be."""
         self.bytes_written = 0
         self.syncs = 0
+        self.last_sync_s = 0.0
+        self.on_write: Callable[[], None] | None = None
+        """Called after each write, by whoever wrote; to be quick."""
         self._pending: list[_Sealed] = []
         self._writing = False
         self._closing = False
@@ -70,6 +74,11 @@ class Journal:
         if durability is Durability.ASYNC:
             self._flusher = threading.Thread(target=self._flush, name="fendan-flush", daemon=True)
             self._flusher.start()
+
+    @property
+    def failure(self) -> str:
+        """Why nothing more is accepted, or ""."""
+        return "" if self._failure is None else self._failure.message
 
     # -- UNDER THE ENGINE'S LOCK ---------------------------------------------------------------
 
@@ -152,6 +161,12 @@ class Journal:
             )
             return self.durable_sequence >= sequence
 
+    def flush(self) -> None:
+        """Write and sync what was sealed so far, whatever `durability` is. Raises JournalError."""
+        self.wait(self.sequence)
+        self._sync()
+        self.check()
+
     def close(self) -> None:
         """Write and sync what there is, and let go of the log. Closing twice is closing once."""
         with self._turn:
@@ -163,8 +178,7 @@ class Journal:
             self._flusher.join()
         try:
             if self._failure is None:
-                self.wait(self.sequence)
-                self._sync()
+                self.flush()
         finally:
             self.log.close()
             self.poison(hint="the engine is closed")
@@ -174,6 +188,7 @@ class Journal:
     def _write(self, pending: Sequence[_Sealed]) -> None:
         """Append these frames for everyone who waits. One thread at a time."""
         outcome = Outcome.UNKNOWN
+        began_s = time.perf_counter()
         try:
             for sealed in pending:
                 finish(
@@ -192,7 +207,10 @@ class Journal:
                 durable=self.durability is Durability.SYNC,
             )
         finally:
+            self.last_sync_s = time.perf_counter() - began_s
             self._written(pending, outcome)
+        if self.on_write is not None:
+            self.on_write()
 
     def _written(self, pending: Sequence[_Sealed], outcome: Outcome) -> None:
         with self._turn:
