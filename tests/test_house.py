@@ -33,6 +33,8 @@ ENGINE_ORDER = [
     "events",
     "history",
     "orders",
+    "snapshot",
+    "recovery",
     "request",
     "counts",
     "reply",

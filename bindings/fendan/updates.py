@@ -1,17 +1,20 @@
 """Which stock updates were applied: the last version of each store, the answer to each key."""
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from hashlib import blake2b
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.network import ID_HINT, is_usable_id
+from fendan.engine.snapshot import Section, corrupt, whole
 from fendan.errors import Fault, refuse
-from fendan.model import StaleStock, StockUpdate
+from fendan.model import Shortfall, StaleStock, StockUpdate
 
 __all__ = ["Updates", "usable_version"]
 
@@ -19,6 +22,13 @@ __all__ = ["Updates", "usable_version"]
 KEYS_REMEMBERED = 65_536
 
 GREATEST_VERSION = 2**63 - 1
+
+# What a snapshot keeps of them: versions by store code, and the answers as JSON, oldest first.
+KINDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+    "versioned_stores": (np.dtype(np.int32), ()),
+    "versions": (np.dtype(np.int64), ()),
+    "answers": (np.dtype(np.uint8), ()),
+}
 
 
 class Updates:
@@ -81,6 +91,55 @@ class Updates:
         if len(self._answers) > KEYS_REMEMBERED:
             self._answers.popitem(last=False)
         return answer
+
+    # -- SNAPSHOTS -----------------------------------------------------------------------------
+
+    def sections(self) -> list[Section]:
+        """All of it as sections of a snapshot."""
+        stores = sorted(self._versions)
+        answers = [
+            [key, digest.hex(), _as_json(answer)] for key, (digest, answer) in self._answers.items()
+        ]
+        text = json.dumps(answers, separators=(",", ":")).encode()
+        return [
+            whole("versioned_stores", np.array(stores, dtype=np.int32)),
+            whole("versions", np.array([self._versions[s] for s in stores], dtype=np.int64)),
+            whole("answers", np.frombuffer(text, dtype=np.uint8)),
+        ]
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[Any]], store_count: int) -> Self:
+        """What the sections tell of, one array for each of KINDS. Raises for what cannot be."""
+        stores, versions = arrays["versioned_stores"], arrays["versions"]
+        if len(stores) != len(versions) or not ((stores >= 0) & (stores < store_count)).all():
+            corrupt("versioned_stores", len(stores), hint="not one for each version, or no store")
+        if (versions < 1).any():
+            corrupt("versions", int(versions.min()), hint="must be 1 or more")
+        updates = cls()
+        updates._versions = dict(zip(stores.tolist(), versions.tolist(), strict=True))
+        try:
+            for key, digest, answer in json.loads(arrays["answers"].tobytes()):
+                updates._answers[str(key)] = bytes.fromhex(digest), _from_json(answer)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            corrupt("answers", hint=str(error))
+        return updates
+
+
+def _as_json(update: StockUpdate) -> dict[str, Any]:
+    return {
+        "shortfalls": [asdict(shortfall) for shortfall in update.shortfalls],
+        "stale": [asdict(stale) for stale in update.stale],
+    }
+
+
+def _from_json(answer: dict[str, Any]) -> StockUpdate:
+    return StockUpdate(
+        shortfalls=tuple(
+            Shortfall(**row | {"order_ids": tuple(row["order_ids"])})
+            for row in answer["shortfalls"]
+        ),
+        stale=tuple(StaleStock(**row) for row in answer["stale"]),
+    )
 
 
 def usable_version(store_id: str, version: int) -> int:
