@@ -11,6 +11,7 @@ cdef enum:
     NO_RECORD = -1
     NO_ROOM = -2
     NO_REJECTION = 0
+    NO_PAGE = -1
 
 # Where an order is in its life. The first two equal the status that it was told.
 cdef enum StateCode:
@@ -83,6 +84,8 @@ cdef int64_t find_record(const Table* table, Span id, uint32_t hash) noexcept no
 cdef void prefetch_slot(const Table* table, uint32_t hash) noexcept nogil
 cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double lng,
                         const Basket* basket) noexcept nogil
+cdef int32_t fresh_page(Table* table) noexcept nogil
+cdef bint has_slots(Table* table, int64_t more) noexcept nogil
 cdef void drop_newest(Table* table, int64_t count) noexcept nogil
 cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict,
                       int64_t due_ns) noexcept nogil

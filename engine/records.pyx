@@ -31,7 +31,6 @@ cdef enum:
     FEW_SLOTS = 1 << 17
     MOST_AMPLE_SLOTS = 1 << 24  # 128 MB of address space, used as it fills
     LEAST_BLOCK_BYTES = 1 << 16
-    NO_PAGE = -1
 
 
 class OrderState(_Named):
@@ -108,7 +107,7 @@ cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double
     cdef Page* page
     cdef Record* record
     cdef char* block
-    if number == NO_PAGE or not has_slot(table):
+    if number == NO_PAGE or not has_slots(table, 1):
         return NO_ROOM
     page = table.pages + number
     record = page.records + page.count
@@ -184,21 +183,23 @@ cdef int32_t fresh_page(Table* table) noexcept nogil:
     return number
 
 
-cdef bint has_slot(Table* table) noexcept nogil:
-    """Whether there is a slot for one more record; makes more of them where needed.
+cdef bint has_slots(Table* table, int64_t more) noexcept nogil:
+    """Whether there are slots for so many more records; makes more of them where needed.
 
     Moving all slots of a large table holds up a batch by 10 ms and more. So a table that is no
     longer small gets room for all it is to remember while there is still little to move.
     """
     cdef uint64_t slot_count = LEAST_SLOTS
+    cdef uint64_t needed = 2 * (table.count + more)
     cdef uint64_t* slots
     if table.slots != NULL:
         slot_count = table.mask + 1
-        if <uint64_t>(2 * table.count + 2) <= slot_count:
+        if needed <= slot_count:
             return True
+    while slot_count < needed:
         slot_count *= 2
-        if slot_count > FEW_SLOTS:
-            slot_count = max(slot_count, table.ample)
+    if slot_count > FEW_SLOTS:
+        slot_count = max(slot_count, table.ample)
     slots = larger_slots(table.slots, table.mask, slot_count)
     if slots == NULL:
         return False

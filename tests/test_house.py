@@ -36,6 +36,8 @@ ENGINE_ORDER = [
     "history",
     "tally",
     "orders",
+    "snapshot",
+    "recovery",
     "request",
     "counts",
     "reply",

@@ -97,7 +97,7 @@ class _Effects:
 
     def answer(self, key: str, digest: bytes, text: bytes) -> None:
         """What an idempotency key got."""
-        self._core._updates.remember(key, digest, updates.of_text(text))
+        self._core._updates.remember(key, digest, updates.from_json(json.loads(text)))
 
     def settings(self, text: str) -> None:
         """The settings from here on."""
