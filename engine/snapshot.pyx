@@ -30,8 +30,8 @@ from fendan.errors import refuse
 cdef enum:
     CHUNK_WORDS = 1 << 19       # 4 MB: few calls, and little memory beside the engine's own
 
-CORRUPT = Fault.BAD_FILE
-NEWER_FORMAT = Fault.BAD_FILE
+CORRUPT = Fault.CORRUPT
+NEWER_FORMAT = Fault.NEWER_FORMAT
 
 cdef Record[1] _record
 cdef Rejection[1] _rejection
