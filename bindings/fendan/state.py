@@ -78,9 +78,7 @@ def restore(core: Core, data: memoryview) -> Moment:
     orders = recovery.restored(arrays, remembered)
     applied = Updates.restored(arrays, len(orders.stock.network.store_ids))
     orders.events = core._orders.events
-    core._datum = Datum(datum)
-    core._network, core._stock, core._orders = orders.stock.network, orders.stock, orders
-    core._updates = applied
+    core._adopt(Datum(datum), orders, applied)
     return moment
 
 
