@@ -225,20 +225,17 @@ cdef class Events:
         self._end(at if number < 0 else put_varint(at, number))
 
     def texts(self, kind, texts, bint counted=False):
-        """Names of new SKUs (`counted`), a key with its answer, or settings."""
+        """Names of new SKUs (`counted`), a key with its answer, or settings; as UTF-8."""
         cdef int64_t size = 10 * len(texts)
         cdef uint8_t* at
         cdef bytes text
         cdef Span span
-        cdef list encoded = [
-            text if isinstance(text, bytes) else (<str>text).encode() for text in texts
-        ]
-        for text in encoded:
+        for text in texts:
             size += len(text)
         at = self._begin(kind, size)
         if counted:
-            at = put_varint(at, len(encoded))
-        for text in encoded:
+            at = put_varint(at, len(texts))
+        for text in texts:
             span.text, span.size = text, len(text)
             at = put_span(at, span)
         self._end(at)

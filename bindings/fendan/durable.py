@@ -112,7 +112,9 @@ class DurableFace(Core):
             return
         with self._command():
             self._orders.remembered = wanted
-            self._writer().begin(0, 256).texts(EventKind.SETTINGS, [settings_text(self)])
+            self._writer().begin(0, 256).texts(
+                EventKind.SETTINGS, [settings_text(self).encode()]
+            )
 
     def close(self) -> None:
         """Write what there is, and let go of the folder. Closing twice is closing once.
