@@ -194,15 +194,21 @@ class FileLog:
             spare = None
         spare = spare or Spare(self._disk, self._folder, size_bytes)
         place = self._place
-        path = Segment.path_of(self._folder, place.sequence)
-        previous = self._segments[-1].first_sequence if self._segments else 0
-        segment = Segment(path, place.sequence, previous, spare.size_bytes, place.crc, place.epoch)
+        before = self._segments
+        if before and before[-1].first_sequence == place.sequence:
+            before = before[:-1]  # it holds nothing, and was too small: the new one has its name
+        segment = Segment(
+            path=Segment.path_of(self._folder, place.sequence),
+            first_sequence=place.sequence,
+            previous_first=before[-1].first_sequence if before else 0,
+            size_bytes=spare.size_bytes,
+            previous_crc=place.crc,
+            previous_epoch=place.epoch,
+        )
         handle = spare.begin(segment)
         if self._handle >= 0:
             self._disk.close(self._handle)
-        self._handle = handle
-        self._segments = [*self._segments, segment]
-        self._place = segment.start
+        self._handle, self._segments, self._place = handle, [*before, segment], segment.start
 
     def _prepare_spare(self) -> None:
         """Have the next segment made when this one is half full."""
@@ -328,6 +334,7 @@ class FileLog:
             while kept and len(self._segments) > 1 and self._segments[1].first_sequence <= sequence:
                 gone, *self._segments = self._segments
                 self._disk.remove(gone.path)
+                self._disk.sync_folder(self._folder)  # no power cut may leave one before a gap
 
     # -- THE END ---------------------------------------------------------------------------------
 
