@@ -329,6 +329,7 @@ class FileLog:
         with self._lock, self._disk_errors():
             if not self._may_write(self._epoch):
                 return
+            self._disk.sync_folder(self._folder)  # whatever a failed put_snapshot left behind
             kept = snapshots.snapshots_in(self._disk, self._folder)
             sequence = min([sequence, *(1 + snapshot.sequence for snapshot in kept)])
             while kept and len(self._segments) > 1 and self._segments[1].first_sequence <= sequence:
