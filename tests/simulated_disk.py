@@ -1,8 +1,8 @@
-"""A disk that loses, on a power cut, whatever it may lose; and fails when told to. One seed, one run.
+"""A disk that loses whatever it may lose when the power goes, and fails when told to.
 
 What was written is seen at once by everybody, and is safe only when it was synced: names by the
 sync of their folder, contents by that of their file. A cut keeps of every write that was not synced
-any of its sectors, and of every change of a name all or nothing.
+any of its sectors, and of every change of a name all or nothing. One seed, one run.
 """
 
 import errno

@@ -4,15 +4,16 @@ One seed is one run. A run that fails prints its seed; `Run(seed).go()` shows it
 """
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from framing import Written, read_back
-from simulated_disk import SimulatedDisk
 
 from fendan.errors import DiskError
 from fendan.filelog import FileLog
 from fendan.log import Outcome
+from framing import Written, read_back
+from simulated_disk import SimulatedDisk
 
 FOLDER = Path("/data")
 SEGMENT_BYTES = 2048
@@ -48,10 +49,8 @@ class Run:
                 self.disk.fail(
                     self.chance.choice(CALLS), self.chance.randrange(self.chance.choice([4, 16]))
                 )
-            try:
+            with suppress(DiskError):
                 self.live(log)
-            except DiskError:
-                pass
             end = self.chance.choice(["crash", "crash", "restart", "close"])
             if end == "close":
                 log.close()
