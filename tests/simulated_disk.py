@@ -46,6 +46,20 @@ class SimulatedDisk(Disk):
         self._open: dict[int, File] = {}
         self._last_handle = 2
 
+    def contents(self) -> dict[Path, bytes]:
+        """What is in every file."""
+        return {path: bytes(file.seen) for path, file in self._names.items()}
+
+    @classmethod
+    def of(cls, contents: dict[Path, bytes]) -> "SimulatedDisk":
+        """A disk with these files, all of them safe."""
+        disk = cls()
+        disk._names = {
+            path: File(bytearray(data), bytearray(data)) for path, data in contents.items()
+        }
+        disk._safe_names = dict(disk._names)
+        return disk
+
     # -- WHAT HAPPENS TO IT ----------------------------------------------------------------------
 
     def fail(self, call: str, after: int, error: int = errno.EIO) -> None:
