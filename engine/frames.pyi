@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, final
 
 HEADER_BYTES: Final[int]
 
@@ -36,6 +36,7 @@ class Group(NamedTuple):
     bytes: int
     crc: int
 
+@final
 class Reader: ...
 
 def finish(
