@@ -42,7 +42,7 @@ class _Sealed(NamedTuple):
     frame: bytearray
     body_bytes: int
     sequence: int
-    count: int
+    events: int
     time_ns: int
 
 
@@ -197,7 +197,7 @@ class Journal:
                     sealed.body_bytes,
                     sequence=sealed.sequence,
                     time_ns=sealed.time_ns,
-                    count=sealed.count,
+                    count=sealed.events,
                     unsynced=sealed.sequence - 1 - self._synced_sequence,
                     epoch=self.epoch,
                 )
@@ -217,7 +217,7 @@ class Journal:
         with self._turn:
             self._writing = False
             if outcome is Outcome.OK:
-                self.written_sequence = pending[-1].sequence + pending[-1].count - 1
+                self.written_sequence = pending[-1].sequence + pending[-1].events - 1
                 self.bytes_written += sum(len(sealed.frame) for sealed in pending)
                 if self.durability is not Durability.ASYNC:
                     self.durable_sequence = self.written_sequence
