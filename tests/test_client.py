@@ -119,6 +119,7 @@ IN_PROCESS_ONLY = {
     "sku_codes",
     "store_codes",
     "wait_for_change",
+    "wait_for_event",
 }
 
 # The life of a chain, with everything that can be said to an engine, right and wrong.

@@ -22,6 +22,7 @@ from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
 from fendan.filelog import FileLog
 from fendan.journal import Durability
+from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
 from fendan.log import Log
 from fendan.model import Nearby, Order, Policy, Routed
