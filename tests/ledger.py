@@ -46,6 +46,7 @@ class Known:
 
     place: Place
     basket: dict[str, int]
+    amounts: dict[str, int]
     decision: Decision
     shop: Shop | None
     held: bool

@@ -7,14 +7,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from fendan import columns
 from fendan.columns import Column
-from fendan.engine.batch import Batch, place_of
+from fendan.engine.batch import Batch
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED, Decision, decisions
+from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
-from fendan.model import Nearby, Order, Policy, Routed
+from fendan.model import Line, Nearby, Order, Policy, Routed
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
 from fendan.watch_face import WatchFace
@@ -87,6 +88,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         offsets: ArrayLike,
         skus: ArrayLike,
         quantities: ArrayLike,
+        amounts: ArrayLike | None = None,
         ids: Sequence[str] | None = None,
         policy: Policy | None = None,
         dry_run: bool = False,
@@ -95,8 +97,9 @@ class Engine(StoreFace, StockFace, WatchFace):
 
         `lat`, `lng`: float64[n], degrees in the engine's datum. `offsets`: int64[n + 1], the lines
         of order i are offsets[i]:offsets[i + 1]. `skus`: int32[m], codes as from `sku_codes`.
-        `quantities`: int32[m], 1 or more. With `ids` (n of them) the orders are known by id, as in
-        `route`; without, only stock moves. A bad value refuses the whole batch.
+        `quantities`: int32[m], 1 or more. `amounts`: int64[m], as in `Order`. With `ids` (n of
+        them) the orders are known by id, as in `route`; without, only stock moves. A bad value
+        refuses the whole batch.
         """
         radius_m = self._radius_m(policy)
         arrays = (
@@ -107,8 +110,9 @@ class Engine(StoreFace, StockFace, WatchFace):
             columns.int32s("quantities", quantities),
         )
         names = None if ids is None else columns.strings("ids", ids)
+        money = None if amounts is None else columns.int64s("amounts", amounts)
         with self._lock:
-            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus))
+            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money)
             verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
             self._changed.notify_all()
         return Routed(
@@ -179,7 +183,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         lat: float,
         lng: float,
         *,
-        lines: Sequence[tuple[str, int]] = (),
+        lines: Sequence[Line] = (),
         limit: int = 5,
         policy: Policy | None = None,
         datum: Datum | None = None,
@@ -187,7 +191,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         """The nearest stores that have every line, nearest first; reserves nothing.
 
         Without lines, the nearest stores. At most `limit`, within the policy's radius; stores at
-        the same distance stand in the order of their ids.
+        the same distance stand in the order of their ids. What lines cost makes no difference.
         """
         radius_m = self._radius_m(policy)
         if not isinstance(limit, int) or limit < 0:
