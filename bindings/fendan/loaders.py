@@ -350,11 +350,13 @@ class _Sheet:
             row = int(np.argmax(column.is_null().to_numpy()))
             self.source.refuse(Fault.MISSING, name, None, row=row)
         try:
-            if column.null_count and pa.types.is_dictionary(column.type):
-                column = column.cast(column.type.value_type)
-            if not pa.types.is_dictionary(column.type):
-                column = column.dictionary_encode("encode")  # a null is a value among others
-            array = column.unify_dictionaries().combine_chunks()
+            is_dictionary = pa.types.is_dictionary(column.type)
+            if column.null_count:  # null becomes a value, and then dictionaries cannot be unified
+                plain = column.cast(column.type.value_type) if is_dictionary else column
+                array = plain.combine_chunks().dictionary_encode("encode")
+            else:
+                encoded = column if is_dictionary else column.dictionary_encode()
+                array = encoded.unify_dictionaries().combine_chunks()
         except pa.ArrowNotImplementedError:  # lists, structs
             self.source.refuse(Fault.WRONG_TYPE, name, str(column.type))
         indices = array.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
