@@ -80,9 +80,10 @@ cdef class Batch:
                 else:
                     lat[row], lng[row] = place_of(order, datum, style, row)
                 for item in order.lines:
-                    span_of(read_line(item, &quantity, &amount), &name)
+                    sku = read_line(item, &quantity, &amount)
                     if line >= skus.shape[0]:
                         raise ValueError
+                    span_of(sku, &name)  # which points into it
                     skus[line] = find_name(&sku_code_of.table, name)
                     if skus[line] == NO_NAME:
                         raise ValueError
