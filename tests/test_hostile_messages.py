@@ -281,6 +281,7 @@ def test_a_million_of_lines_in_one_order_are_too_many(server: Besieged) -> None:
 NO_NUMBERS = [math.nan, math.inf, -math.inf]
 NO_PLACES = [*NO_NUMBERS, 180.1, -180.1, 1e308]
 NO_QUANTITIES = [0, -1, -(2**31)]
+NO_AMOUNTS = [-1, 10**12 + 1, 2**63 - 1, -(2**63)]
 NO_DATUMS = [4, -1, 2**31 - 1]
 
 
@@ -323,6 +324,11 @@ def bad_numbers() -> Iterator[tuple[str, Message, str]]:
         bad = Order(id="order", lat=31.2, lng=121.4, lines=lines)
         yield from orders_with("lines[1].quantity", bad)
         yield service, NearestRequest(lat=31, lng=121, lines=lines), "lines[1].quantity"
+    for amount in NO_AMOUNTS:
+        lines = [OrderLine(sku="tea", quantity=1), OrderLine(sku="milk", quantity=1, amount=amount)]
+        bad = Order(id="order", lat=31.2, lng=121.4, lines=lines)
+        yield from orders_with("lines[1].amount", bad)
+        yield service, NearestRequest(lat=31, lng=121, lines=lines), "lines[1].amount"
     for radius_m in (math.nan, -math.inf, -1.0):  # no radius and an endless one are the same
         policy = RoutePolicy(radius_m=radius_m)
         yield ROUTE, RouteRequest(order=order, policy=policy), "policy.radius_m"

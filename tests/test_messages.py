@@ -17,6 +17,7 @@ from fendan import messages as m
 from fendan.model import (
     Availability,
     AvailabilityChanges,
+    Line,
     StaleStock,
     StockLevel,
     StockUpdate,
@@ -83,8 +84,9 @@ def test_a_policy_survives_no_limit_and_no_metre_apart(radius_m: float | None) -
 
 
 def test_lines_and_nearby_stores_survive() -> None:
-    lines = [("tea", 1), ("milk", 2), ("tea", 3)]
+    lines: list[Line] = [("tea", 1, 0), ("milk", 2, 10**12), ("tea", 3, 5)]
     assert m.lines_of(m.line_messages(lines)) == lines
+    assert m.lines_of(m.line_messages([("tea", 1)])) == [("tea", 1, 0)]
     nearby = Nearby(store_id="S1", distance_m=12.5)
     assert m.nearby_of(m.nearby_message(nearby)) == nearby
 

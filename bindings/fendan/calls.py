@@ -13,10 +13,10 @@ from typing import Any
 from fendan.channel import Call, Exchange, message_of, service_error
 from fendan.columns import rows, strings
 from fendan.engine import wire
-from fendan.engine.batch import place_of
 from fendan.engine.geo import Datum
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.engine.orders import Decision
+from fendan.engine.place import place_of
 from fendan.errors import Fault, FendanError, refuse
 from fendan.messages import (
     availability_changes_of,
@@ -31,6 +31,7 @@ from fendan.messages import (
 )
 from fendan.model import (
     AvailabilityChanges,
+    Line,
     Nearby,
     Order,
     Policy,
@@ -110,16 +111,15 @@ def as_single(error: FendanError, order: Order) -> FendanError:
 
 
 def _value_at(order: Order, path: str) -> object:
-    if line := re.fullmatch(r"lines\[(\d+)\]\.(sku|quantity)", path):
-        sku, quantity = order.lines[int(line[1])]
-        return sku if line[2] == "sku" else quantity
+    if line := re.fullmatch(r"lines\[(\d+)\]\.(sku|quantity|amount)", path):
+        return order.lines[int(line[1])][("sku", "quantity", "amount").index(line[2])]
     return getattr(order, path, None)
 
 
 def nearest(
     lat: float,
     lng: float,
-    lines: Sequence[tuple[str, int]],
+    lines: Sequence[Line],
     limit: int,
     policy: Policy | None,
     datum: Datum | None,

@@ -25,6 +25,7 @@ from fendan.engine.orders import Decision
 from fendan.errors import Fault, FendanError
 from fendan.model import (
     AvailabilityChanges,
+    Line,
     Nearby,
     Order,
     Policy,
@@ -239,7 +240,7 @@ class Client:
         lat: float,
         lng: float,
         *,
-        lines: Sequence[tuple[str, int]] = (),
+        lines: Sequence[Line] = (),
         limit: int = 5,
         policy: Policy | None = None,
         datum: Datum | None = None,

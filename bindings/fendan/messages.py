@@ -14,6 +14,7 @@ from fendan.errors import Fault, refuse
 from fendan.model import (
     Availability,
     AvailabilityChanges,
+    Line,
     Nearby,
     Policy,
     Shortfall,
@@ -209,14 +210,17 @@ def policy_of(message: order.RoutePolicy) -> Policy:
     return Policy(radius_m=message.radius_m if message.HasField("radius_m") else None)
 
 
-def line_messages(lines: Iterable[tuple[str, int]]) -> list[order.OrderLine]:
-    """Pairs of SKU and quantity as lines."""
-    return [order.OrderLine(sku=sku, quantity=quantity) for sku, quantity in lines]
+def line_messages(lines: Iterable[Line]) -> list[order.OrderLine]:
+    """Lines of an order."""
+    return [
+        order.OrderLine(sku=line[0], quantity=line[1], amount=line[2] if len(line) == 3 else 0)
+        for line in lines
+    ]
 
 
-def lines_of(messages: Sequence[order.OrderLine]) -> list[tuple[str, int]]:
-    """Lines as pairs of SKU and quantity."""
-    return [(line.sku, line.quantity) for line in messages]
+def lines_of(messages: Sequence[order.OrderLine]) -> list[Line]:
+    """Lines as SKU, quantity and amount."""
+    return [(line.sku, line.quantity, line.amount) for line in messages]
 
 
 def nearby_message(nearby: Nearby) -> routing.NearbyStore:
