@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fendan import updates
 from fendan.core import Core
+from fendan.disk import Buffer
 from fendan.engine import recovery, snapshot
 from fendan.engine.geo import Datum
 from fendan.engine.snapshot import CORRUPT, NEWER_FORMAT, Section, corrupt
@@ -43,7 +44,7 @@ class Moment(NamedTuple):
     time_ns: int
 
 
-def dump(core: Core, moment: Moment) -> Iterator[bytes | NDArray[np.uint8]]:
+def dump(core: Core, moment: Moment) -> Iterator[Buffer]:
     """The state in parts, as `Log.put_snapshot` takes them; hold the lock until the last is made.
 
     Beside the engine's own memory it takes some MB.
@@ -71,7 +72,7 @@ def restore(core: Core, data: memoryview) -> Moment:
     """
     moment, settings, arrays = _read(data)
     datum, remembered = settings.get("datum"), settings.get("remembered_orders")
-    if datum not in {known.value for known in Datum}:
+    if datum not in [known.value for known in Datum]:
         corrupt("settings.datum", datum)
     if not isinstance(remembered, int) or not 0 <= remembered < 2**63:
         corrupt("settings.remembered_orders", remembered)
@@ -87,7 +88,7 @@ def restore(core: Core, data: memoryview) -> Moment:
 # -- OUT ---------------------------------------------------------------------------------------
 
 
-def _body(core: Core) -> tuple[bytes, Iterator[bytes | NDArray[np.uint8]]]:
+def _body(core: Core) -> tuple[bytes, Iterator[Buffer]]:
     """The table, padded to where the data begins, and the parts of the data."""
     sections = [*snapshot.sections(core._orders), *core._updates.sections()]
     settings = {"datum": core._datum.value, "remembered_orders": core._orders.remembered}
@@ -100,7 +101,7 @@ def _body(core: Core) -> tuple[bytes, Iterator[bytes | NDArray[np.uint8]]]:
     return table.ljust(_aligned(len(table))), _padded(sections)
 
 
-def _padded(sections: list[Section]) -> Iterator[bytes | NDArray[np.uint8]]:
+def _padded(sections: list[Section]) -> Iterator[Buffer]:
     """The parts of all sections, each section filled up with zeros to the next one's place."""
     for section in sections:
         size = 0
