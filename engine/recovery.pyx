@@ -232,7 +232,7 @@ def _enter_orders(Orders orders, arrays):
         if len(counts) != len(per_page[0]) or (counts < 0).any():
             corrupt(name, len(counts), hint="not one for each page")
     if (per_page[0] < 1).any() or (per_page[0] > PAGE_ORDERS).any() or (
-            per_page[0][:-1] < PAGE_ORDERS).any():
+            per_page[0][:len(per_page[0]) - 1] < PAGE_ORDERS).any():
         corrupt("page_counts", hint="only the youngest page may have room")
     for name, counts in zip(_PAGED, per_page):
         if len(arrays[name]) != sum(counts.tolist()):  # which no int64 can overflow

@@ -16,7 +16,7 @@ from fendan.engine.events cimport (
 )
 from fendan.engine.fields cimport Reader, fail, reader_of
 from fendan.engine.history cimport read_other
-from fendan.engine.life cimport apply_order_event
+from fendan.engine.effect cimport apply_order_event
 from fendan.engine.names cimport Span, hash_of
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (

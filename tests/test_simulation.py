@@ -7,6 +7,7 @@ was in: one after everything that was acknowledged. FENDAN_SEEDS=100:200 runs ot
 
 import os
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,9 @@ class World:
                     break
         finally:
             if self.chance.random() < 0.2:
-                engine.close()
+                with suppress(JournalError):
+                    engine.close()
+                self.disk.restart()
             else:
                 self.disk.crash()
 

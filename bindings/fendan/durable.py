@@ -1,27 +1,19 @@
 """Engines that survive: opened from a folder, closed, looked after by snapshots."""
 
-import os
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from fendan.core import Clock, Core
+from fendan.core import Core
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.errors import Fault, refuse
-from fendan.filelog import FileLog
 from fendan.journal import Durability, Journal
-from fendan.log import Log
-from fendan.model import Policy
+from fendan.log import Claim, Log
 from fendan.recovery import Recovery, recover, settings_text
 from fendan.snapshotting import Snapshots
 
-__all__ = ["SNAPSHOT_BYTES", "DurableFace", "JournalStats"]
-
-# So much journal is replayed in a few seconds.
-SNAPSHOT_BYTES = 256 << 20
+__all__ = ["DurableFace", "JournalStats"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,73 +38,32 @@ class DurableFace(Core):
 
     _snapshots: Snapshots | None = None
 
-    @classmethod
-    def open(
-        cls,
-        path: str | PathLike[str],
-        *,
-        durability: str | Durability = Durability.SYNC,
-        policy: Policy | None = None,
-        datum: Datum | None = None,
-        remembered_orders: int | None = None,
-        snapshot_bytes: int = SNAPSHOT_BYTES,
-        clock: Clock | None = None,
-        log: Log | None = None,
-    ) -> Self:
-        """An engine whose journal is in the folder `path`: as it was, or new where there is none.
-
-        `durability`: "sync" (what was answered survives a power cut), "async" (a killed process;
-        a power cut may take the last 20 ms), or "none". `datum` and `remembered_orders` are those
-        of the folder unless given; another datum than the folder's is refused. After every
-        `snapshot_bytes` of journal a snapshot is taken, in a process of its own; 0: never.
-        `log`: where else the journal is than in a folder.
-
-        Raises FolderInUseError, CorruptJournalError (saying where), NewerFormatError, DiskError.
-        """
-        durability = _durability(durability)
-        folder = Path(path) if log is None else None
-        log = FileLog(Path(path)) if log is None else log
-        epoch, last_sequence = log.claim(f"process {os.getpid()}")
-        try:
-            engine = cls._recovered(log, policy, datum, remembered_orders, clock)
-            journal = Journal(log, epoch, last_sequence, durability)
-            engine._journal, engine._orders.events = journal, journal.events
-            engine._snapshots = Snapshots(engine, journal, folder, snapshot_bytes)
-            engine._snapshots.last_sequence = engine.recovery.snapshot_sequence
-            engine._settle(datum, remembered_orders)
-        except BaseException:
-            log.close()
-            raise
-        return engine
-
-    @classmethod
-    def _recovered(
-        cls,
+    def _begin(
+        self,
         log: Log,
-        policy: Policy | None,
+        claim: Claim,
+        durability: Durability,
         datum: Datum | None,
         remembered_orders: int | None,
-        clock: Clock | None,
-    ) -> Self:
-        """An engine in the state that the log tells of."""
-        arguments = {"policy": policy, "datum": datum, "remembered_orders": remembered_orders}
-        given = {name: value for name, value in arguments.items() if value is not None}
-        engine = cls(**given, clock=clock)
-        engine.recovery = recover(engine, log)
-        return engine
+    ) -> Journal:
+        """Recover, in an engine that is new, what the log tells of; and go on writing it."""
+        self.recovery = recover(self, log)
+        journal = Journal(log, claim.epoch, claim.last_sequence, durability)
+        self._journal, self._orders.events = journal, journal.events
+        self._settle(self.recovery.last_sequence > 0, datum, remembered_orders)
+        return journal
 
-    def _settle(self, datum: Datum | None, remembered_orders: int | None) -> None:
+    def _settle(self, is_known: bool, datum: Datum | None, remembered_orders: int | None) -> None:
         """Hold the settings against the folder's, and write down those that are new."""
-        assert self.recovery is not None
-        if self.recovery.last_sequence and datum not in (None, self._datum):
+        if is_known and datum not in (None, self._datum):
             hint = f"the folder's is {self._datum.value}"
             refuse(Fault.OUT_OF_RANGE, "datum", datum, hint=hint)
         wanted = self._orders.remembered if remembered_orders is None else remembered_orders
-        if self.recovery.last_sequence and wanted == self._orders.remembered:
+        if is_known and wanted == self._orders.remembered:
             return
         with self._command():
             self._orders.remembered = wanted
-            self._writer().begin(0, 256).texts(EventKind.SETTINGS, [settings_text(self)])
+            self._writer().begin(0, 256).texts(EventKind.SETTINGS, [settings_text(self).encode()])
 
     def close(self) -> None:
         """Write what there is, and let go of the folder. Closing twice is closing once.
@@ -167,11 +118,3 @@ class DurableFace(Core):
             hint = "everything is in memory; use Engine.open"
             refuse(Fault.NO_JOURNAL, "engine", hint=hint)
         return self._journal
-
-
-def _durability(value: str | Durability) -> Durability:
-    try:
-        return Durability(value)
-    except ValueError:
-        hint = "must be sync, async or none"
-        refuse(Fault.OUT_OF_RANGE, "durability", value, hint=hint)

@@ -42,7 +42,7 @@ class _Sealed(NamedTuple):
     frame: bytearray
     body_bytes: int
     sequence: int
-    count: int
+    events: int
     time_ns: int
 
 
@@ -59,6 +59,7 @@ class Journal:
         self.written_sequence = last_sequence
         self.durable_sequence = last_sequence
         """Of the last event that is as safe as it will be."""
+        self._synced_sequence = last_sequence  # of the last event that was synced
         self.bytes_written = 0
         self.syncs = 0
         self.last_sync_s = 0.0
@@ -196,8 +197,8 @@ class Journal:
                     sealed.body_bytes,
                     sequence=sealed.sequence,
                     time_ns=sealed.time_ns,
-                    count=sealed.count,
-                    unsynced=sealed.sequence - 1 - self.durable_sequence,
+                    count=sealed.events,
+                    unsynced=sealed.sequence - 1 - self._synced_sequence,
                     epoch=self.epoch,
                 )
             outcome = self.log.append(
@@ -216,11 +217,13 @@ class Journal:
         with self._turn:
             self._writing = False
             if outcome is Outcome.OK:
-                self.written_sequence = pending[-1].sequence + pending[-1].count - 1
+                self.written_sequence = pending[-1].sequence + pending[-1].events - 1
                 self.bytes_written += sum(len(sealed.frame) for sealed in pending)
                 if self.durability is not Durability.ASYNC:
                     self.durable_sequence = self.written_sequence
-                    self.syncs += self.durability is Durability.SYNC
+                if self.durability is Durability.SYNC:
+                    self._synced_sequence = self.written_sequence
+                    self.syncs += 1
             elif self._failure is None:
                 self._failure = _failed(
                     "another process has taken the folder"
@@ -250,6 +253,7 @@ class Journal:
             return
         with self._turn:
             self.durable_sequence = max(self.durable_sequence, written)
+            self._synced_sequence = max(self._synced_sequence, written)
             self.syncs += 1
             self._turn.notify_all()
 

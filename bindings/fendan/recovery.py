@@ -78,7 +78,9 @@ class _Effects:
         network, stock = self._core._network, self._core._stock
         if kind in (EventKind.STORE_ADDED, EventKind.STORE_UPDATED):
             ids, regions = [row[0] for row in rows], [row[1] for row in rows]
-            points = points_of(np.array([row[2] for row in rows]), np.array([row[3] for row in rows]))
+            points = points_of(
+                np.array([row[2] for row in rows]), np.array([row[3] for row in rows])
+            )
             if kind is EventKind.STORE_ADDED:
                 stock.adopt(network.layout.grown(*points, ids), ids, regions)
             else:

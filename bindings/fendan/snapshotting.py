@@ -25,7 +25,10 @@ from fendan.log import Outcome
 from fendan.recovery import recover
 from fendan.state import Moment
 
-__all__ = ["Snapshots", "take"]
+__all__ = ["EVERY_BYTES", "Snapshots", "take"]
+
+# So much journal is replayed in a few seconds.
+EVERY_BYTES = 256 << 20
 
 # The engine's own threads come first.
 NICENESS = 10

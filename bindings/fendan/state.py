@@ -79,9 +79,7 @@ def restore(core: Core, data: memoryview) -> Moment:
     orders = recovery.restored(arrays, remembered)
     applied = Updates.restored(arrays, len(orders.stock.network.store_ids))
     orders.events = core._orders.events
-    core._datum = Datum(datum)
-    core._network, core._stock, core._orders = orders.stock.network, orders.stock, orders
-    core._updates = applied
+    core._adopt(Datum(datum), orders, applied)
     return moment
 
 
@@ -107,7 +105,7 @@ def _padded(sections: list[Section]) -> Iterator[Buffer]:
         size = 0
         for part in section.parts:
             size += len(part)
-            yield part
+            yield part if isinstance(part, bytes) else part.data
         if size % ALIGNMENT:
             yield bytes(_aligned(size) - size)
 
