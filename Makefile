@@ -31,7 +31,7 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 # Python itself has many.
 SANITIZED := build/sanitized
 JUDGES := arrays availability bad_input engine_machine exactness geo names orders records scale \
-	stock_updates stores threads wire
+	snapshot stock_updates stores threads wire
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)
