@@ -10,6 +10,16 @@ An order's event, little-endian; numbers are varints unless they say otherwise:
             | lat, lng f64 | distance f64 | due i64          each where its flag is set
             | lines | sku, quantity | on hand, reserved | amount       a line; the same
 
+What comes when, and what the fields are then:
+
+    ASSIGNED, UNASSIGNED   with a place: the first decision; what an order is made of
+    REJECTED               by that store, which gives back; reason is why (life.RejectReason)
+    ASSIGNED               without a place, after REJECTED: the next store, counted in attempts
+    UNASSIGNED             without a place, after REJECTED: nobody else; reason is why, and the
+                           order stays REJECTED
+    RETURNED               lines that went back to stock moved, others did not
+    ACCEPTED, PICKED, DELIVERED, and CANCELLED where nothing was held: no lines
+
 A stock event:   kind u8 | store | rows | sku, on hand before, after, reserved   a row
 A store event:   kind u8 | id text | region text | lat, lng f64     added, updated
                  kind u8 | store                                    paused, resumed, removed

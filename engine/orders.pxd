@@ -17,7 +17,6 @@ cdef class Orders:
 
     # -- COMMANDS
     cdef int64_t _enter(self, Batch batch, int64_t[::1] numbers, int64_t[::1] rows) except -1
-    cdef int _give_back(self, int64_t number) except -1
 
     # -- QUERIES
     cdef int64_t _number(self, order_id, field, row=*) except -1

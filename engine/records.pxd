@@ -28,6 +28,10 @@ cdef enum StateCode:
 cdef enum:
     NEVER_NS = 0x7fffffffffffffff   # as a time: not before the end of time
 
+# What is to be known of an order beside its state.
+cdef enum:
+    RETURNED_TO_STOCK = 1
+
 
 # One order. Its block, in the page, is skus[line_count], quantities[line_count], the id's bytes, and
 # zeros up to the next multiple of 8.
@@ -44,7 +48,7 @@ cdef struct Record:
     uint8_t id_size             # MAX_ID_BYTES fits
     uint8_t state               # StateCode
     uint8_t attempts            # how many stores it was assigned to
-    uint8_t flags
+    uint8_t flags               # RETURNED_TO_STOCK
 
 
 # That a store would not have an order.
@@ -87,6 +91,9 @@ cdef void drop_newest(Table* table, int64_t count) noexcept nogil
 cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict,
                       int64_t due_ns) noexcept nogil
 cdef void set_state(Table* table, int64_t number, uint8_t state) noexcept nogil
+cdef void set_due(Table* table, int64_t number, int64_t due_ns) noexcept nogil
+cdef bint reserve_rejection(Table* table, int64_t number) noexcept nogil
+cdef void add_rejection(Table* table, int64_t number, int32_t store, int64_t time_ns) noexcept nogil
 cdef void retire(Table* table, int64_t remembered) noexcept nogil
 
 
@@ -110,6 +117,11 @@ cdef inline Basket basket_at(const Table* table, int64_t number) noexcept nogil:
     basket.quantities = basket.skus + record.line_count
     basket.amounts = NULL
     return basket
+
+cdef inline const Rejection* rejection_of(const Table* table, int64_t number,
+                                          int32_t rejection) noexcept nogil:
+    """One of an order's rejections; `rejection` is the record's, or the `before` of another."""
+    return page_of(table, number).rejections + (rejection - 1)
 
 cdef inline Span id_at(const Table* table, int64_t number) noexcept nogil:
     """The order's id; good until the next record is added."""

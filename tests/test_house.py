@@ -33,6 +33,8 @@ ENGINE_ORDER = [
     "events",
     "history",
     "orders",
+    "effect",
+    "life",
     "request",
     "counts",
     "reply",

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fendan import columns
 from fendan.columns import Column
+from fendan.core import Clock
 from fendan.engine.batch import Batch, place_of
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
@@ -15,6 +16,7 @@ from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
 from fendan.model import Nearby, Order, Policy, Routed
+from fendan.life_face import LifeFace
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
 from fendan.watch_face import WatchFace
@@ -22,7 +24,7 @@ from fendan.watch_face import WatchFace
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace):
+class Engine(StoreFace, StockFace, WatchFace, LifeFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -31,6 +33,7 @@ class Engine(StoreFace, StockFace, WatchFace):
     `policy`: what orders are routed under unless a call brings its own.
     `datum`: the one datum of the network; places given in another are converted on the way in.
     `remembered_orders`: how many orders are remembered at least, beside those that hold stock.
+    `clock`: what tells the time, by its `now_ns()`; the machine's unless a test has its own.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         policy: Policy | None = None,
         datum: Datum = Datum.WGS84,
         remembered_orders: int = REMEMBERED,
+        clock: Clock | None = None,
     ) -> None:
         self._policy = Policy() if policy is None else policy
         _radius_m(self._policy)
@@ -47,7 +51,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         if not isinstance(remembered_orders, int) or not 0 <= remembered_orders < 2**63:
             hint = "must be a whole number from 0"
             refuse(Fault.OUT_OF_RANGE, "remembered_orders", remembered_orders, hint=hint)
-        super().__init__(datum, remembered_orders)
+        super().__init__(datum, remembered_orders, self._policy, clock)
 
     def __repr__(self) -> str:
         return (
@@ -107,10 +111,10 @@ class Engine(StoreFace, StockFace, WatchFace):
             columns.int32s("quantities", quantities),
         )
         names = None if ids is None else columns.strings("ids", ids)
-        with self._lock:
+        with self._command() as command:
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus))
-            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
-            self._changed.notify_all()
+            due_ns = self._life.due_ns(command.now_ns)
+            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
         return Routed(
             store_codes=np.ascontiguousarray(verdicts["store"]),
             distances_m=np.ascontiguousarray(verdicts["distance_m"]),
@@ -130,7 +134,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         is_one = request.kind is Kind.ROUTE
         if is_one and not len(request):
             refuse(Fault.MISSING, "order", hint="the message has none")
-        with self._lock:
+        with self._command() as command:
             skus = self._stock.sku_code_of
             batch = Batch.of_message(
                 request,
@@ -139,31 +143,12 @@ class Engine(StoreFace, StockFace, WatchFace):
                 self._datum,
                 "order" if is_one else "orders",
             )
-            verdicts = self._orders.route(batch, radius_m, dry_run=request.dry_run)
-            self._changed.notify_all()
+            due_ns = self._life.due_ns(command.now_ns)
+            verdicts = self._orders.route(batch, radius_m, dry_run=request.dry_run, due_ns=due_ns)
             return Reply(request, verdicts, self._network.layout)
 
-    def release(self, order_id: str) -> bool:
-        """Give back the stock held for an order; True if there was any, False the second time.
-
-        The id stays spent: the order sent again gets its first decision, and reserves nothing.
-        Raises UnknownOrderError for an id that was never routed.
-        """
-        with self._lock:
-            released = self._orders.release(order_id)
-            self._changed.notify_all()
-            return released
-
-    def release_batch(self, order_ids: Iterable[str]) -> list[bool]:
-        """As `release` for each id in turn; an unknown one refuses all of them."""
-        order_ids = columns.rows("order_ids", order_ids)
-        with self._lock:
-            released = self._orders.release_many(order_ids)
-            self._changed.notify_all()
-            return released
-
     def decision(self, order_id: str) -> Decision:
-        """What a known order was told. Raises UnknownOrderError."""
+        """What a known order was told first; `order` tells where it is now. Raises UnknownOrderError."""
         with self._lock:
             return self._orders.decision(order_id)
 
@@ -262,10 +247,10 @@ class Engine(StoreFace, StockFace, WatchFace):
         self, orders: list[Order], policy: Policy | None, dry_run: bool, style: str
     ) -> list[Decision]:
         radius_m = self._radius_m(policy)
-        with self._lock:
+        with self._command() as command:
             batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
-            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
-            self._changed.notify_all()
+            due_ns = self._life.due_ns(command.now_ns)
+            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
             return decisions(batch, verdicts, self._network.store_ids)
 
     def _radius_m(self, policy: Policy | None) -> float:

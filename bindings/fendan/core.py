@@ -2,7 +2,9 @@
 
 import secrets
 import threading
+import time
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +20,33 @@ from fendan.errors import Fault, refuse
 from fendan.model import Shortfall
 from fendan.updates import Updates
 
-__all__ = ["Core"]
+__all__ = ["Clock", "Core", "SystemClock"]
+
+
+class Clock(Protocol):
+    """What time it is: an input like any other, so that a test can decide it."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970, UTC."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970, UTC."""
+        return time.time_ns()
 
 
 class Core:
-    """The parts of one engine. Whoever touches them holds the lock."""
+    """The parts of one engine. Whoever touches them holds the lock.
 
-    def __init__(self, datum: Datum, remembered_orders: int) -> None:
+    Whatever changes them is a command: `with self._command() as command`.
+    """
+
+    def __init__(self, datum: Datum, remembered_orders: int, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._last_ns = 0
         self._datum = datum
         self._network = Network()
         self._stock = Stock(self._network)
@@ -33,6 +55,12 @@ class Core:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._run = secrets.token_hex(4)  # cursors of another run mean nothing here
+
+    # -- COMMANDS ------------------------------------------------------------------------------
+
+    def _command(self) -> "_Command":
+        """Takes the lock and tells the time, which never goes back."""
+        return _Command(self)
 
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 
@@ -87,3 +115,23 @@ class Core:
             )
             for store, sku in pairs
         ]
+
+
+class _Command:
+    """One command: the lock, and its time."""
+
+    __slots__ = ("_core", "now_ns")
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.now_ns = 0
+
+    def __enter__(self) -> "_Command":
+        self._core._lock.acquire()
+        self.now_ns = max(self._core._last_ns, self._core._clock.now_ns())
+        self._core._last_ns = self.now_ns
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._core._changed.notify_all()
+        self._core._lock.release()
