@@ -311,10 +311,7 @@ class Days(RuleBasedStateMachine):
         return self.pick(number, self.orders).id if self.orders else "nobody's"
 
     def store_of(self, order_id: str, number: int) -> str | None:
-        """A store that says it has the order: it does, or had it before, or is another, or nobody's.
-
-        Or no store is named.
-        """
+        """Who says to have the order: who does, who did before, another, nobody's, or no store."""
         known = self.twin.known.get(order_id)
         named = [known.shop] if known and known.shop else []
         named += [shop for shop, _ in known.rejections] if known else []

@@ -15,8 +15,8 @@ from fendan.engine.orders import REMEMBERED, Decision, decisions
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
-from fendan.model import Nearby, Order, Policy, Routed
 from fendan.life_face import LifeFace
+from fendan.model import Nearby, Order, Policy, Routed
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
 from fendan.watch_face import WatchFace
@@ -148,7 +148,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
             return Reply(request, verdicts, self._network.layout)
 
     def decision(self, order_id: str) -> Decision:
-        """What a known order was told first; `order` tells where it is now. Raises UnknownOrderError."""
+        """What a known order was told first; see `order` for now. Raises UnknownOrderError."""
         with self._lock:
             return self._orders.decision(order_id)
 
