@@ -78,7 +78,7 @@ class OrderClient(ABC):
     def cancel_order(
         self, order_id: str, *, shipment: int | None = None, timeout_s: float | None = None
     ) -> OrderStatus:
-        """Nobody wants the order any more: from any state before SHIPPED to CANCELLED."""
+        """Nobody wants the order any more: to CANCELLED, unless it was shipped or expired."""
         return self._do(order_calls.cancel_order(order_id, shipment), timeout_s)
 
     def release(self, order_id: str, *, timeout_s: float | None = None) -> bool:
@@ -172,7 +172,7 @@ class AioOrderClient(ABC):
     async def cancel_order(
         self, order_id: str, *, shipment: int | None = None, timeout_s: float | None = None
     ) -> OrderStatus:
-        """Nobody wants the order any more: from any state before SHIPPED to CANCELLED."""
+        """Nobody wants the order any more: to CANCELLED, unless it was shipped or expired."""
         return await self._do(order_calls.cancel_order(order_id, shipment), timeout_s)
 
     async def release(self, order_id: str, *, timeout_s: float | None = None) -> bool:
