@@ -35,7 +35,19 @@ from fendan.v1.network_service_pb2 import (
     UpdateStoresRequest,
 )
 from fendan.v1.order_pb2 import Order, OrderLine, RoutePolicy
-from fendan.v1.order_service_pb2 import GetDecisionRequest, ReleaseOrdersRequest
+from fendan.v1.order_service_pb2 import (
+    AcceptOrderRequest,
+    CancelOrderRequest,
+    DeliverOrderRequest,
+    GetDecisionRequest,
+    GetOrderRequest,
+    PickOrderRequest,
+    RejectOrderRequest,
+    RejectReason,
+    ReleaseOrdersRequest,
+    ReturnOrderRequest,
+    ShipOrderRequest,
+)
 from fendan.v1.routing_service_pb2 import (
     BatchRouteRequest,
     NearestRequest,
@@ -100,7 +112,22 @@ REQUESTS: dict[str, Message] = {
     "/fendan.v1.NetworkService/ResumeStores": ResumeStoresRequest(store_ids=["nowhere"]),
     "/fendan.v1.NetworkService/RemoveStores": RemoveStoresRequest(store_ids=["nowhere"]),
     "/fendan.v1.NetworkService/ListStores": ListStoresRequest(region="puxi", page_size=1),
+    "/fendan.v1.OrderService/GetOrder": GetOrderRequest(order_id="nobody's"),
     "/fendan.v1.OrderService/GetDecision": GetDecisionRequest(order_id="nobody's"),
+    "/fendan.v1.OrderService/AcceptOrder": AcceptOrderRequest(order_id="nobody's", store_id="S1"),
+    "/fendan.v1.OrderService/PickOrder": PickOrderRequest(order_id="nobody's", store_id="S1"),
+    "/fendan.v1.OrderService/ShipOrder": ShipOrderRequest(order_id="nobody's", store_id="S1"),
+    "/fendan.v1.OrderService/DeliverOrder": DeliverOrderRequest(order_id="nobody's", store_id="S1"),
+    "/fendan.v1.OrderService/ReturnOrder": ReturnOrderRequest(
+        order_id="nobody's", store_id="S1", to_stock=True
+    ),
+    "/fendan.v1.OrderService/RejectOrder": RejectOrderRequest(
+        order_id="nobody's",
+        store_id="S1",
+        reason=RejectReason.REJECT_REASON_DAMAGED,
+        missing_skus=["tea"],
+    ),
+    "/fendan.v1.OrderService/CancelOrder": CancelOrderRequest(order_id="nobody's", shipment=1),
     "/fendan.v1.OrderService/ReleaseOrders": ReleaseOrdersRequest(order_ids=["nobody's"]),
 }
 
@@ -249,8 +276,20 @@ NOTHING = dict.fromkeys(REQUESTS, b"\x0a\x00") | {
     "/fendan.v1.RoutingService/Nearest": b"\x22\x00",
     "/fendan.v1.InventoryService/GetStock": b"\x12\x00",
     "/fendan.v1.InventoryService/WatchAvailability": b"\x12\x00",
+    "/fendan.v1.OrderService/RejectOrder": b"\x22\x00",
 }
-TAKE_ONE = (ROUTE, "/fendan.v1.NetworkService/ListStores", "/fendan.v1.OrderService/GetDecision")
+TAKE_ONE = (
+    ROUTE,
+    "/fendan.v1.NetworkService/ListStores",
+    "/fendan.v1.OrderService/GetOrder",
+    "/fendan.v1.OrderService/GetDecision",
+    "/fendan.v1.OrderService/AcceptOrder",
+    "/fendan.v1.OrderService/PickOrder",
+    "/fendan.v1.OrderService/ShipOrder",
+    "/fendan.v1.OrderService/DeliverOrder",
+    "/fendan.v1.OrderService/ReturnOrder",
+    "/fendan.v1.OrderService/CancelOrder",
+)
 MILLION = 1_000_000
 
 
@@ -335,6 +374,9 @@ def bad_numbers() -> Iterator[tuple[str, Message, str]]:
         yield BATCH, BatchRouteRequest(orders=[order], policy=policy), "policy.radius_m"
         yield STREAM, StreamRouteRequest(orders=[order], policy=policy), "policy.radius_m"
         yield service, NearestRequest(lat=31, lng=121, policy=policy), "policy.radius_m"
+    for reason in (-1, 6, 2**31 - 1):
+        reject = RejectOrderRequest(order_id="nobody's", store_id="S1")
+        yield "/fendan.v1.OrderService/RejectOrder", changed(reject, reason=reason), "reason"
     for limit in (-1, 1_001, 2**31 - 1, -(2**31)):
         yield service, NearestRequest(lat=31, lng=121, limit=limit), "limit"
     for size in (-1, 10_001, 2**31 - 1, -(2**31)):
@@ -420,7 +462,16 @@ def named(name: str) -> Iterator[tuple[str, Message]]:
     yield "/fendan.v1.NetworkService/PauseStores", PauseStoresRequest(store_ids=ids)
     yield "/fendan.v1.NetworkService/ResumeStores", ResumeStoresRequest(store_ids=ids)
     yield "/fendan.v1.NetworkService/RemoveStores", RemoveStoresRequest(store_ids=ids)
+    yield "/fendan.v1.OrderService/GetOrder", GetOrderRequest(order_id=name)
     yield "/fendan.v1.OrderService/GetDecision", GetDecisionRequest(order_id=name)
+    yield "/fendan.v1.OrderService/AcceptOrder", AcceptOrderRequest(order_id=name, store_id=name)
+    yield "/fendan.v1.OrderService/PickOrder", PickOrderRequest(order_id=name, store_id=name)
+    yield "/fendan.v1.OrderService/ShipOrder", ShipOrderRequest(order_id=name, store_id=name)
+    yield "/fendan.v1.OrderService/DeliverOrder", DeliverOrderRequest(order_id=name, store_id=name)
+    yield "/fendan.v1.OrderService/ReturnOrder", ReturnOrderRequest(order_id=name, store_id=name)
+    reject = RejectOrderRequest(order_id=name, store_id=name, missing_skus=[name])
+    yield "/fendan.v1.OrderService/RejectOrder", reject
+    yield "/fendan.v1.OrderService/CancelOrder", CancelOrderRequest(order_id=name)
     yield "/fendan.v1.OrderService/ReleaseOrders", ReleaseOrdersRequest(order_ids=[name])
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 from fendan.engine.geo import Datum
+from fendan.engine.life import RejectReason
 from fendan.engine.orders import Decision
+from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
 from fendan.model import (
@@ -16,6 +18,7 @@ from fendan.model import (
     AvailabilityChanges,
     Line,
     Nearby,
+    OrderStatus,
     Policy,
     Shortfall,
     StaleStock,
@@ -27,6 +30,7 @@ from fendan.model import (
 from fendan.v1 import inventory_service_pb2 as inventory
 from fendan.v1 import network_service_pb2 as network
 from fendan.v1 import order_pb2 as order
+from fendan.v1 import order_service_pb2 as life
 from fendan.v1 import place_pb2 as place
 from fendan.v1 import routing_service_pb2 as routing
 
@@ -41,8 +45,12 @@ __all__ = [
     "lines_of",
     "nearby_message",
     "nearby_of",
+    "order_status_message",
+    "order_status_of",
     "policy_message",
     "policy_of",
+    "reject_reason_message",
+    "reject_reason_of",
     "shortfall_message",
     "shortfall_of",
     "stock_level_message",
@@ -255,3 +263,50 @@ def decision_of(message: order.Decision) -> Decision:
         distance_m=message.distance_m if assigned else None,
         reason=Reason(message.reason),
     )
+
+
+# -- THE LIFE OF AN ORDER ----------------------------------------------------------------------
+
+
+def order_status_message(status: OrderStatus) -> life.OrderStatus:
+    """Where an order is now."""
+    message = life.OrderStatus(
+        order_id=status.order_id,
+        state=cast(life.OrderState, status.state),
+        store_id=status.store_id or "",
+        distance_m=status.distance_m or 0.0,
+        reason=cast(order.DecisionReason, status.reason),
+        attempts=status.attempts,
+    )
+    if status.reserved_until_ns is not None:
+        message.reserved_until.FromNanoseconds(status.reserved_until_ns)
+    return message
+
+
+def order_status_of(message: life.OrderStatus) -> OrderStatus:
+    """Where an order is, as a message says."""
+    is_reserved = message.HasField("reserved_until")
+    return OrderStatus(
+        order_id=message.order_id,
+        state=OrderState(message.state),
+        store_id=message.store_id or None,
+        distance_m=message.distance_m if message.store_id else None,
+        reason=Reason(message.reason),
+        attempts=message.attempts,
+        reserved_until_ns=message.reserved_until.ToNanoseconds() if is_reserved else None,
+    )
+
+
+def reject_reason_message(reason: RejectReason) -> life.RejectReason:
+    """The enum's number."""
+    return cast(life.RejectReason, reason)
+
+
+def reject_reason_of(number: int, field: str = "reason") -> RejectReason:
+    """The reason of an enum's number. `field`: what an error calls it.
+
+    Unspecified is OTHER. Raises InvalidInputError for the number of a later version.
+    """
+    if number not in life.RejectReason.values():
+        refuse(Fault.OUT_OF_RANGE, field, number, hint="must be a fendan.v1.RejectReason")
+    return RejectReason(number or RejectReason.OTHER)
