@@ -13,6 +13,7 @@ from fendan.channel import (
     Call,
     Exchange,
     Failure,
+    Following,
     Retries,
     RpcError,
     Tls,
@@ -23,6 +24,7 @@ from fendan.columns import Column
 from fendan.engine.geo import Datum
 from fendan.engine.orders import Decision
 from fendan.errors import Fault, FendanError
+from fendan.ledger_client import AioLedgerClient
 from fendan.model import (
     AvailabilityChanges,
     Line,
@@ -42,7 +44,7 @@ __all__ = ["Client", "Retries", "Tls"]
 T = TypeVar("T")
 
 
-class Client(AioOrderClient):
+class Client(AioOrderClient, AioLedgerClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,
@@ -291,7 +293,7 @@ class Client(AioOrderClient):
         After a broken connection it goes on from the last cursor by itself; where changes have
         `reset`, forget what you know, 0 for every pair: the full state begins anew.
         """
-        return self._changes(calls.Watch(channel, store_ids, skus, cursor, changes_only))
+        return self._follow(calls.Watch(channel, store_ids, skus, cursor, changes_only))
 
     # -- INSIDE --------------------------------------------------------------------------------
 
@@ -368,23 +370,23 @@ class Client(AioOrderClient):
     ) -> Decision:
         return await self._do(calls.route(order, policy, dry_run), timeout_s)
 
-    async def _changes(self, watch: calls.Watch) -> AsyncIterator[AvailabilityChanges]:
+    async def _follow(self, stream: Following[T]) -> AsyncIterator[T]:
         tries = 0
         while True:
-            stream = self._opened().unary_stream(watch.method)(
-                watch.request(), metadata=self._address.metadata
+            call = self._opened().unary_stream(stream.method)(
+                stream.request(), metadata=self._address.metadata
             )
             try:
-                async for data in stream:
-                    yield watch.heard(data)
+                async for data in call:
+                    yield stream.heard(data)
                     tries = 0
-                failure = Failure(service_error(Fault.UNAVAILABLE, "the service ended the watch"))
+                failure = Failure(service_error(Fault.UNAVAILABLE, "the service ended the stream"))
             except RpcError as problem:
                 failure = Failure.of(problem)
             finally:
-                stream.cancel()
+                call.cancel()
             if tries >= self._retries.most or not failure.may_pass(repeatable=True):
                 raise failure.error
-            watch.broke()
+            stream.broke()
             await asyncio.sleep(self._retries.wait_s(failure, tries))
             tries += 1

@@ -34,7 +34,7 @@ from fendan.watch_face import WatchFace
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace):
+class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has

@@ -7,16 +7,23 @@ and decisions by the thousand, are not here: `fendan.engine.wire` reads and writ
 from collections.abc import Iterable, Sequence
 from typing import cast
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.life import RejectReason
 from fendan.engine.orders import Decision
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
+from fendan.ledger import Filter
 from fendan.model import (
     Availability,
     AvailabilityChanges,
     Line,
+    EventPage,
+    LedgerEvent,
+    Movement,
     Nearby,
     OrderStatus,
     Policy,
@@ -28,6 +35,7 @@ from fendan.model import (
     StoreStatus,
 )
 from fendan.v1 import inventory_service_pb2 as inventory
+from fendan.v1 import ledger_service_pb2 as ledger
 from fendan.v1 import network_service_pb2 as network
 from fendan.v1 import order_pb2 as order
 from fendan.v1 import order_service_pb2 as life
@@ -41,6 +49,10 @@ __all__ = [
     "datum_of",
     "decision_message",
     "decision_of",
+    "event_filter_message",
+    "event_page_of",
+    "ledger_event_message",
+    "ledger_event_of",
     "line_messages",
     "lines_of",
     "nearby_message",
@@ -310,3 +322,82 @@ def reject_reason_of(number: int, field: str = "reason") -> RejectReason:
     if number not in life.RejectReason.values():
         refuse(Fault.OUT_OF_RANGE, field, number, hint="must be a fendan.v1.RejectReason")
     return RejectReason(number or RejectReason.OTHER)
+
+
+# -- THE LEDGER --------------------------------------------------------------------------------
+
+NS_PER_S = 1_000_000_000
+
+
+def event_filter_message(filter: Filter) -> ledger.EventFilter:
+    """A filter; absent lists are empty ones."""
+    return ledger.EventFilter(
+        store_ids=filter.store_ids,
+        regions=filter.regions,
+        order_ids=filter.order_ids,
+        kinds=cast(Iterable[ledger.EventKind], filter.kinds),
+    )
+
+
+def ledger_event_message(event: LedgerEvent) -> ledger.LedgerEvent:
+    """One event of the ledger."""
+    seconds, nanos = divmod(event.time_ns, NS_PER_S)
+    return ledger.LedgerEvent(
+        sequence=event.sequence,
+        time=Timestamp(seconds=seconds, nanos=nanos),
+        kind=cast(ledger.EventKind, event.kind),
+        order_id=event.order_id or "",
+        store_id=event.store_id or "",
+        region=event.region,
+        reason=event.reason,
+        attempts=event.attempts,
+        distance_m=event.distance_m,
+        movements=[
+            ledger.Movement(
+                sku=movement.sku,
+                quantity=movement.quantity,
+                on_hand_before=movement.on_hand_before,
+                on_hand_after=movement.on_hand_after,
+                reserved_before=movement.reserved_before,
+                reserved_after=movement.reserved_after,
+                amount=movement.amount,
+            )
+            for movement in event.movements
+        ],
+    )
+
+
+def ledger_event_of(message: ledger.LedgerEvent) -> LedgerEvent:
+    """The event of a message."""
+    return LedgerEvent(
+        sequence=message.sequence,
+        time_ns=message.time.seconds * NS_PER_S + message.time.nanos,
+        kind=EventKind(message.kind),
+        order_id=message.order_id or None,
+        store_id=message.store_id or None,
+        region=message.region,
+        reason=message.reason,
+        attempts=message.attempts,
+        distance_m=message.distance_m if message.HasField("distance_m") else None,
+        movements=tuple(
+            Movement(
+                sku=movement.sku,
+                quantity=movement.quantity,
+                on_hand_before=movement.on_hand_before,
+                on_hand_after=movement.on_hand_after,
+                reserved_before=movement.reserved_before,
+                reserved_after=movement.reserved_after,
+                amount=movement.amount,
+            )
+            for movement in message.movements
+        ),
+    )
+
+
+def event_page_of(message: ledger.ReadEventsResponse | ledger.TailResponse) -> EventPage:
+    """Some events, and where to go on."""
+    return EventPage(
+        events=tuple(map(ledger_event_of, message.events)),
+        next_sequence=message.next_sequence,
+        last_sequence=message.last_sequence,
+    )
