@@ -26,6 +26,7 @@ class Clock:
 class Kept(Engine):
     def __enter__(self):
         return self
+
     def __exit__(self, *a):
         self._journal.close()
 
