@@ -15,7 +15,7 @@ from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Layout, Leaves, Ne
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
     NO_PAGE, PAGE_ORDERS, STATE_ASSIGNED, STATE_RETURNED, Page, Record, Rejection, Table, basket_at,
-    fresh_page, has_slots, holds, id_at, page_of, record_at,
+    fresh_page, has_slots, holds, id_at, line_bytes, page_of, record_at,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
 from fendan.engine.stock cimport (
@@ -321,7 +321,7 @@ cdef bint is_good_record(const Table* table, int64_t number, const Shelves* shel
         end = record[1].block
     if not 0 <= record.block <= end <= page.used or record.block & 7 or record.line_count < 0:
         return False
-    if 8 * <int64_t>record.line_count + record.id_size > end - record.block:
+    if line_bytes(record.flags) * record.line_count + record.id_size > end - record.block:
         return False
     id = id_at(table, number)
     if id.size == 0 or id.text + id.size > page.blocks + end:
