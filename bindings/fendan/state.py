@@ -105,7 +105,7 @@ def _padded(sections: list[Section]) -> Iterator[Buffer]:
         size = 0
         for part in section.parts:
             size += len(part)
-            yield part if isinstance(part, bytes) else part.data
+            yield part
         if size % ALIGNMENT:
             yield bytes(_aligned(size) - size)
 
