@@ -19,8 +19,8 @@ from fendan.engine.records cimport (
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
 from fendan.engine.stock cimport (
-    MAX_SKUS, Basket, Quantity, Shelf, Shelves, Stock, available, base, listed, popcount, quantity,
-    summary, words_of,
+    MAX_QUANTITY, MAX_SKUS, Basket, Quantity, Shelf, Shelves, Stock, available, base, listed,
+    popcount, quantity, summary, words_of,
 )
 
 import numpy as np
@@ -203,7 +203,7 @@ cdef bint is_good_shelf(const Shelves* shelves, int32_t sku,
             bits ^= bit
             pair = shelves.shelf[sku].quantities + rank
             rank += 1
-            if pair.reserved < 0 or <int64_t>pair.net + pair.reserved < 0:
+            if pair.reserved < 0 or not 0 <= <int64_t>pair.net + pair.reserved <= MAX_QUANTITY:
                 return False
             if pair.net > 0:
                 can_sell |= bit
