@@ -140,7 +140,7 @@ class LifeFace(Core):
 
     def order(self, order_id: str) -> OrderStatus:
         """Where an order is now. Raises UnknownOrderError."""
-        with self._lock:
+        with self._command():
             return _status(order_id, self._life.status(order_id))
 
     # -- INSIDE --------------------------------------------------------------------------------
