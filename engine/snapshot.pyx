@@ -30,9 +30,6 @@ from fendan.errors import refuse
 cdef enum:
     CHUNK_WORDS = 1 << 19       # 4 MB: few calls, and little memory beside the engine's own
 
-CORRUPT = Fault.CORRUPT
-NEWER_FORMAT = Fault.NEWER_FORMAT
-
 cdef Record[1] _record
 cdef Rejection[1] _rejection
 
@@ -81,12 +78,16 @@ class Section(NamedTuple):
 def whole(name, array):
     """An array as a section of one part."""
     array = np.ascontiguousarray(array)
-    return Section(name, array.dtype, array.shape, (array.reshape(-1).view(np.uint8),))
+    return Section(name, array.dtype, array.shape, (_bytes_of(array),))
+
+
+def _bytes_of(array):
+    return memoryview(array.reshape(-1).view(np.uint8))
 
 
 def corrupt(name, value=None, *, hint=""):
-    """Refuse a snapshot for what stands in one of its sections."""
-    refuse(CORRUPT, f"snapshot.{name}", value, hint=hint)
+    """Refuse a snapshot for what stands in one of its sections: CorruptJournalError."""
+    refuse(Fault.CORRUPT, f"snapshot.{name}", value, hint=hint)
 
 
 
@@ -142,7 +143,7 @@ def _shelves(Stock stock):
             sku += 1
         part = np.empty(size, dtype=np.uint64)
         _copy_shelves(&stock.shelves, first, sku, part)
-        yield part.view(np.uint8)
+        yield _bytes_of(part)
 
 
 cdef int _copy_shelves(const Shelves* shelves, int32_t sku, int32_t end, uint64_t[::1] part) except -1:
@@ -204,7 +205,7 @@ cdef object _of_page(Orders orders, int32_t number, str name):
         memcpy(&target[0], source, size)
         if name == "records":
             tidy(<Record*>&target[0], page.count)
-    return part
+    return _bytes_of(part)
 
 
 cdef void tidy(Record* records, int64_t count) noexcept nogil:

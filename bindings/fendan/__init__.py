@@ -30,6 +30,8 @@ from fendan.errors import (
     UnknownOrderError,
     UnknownSkuError,
     UnknownStoreError,
+    WrongStateError,
+    WrongStoreError,
     WrongTypeError,
 )
 from fendan.loaders import read_orders, read_stock, read_stores
@@ -104,6 +106,8 @@ __all__ = [
     "UnknownOrderError",
     "UnknownSkuError",
     "UnknownStoreError",
+    "WrongStateError",
+    "WrongStoreError",
     "WrongTypeError",
     "__version__",
     "aio",

@@ -27,6 +27,7 @@ from fendan.errors import Fault, FendanError
 from fendan.ledger_client import AioLedgerClient
 from fendan.model import (
     AvailabilityChanges,
+    Line,
     Nearby,
     Order,
     Policy,
@@ -36,13 +37,14 @@ from fendan.model import (
     Store,
     StoreStatus,
 )
+from fendan.order_client import AioOrderClient
 
 __all__ = ["Client", "Retries", "Tls"]
 
 T = TypeVar("T")
 
 
-class Client(AioLedgerClient):
+class Client(AioOrderClient, AioLedgerClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,
@@ -129,19 +131,6 @@ class Client(AioLedgerClient):
     ) -> list[Decision]:
         """Route up to 100,000 orders as if one after another; a bad order refuses all of them."""
         return await self._do(calls.route_batch(orders, policy, dry_run), timeout_s)
-
-    async def release(self, order_id: str, *, timeout_s: float | None = None) -> bool:
-        """Give back the stock held for an order; True if there was any.
-
-        False may also mean that this very call did it, at a try whose answer was lost.
-        """
-        return await self._do(calls.release(order_id), timeout_s)
-
-    async def release_batch(
-        self, order_ids: Iterable[str], *, timeout_s: float | None = None
-    ) -> list[bool]:
-        """As `release`, for up to 100,000 orders: all, or none where an id is unknown."""
-        return await self._do(calls.release_batch(order_ids), timeout_s)
 
     @overload
     async def set_stock(
@@ -254,7 +243,7 @@ class Client(AioLedgerClient):
         lat: float,
         lng: float,
         *,
-        lines: Sequence[tuple[str, int]] = (),
+        lines: Sequence[Line] = (),
         limit: int = 5,
         policy: Policy | None = None,
         datum: Datum | None = None,
@@ -263,14 +252,6 @@ class Client(AioLedgerClient):
         """The nearest stores that have every line, nearest first, 1,000 at most."""
         exchange = calls.nearest(lat, lng, lines, limit, policy, datum)
         return await self._do(exchange, timeout_s)
-
-    async def decision(self, order_id: str, *, timeout_s: float | None = None) -> Decision:
-        """What a known order was told."""
-        return await self._do(calls.decision(order_id), timeout_s)
-
-    async def is_held(self, order_id: str, *, timeout_s: float | None = None) -> bool:
-        """Whether stock is held for a known order."""
-        return await self._do(calls.is_held(order_id), timeout_s)
 
     async def stores(self, *, timeout_s: float | None = None) -> list[StoreStatus]:
         """All stores, in the order in which they were added."""

@@ -27,6 +27,7 @@ from fendan.errors import Fault, FendanError
 from fendan.ledger_client import LedgerClient
 from fendan.model import (
     AvailabilityChanges,
+    Line,
     Nearby,
     Order,
     Policy,
@@ -36,13 +37,14 @@ from fendan.model import (
     Store,
     StoreStatus,
 )
+from fendan.order_client import OrderClient
 
 __all__ = ["Client", "Retries", "Tls"]
 
 T = TypeVar("T")
 
 
-class Client(LedgerClient):
+class Client(OrderClient, LedgerClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,
@@ -122,19 +124,6 @@ class Client(LedgerClient):
     ) -> list[Decision]:
         """Route up to 100,000 orders as if one after another; a bad order refuses all of them."""
         return self._do(calls.route_batch(orders, policy, dry_run), timeout_s)
-
-    def release(self, order_id: str, *, timeout_s: float | None = None) -> bool:
-        """Give back the stock held for an order; True if there was any.
-
-        False may also mean that this very call did it, at a try whose answer was lost.
-        """
-        return self._do(calls.release(order_id), timeout_s)
-
-    def release_batch(
-        self, order_ids: Iterable[str], *, timeout_s: float | None = None
-    ) -> list[bool]:
-        """As `release`, for up to 100,000 orders: all, or none where an id is unknown."""
-        return self._do(calls.release_batch(order_ids), timeout_s)
 
     @overload
     def set_stock(
@@ -241,7 +230,7 @@ class Client(LedgerClient):
         lat: float,
         lng: float,
         *,
-        lines: Sequence[tuple[str, int]] = (),
+        lines: Sequence[Line] = (),
         limit: int = 5,
         policy: Policy | None = None,
         datum: Datum | None = None,
@@ -250,14 +239,6 @@ class Client(LedgerClient):
         """The nearest stores that have every line, nearest first, 1,000 at most."""
         exchange = calls.nearest(lat, lng, lines, limit, policy, datum)
         return self._do(exchange, timeout_s)
-
-    def decision(self, order_id: str, *, timeout_s: float | None = None) -> Decision:
-        """What a known order was told."""
-        return self._do(calls.decision(order_id), timeout_s)
-
-    def is_held(self, order_id: str, *, timeout_s: float | None = None) -> bool:
-        """Whether stock is held for a known order."""
-        return self._do(calls.is_held(order_id), timeout_s)
 
     def stores(self, *, timeout_s: float | None = None) -> list[StoreStatus]:
         """All stores, in the order in which they were added."""

@@ -11,7 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
+from fendan.engine.life import RejectReason
 from fendan.engine.orders import Decision
+from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
 from fendan.ledger import Filter
@@ -20,8 +22,10 @@ from fendan.model import (
     AvailabilityChanges,
     EventPage,
     LedgerEvent,
+    Line,
     Movement,
     Nearby,
+    OrderStatus,
     Policy,
     Shortfall,
     StaleStock,
@@ -34,6 +38,7 @@ from fendan.v1 import inventory_service_pb2 as inventory
 from fendan.v1 import ledger_service_pb2 as ledger
 from fendan.v1 import network_service_pb2 as network
 from fendan.v1 import order_pb2 as order
+from fendan.v1 import order_service_pb2 as life
 from fendan.v1 import place_pb2 as place
 from fendan.v1 import routing_service_pb2 as routing
 
@@ -52,8 +57,12 @@ __all__ = [
     "lines_of",
     "nearby_message",
     "nearby_of",
+    "order_status_message",
+    "order_status_of",
     "policy_message",
     "policy_of",
+    "reject_reason_message",
+    "reject_reason_of",
     "shortfall_message",
     "shortfall_of",
     "stock_level_message",
@@ -221,14 +230,17 @@ def policy_of(message: order.RoutePolicy) -> Policy:
     return Policy(radius_m=message.radius_m if message.HasField("radius_m") else None)
 
 
-def line_messages(lines: Iterable[tuple[str, int]]) -> list[order.OrderLine]:
-    """Pairs of SKU and quantity as lines."""
-    return [order.OrderLine(sku=sku, quantity=quantity) for sku, quantity in lines]
+def line_messages(lines: Iterable[Line]) -> list[order.OrderLine]:
+    """Lines of an order."""
+    return [
+        order.OrderLine(sku=line[0], quantity=line[1], amount=line[2] if len(line) == 3 else 0)
+        for line in lines
+    ]
 
 
-def lines_of(messages: Sequence[order.OrderLine]) -> list[tuple[str, int]]:
-    """Lines as pairs of SKU and quantity."""
-    return [(line.sku, line.quantity) for line in messages]
+def lines_of(messages: Sequence[order.OrderLine]) -> list[Line]:
+    """Lines as SKU, quantity and amount."""
+    return [(line.sku, line.quantity, line.amount) for line in messages]
 
 
 def nearby_message(nearby: Nearby) -> routing.NearbyStore:
@@ -263,6 +275,53 @@ def decision_of(message: order.Decision) -> Decision:
         distance_m=message.distance_m if assigned else None,
         reason=Reason(message.reason),
     )
+
+
+# -- THE LIFE OF AN ORDER ----------------------------------------------------------------------
+
+
+def order_status_message(status: OrderStatus) -> life.OrderStatus:
+    """Where an order is now."""
+    message = life.OrderStatus(
+        order_id=status.order_id,
+        state=cast(life.OrderState, status.state),
+        store_id=status.store_id or "",
+        distance_m=status.distance_m or 0.0,
+        reason=cast(order.DecisionReason, status.reason),
+        attempts=status.attempts,
+    )
+    if status.reserved_until_ns is not None:
+        message.reserved_until.FromNanoseconds(status.reserved_until_ns)
+    return message
+
+
+def order_status_of(message: life.OrderStatus) -> OrderStatus:
+    """Where an order is, as a message says."""
+    is_reserved = message.HasField("reserved_until")
+    return OrderStatus(
+        order_id=message.order_id,
+        state=OrderState(message.state),
+        store_id=message.store_id or None,
+        distance_m=message.distance_m if message.store_id else None,
+        reason=Reason(message.reason),
+        attempts=message.attempts,
+        reserved_until_ns=message.reserved_until.ToNanoseconds() if is_reserved else None,
+    )
+
+
+def reject_reason_message(reason: RejectReason) -> life.RejectReason:
+    """The enum's number."""
+    return cast(life.RejectReason, reason)
+
+
+def reject_reason_of(number: int, field: str = "reason") -> RejectReason:
+    """The reason of an enum's number. `field`: what an error calls it.
+
+    Unspecified is OTHER. Raises InvalidInputError for the number of a later version.
+    """
+    if number not in life.RejectReason.values():
+        refuse(Fault.OUT_OF_RANGE, field, number, hint="must be a fendan.v1.RejectReason")
+    return RejectReason(number or RejectReason.OTHER)
 
 
 # -- THE LEDGER --------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ __all__ = [
     "EventKind",
     "EventPage",
     "LedgerEvent",
+    "Line",
     "Movement",
     "Nearby",
     "Order",
@@ -59,19 +60,24 @@ class StoreStatus:
     paused: bool
 
 
+# SKU and quantity, and what the customer pays for the whole line.
+Line = tuple[str, int] | tuple[str, int, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A basket and where it goes.
 
-    `lines` are pairs of SKU and quantity (1 or more); a SKU that stands in several lines is wanted
-    that many times. `lat`, `lng` and `datum` are as in `Store`. The `id` is the idempotency key:
-    the same id with the same place and basket returns the first decision.
+    `lines` are (SKU, quantity) or (SKU, quantity, amount): pieces from 1, and what the customer
+    pays for the whole line in minor units such as fen, 0 (not said) to 1,000,000,000,000. Lines of
+    one SKU are added up. `lat`, `lng` and `datum` are as in `Store`. The `id` is the idempotency
+    key: the same id with the same place, basket and amounts returns the first decision.
     """
 
     id: str
     lat: float
     lng: float
-    lines: Sequence[tuple[str, int]]
+    lines: Sequence[Line]
     datum: Datum | None = None
 
 
