@@ -22,6 +22,7 @@ from fendan.v1.inventory_service_pb2 import (
     StockSnapshot,
     WatchAvailabilityRequest,
 )
+from fendan.v1.ledger_service_pb2 import EventFilter, ReadEventsRequest, TailRequest
 from fendan.v1.network_service_pb2 import (
     AddStoresRequest,
     ListStoresRequest,
@@ -59,6 +60,7 @@ ROUTING = "/fendan.v1.RoutingService"
 INVENTORY = "/fendan.v1.InventoryService"
 NETWORK = "/fendan.v1.NetworkService"
 ORDERS = "/fendan.v1.OrderService"
+LEDGER = "/fendan.v1.LedgerService"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
@@ -196,6 +198,21 @@ NOT_ITS_OWN: list[tuple[str, Message, str]] = [
     (f"{ORDERS}/RejectOrder", RejectOrderRequest(order_id="at S2", store_id="S1"), "order_id"),
     (f"{ORDERS}/CancelOrder", CancelOrderRequest(order_id="at S2"), "order_id"),
     (f"{ORDERS}/ReleaseOrders", ReleaseOrdersRequest(order_ids=["at S1", "at S2"]), "order_ids[1]"),
+    (
+        f"{LEDGER}/ReadEvents",
+        ReadEventsRequest(from_sequence=1, filter=EventFilter(store_ids=["S1", "S2"])),
+        "filter.store_ids[1]",
+    ),
+    (
+        f"{LEDGER}/ReadEvents",
+        ReadEventsRequest(from_sequence=1, filter=EventFilter(regions=["puxi"])),
+        "filter.regions[0]",
+    ),
+    (
+        f"{LEDGER}/Tail",
+        TailRequest(from_sequence=1, filter=EventFilter(store_ids=["S2"])),
+        "filter.store_ids[0]",
+    ),
 ]
 
 
