@@ -165,15 +165,15 @@ def test_zeros_that_a_failed_sync_left_in_memory_only_are_written_again() -> Non
         disk.crash()  # some frames may be lost, and later ones not
         disk.fail("sync", 1)  # the first is that of the lock file
         with suppress(DiskError):
-            log = FileLog(FOLDER, disk)
+            log = FileLog(FOLDER, disk, segment_bytes=SEGMENT_BYTES)
             log.claim("one who meets a failing disk")
         disk.restart()
-        log = FileLog(FOLDER, disk)
+        log = FileLog(FOLDER, disk, segment_bytes=SEGMENT_BYTES)
         epoch, last = log.claim("one who does not")
         more = written(last + 1, epoch=epoch, body=a_sector)
         assert log.append(epoch, last + 1, [more.frame()]) is Outcome.OK
         disk.crash()
-        log = FileLog(FOLDER, disk)
+        log = FileLog(FOLDER, disk, segment_bytes=SEGMENT_BYTES)
         assert log.claim("the last").last_sequence == last + 1
         assert list(read_back(log.read(last + 1))) == [more]
 
@@ -192,7 +192,7 @@ def test_no_segment_goes_for_a_snapshot_whose_name_is_not_safe() -> None:
         with suppress(DiskError):
             log.trim(30)
         disk.crash()
-        log = FileLog(FOLDER, disk)
+        log = FileLog(FOLDER, disk, segment_bytes=SEGMENT_BYTES)
         assert log.claim("the next").last_sequence == 30
         if log.latest_snapshot() is None:
             assert list(read_back(log.read(1))) == frames
