@@ -28,6 +28,7 @@ from fendan.server.callers import LOCAL
 from fendan.server.tokens import Token, Tokens
 from fendan.v1 import (
     inventory_service_pb2,
+    ledger_service_pb2,
     network_service_pb2,
     order_service_pb2,
     routing_service_pb2,
@@ -37,6 +38,7 @@ FILES: list[FileDescriptor] = [
     module.DESCRIPTOR
     for module in (
         inventory_service_pb2,
+        ledger_service_pb2,
         network_service_pb2,
         order_service_pb2,
         routing_service_pb2,
@@ -108,10 +110,15 @@ def test_a_region_may_do_all_that_its_stores_may() -> None:
     assert all(Scope.REGION in scopes for scopes in METHODS.values() if Scope.STORE in scopes)
 
 
-def test_settlement_only_reads_orders_and_decisions() -> None:
+def test_settlement_only_reads_orders_decisions_and_the_ledger() -> None:
     reads = {method for method, scopes in METHODS.items() if Scope.SETTLEMENT in scopes}
-    service = "/fendan.v1.OrderService"
-    assert reads == {f"{service}/GetOrder", f"{service}/GetDecision"}
+    orders, ledger = "/fendan.v1.OrderService", "/fendan.v1.LedgerService"
+    assert reads == {
+        f"{orders}/GetOrder",
+        f"{orders}/GetDecision",
+        f"{ledger}/ReadEvents",
+        f"{ledger}/Tail",
+    }
 
 
 def test_ingest_asks_after_orders_cancels_and_returns_them_and_takes_no_step_for_a_store() -> None:
