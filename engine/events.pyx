@@ -45,7 +45,7 @@ from fendan.engine.router import _Named
 cdef enum:
     LEAST_BYTES = 4096
     MOST_SPARE_BYTES = 1 << 22  # what one large command needed is not kept for ever
-    ROW_BYTES = 32              # of a stock event, at most
+    ROW_BYTES = 32              # of a stock event, at most, with a head of its own
     EVENT_BYTES = 64            # what comes before rows and texts, at most
 
 
@@ -191,7 +191,7 @@ cdef class Events:
         cdef Py_ssize_t row = 0, first, end
         cdef uint8_t code = kind
         cdef uint8_t* at
-        self.make_room(len(skus), 0, len(skus))
+        self.make_room(len(skus), 0, 1)
         with nogil:
             while row < stores.shape[0]:
                 end = row
@@ -224,21 +224,18 @@ cdef class Events:
         cdef uint8_t* at = put_varint(self._begin(kind, 0), store)
         self._end(at if number < 0 else put_varint(at, number))
 
-    def texts(self, kind, list texts, bint counted=False):
-        """Names of new SKUs (`counted`), a key with its answer, or settings."""
+    def texts(self, kind, texts, bint counted=False):
+        """Names of new SKUs (`counted`), a key with its answer, or settings; as UTF-8."""
         cdef int64_t size = 10 * len(texts)
         cdef uint8_t* at
         cdef bytes text
         cdef Span span
-        cdef list encoded = [
-            text if isinstance(text, bytes) else (<str>text).encode() for text in texts
-        ]
-        for text in encoded:
+        for text in texts:
             size += len(text)
         at = self._begin(kind, size)
         if counted:
-            at = put_varint(at, len(encoded))
-        for text in encoded:
+            at = put_varint(at, len(texts))
+        for text in texts:
             span.text, span.size = text, len(text)
             at = put_span(at, span)
         self._end(at)

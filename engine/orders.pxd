@@ -12,7 +12,7 @@ from fendan.engine.stock cimport Basket, Stock
 cdef class Orders:
     cdef readonly Stock stock
     cdef readonly Records records
-    cdef readonly int64_t remembered
+    cdef public int64_t remembered
     cdef public Events events       # where what happens is written, or None
 
     # -- COMMANDS
@@ -21,6 +21,7 @@ cdef class Orders:
     # -- QUERIES
     cdef int64_t _number(self, order_id, field, row=*) except -1
     cdef list _lines(self, const Basket* basket)
+    cdef dict _amounts(self, const Basket* basket)
 
 
 @cython.final

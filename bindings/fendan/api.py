@@ -1,6 +1,10 @@
 """The Python face: one Engine, thin over the compiled core."""
 
+import os
 from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,15 +12,21 @@ from numpy.typing import ArrayLike, NDArray
 from fendan import columns
 from fendan.columns import Column
 from fendan.core import Clock
-from fendan.engine.batch import Batch, place_of
+from fendan.durable import DurableFace
+from fendan.engine.batch import Batch
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED, Decision, decisions
+from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
+from fendan.filelog import FileLog
+from fendan.journal import Durability
 from fendan.life_face import LifeFace
-from fendan.model import Nearby, Order, Policy, Routed
+from fendan.log import Log
+from fendan.snapshotting import EVERY_BYTES, Snapshots
+from fendan.model import Line, Nearby, Order, Policy, Routed
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
 from fendan.watch_face import WatchFace
@@ -24,7 +34,7 @@ from fendan.watch_face import WatchFace
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace, LifeFace):
+class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -33,7 +43,10 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
     `policy`: what orders are routed under unless a call brings its own.
     `datum`: the one datum of the network; places given in another are converted on the way in.
     `remembered_orders`: how many orders are remembered at least, beside those that hold stock.
-    `clock`: what tells the time, by its `now_ns()`; the machine's unless a test has its own.
+    `clock`: what time it is; the machine's, unless told otherwise.
+
+    `Engine()` keeps everything in memory; `Engine.open` also in a journal on disk, so that nothing
+    is lost.
     """
 
     def __init__(
@@ -52,6 +65,48 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
             hint = "must be a whole number from 0"
             refuse(Fault.OUT_OF_RANGE, "remembered_orders", remembered_orders, hint=hint)
         super().__init__(datum, remembered_orders, self._policy, clock)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        durability: str | Durability = Durability.SYNC,
+        policy: Policy | None = None,
+        datum: Datum | None = None,
+        remembered_orders: int | None = None,
+        snapshot_bytes: int = EVERY_BYTES,
+        clock: Clock | None = None,
+        log: Log | None = None,
+    ) -> Self:
+        """An engine with its journal in the folder `path`: as it was, or new where there is none.
+
+        `durability`: "sync" (what was answered survives a power cut), "async" (a killed process;
+        a power cut may take the last 20 ms), or "none" (a killed process). `datum` and
+        `remembered_orders` are the folder's unless given; a datum other than the folder's is
+        refused. After every `snapshot_bytes` of journal a snapshot is taken, by a process of its
+        own; 0: never. `log`: where else than in a folder the journal is.
+
+        Raises FolderInUseError, CorruptJournalError (saying where), NewerFormatError, DiskError.
+        """
+        mode = _durability(durability)
+        if not isinstance(snapshot_bytes, int) or snapshot_bytes < 0:
+            hint = "must be a whole number from 0"
+            refuse(Fault.OUT_OF_RANGE, "snapshot_bytes", snapshot_bytes, hint=hint)
+        remembered = REMEMBERED if remembered_orders is None else remembered_orders
+        engine = cls(
+            policy=policy, datum=datum or Datum.WGS84, remembered_orders=remembered, clock=clock
+        )
+        folder = Path(path) if log is None else None
+        log = FileLog(Path(path)) if log is None else log
+        claim = log.claim(f"process {os.getpid()}")
+        try:
+            journal = engine._begin(log, claim, mode, datum, remembered_orders)
+        except BaseException:
+            log.close()
+            raise
+        engine._snapshots = Snapshots(engine, journal, folder, snapshot_bytes)
+        return engine
 
     def __repr__(self) -> str:
         return (
@@ -91,6 +146,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
         offsets: ArrayLike,
         skus: ArrayLike,
         quantities: ArrayLike,
+        amounts: ArrayLike | None = None,
         ids: Sequence[str] | None = None,
         policy: Policy | None = None,
         dry_run: bool = False,
@@ -99,8 +155,9 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
 
         `lat`, `lng`: float64[n], degrees in the engine's datum. `offsets`: int64[n + 1], the lines
         of order i are offsets[i]:offsets[i + 1]. `skus`: int32[m], codes as from `sku_codes`.
-        `quantities`: int32[m], 1 or more. With `ids` (n of them) the orders are known by id, as in
-        `route`; without, only stock moves. A bad value refuses the whole batch.
+        `quantities`: int32[m], 1 or more. `amounts`: int64[m], as in `Order`. With `ids` (n of
+        them) the orders are known by id, as in `route`; without, only stock moves. A bad value
+        refuses the whole batch.
         """
         radius_m = self._radius_m(policy)
         arrays = (
@@ -111,8 +168,12 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
             columns.int32s("quantities", quantities),
         )
         names = None if ids is None else columns.strings("ids", ids)
+        money = None if amounts is None else columns.int64s("amounts", amounts)
+        if names is None and self._journal is not None and not dry_run:
+            hint = "what a journal keeps can be given back only by id"
+            refuse(Fault.MISSING, "ids", hint=hint)
         with self._command() as command:
-            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus))
+            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money)
             due_ns = self._life.due_ns(command.now_ns)
             verdicts = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
         return Routed(
@@ -148,13 +209,13 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
             return Reply(request, verdicts, self._network.layout)
 
     def decision(self, order_id: str) -> Decision:
-        """What a known order was told first; see `order` for now. Raises UnknownOrderError."""
-        with self._lock:
+        """What a known order was told first; `order` tells where it is. Raises UnknownOrderError."""
+        with self._command():
             return self._orders.decision(order_id)
 
     def is_held(self, order_id: str) -> bool:
         """Whether stock is held for a known order. Raises UnknownOrderError."""
-        with self._lock:
+        with self._command():
             return self._orders.is_held(order_id)
 
     # -- QUERIES -------------------------------------------------------------------------------
@@ -164,7 +225,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
         lat: float,
         lng: float,
         *,
-        lines: Sequence[tuple[str, int]] = (),
+        lines: Sequence[Line] = (),
         limit: int = 5,
         policy: Policy | None = None,
         datum: Datum | None = None,
@@ -172,7 +233,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
         """The nearest stores that have every line, nearest first; reserves nothing.
 
         Without lines, the nearest stores. At most `limit`, within the policy's radius; stores at
-        the same distance stand in the order of their ids.
+        the same distance stand in the order of their ids. What lines cost makes no difference.
         """
         radius_m = self._radius_m(policy)
         if not isinstance(limit, int) or limit < 0:
@@ -256,6 +317,13 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace):
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""
         return _radius_m(self._policy if policy is None else policy)
+
+
+def _durability(value: str | Durability) -> Durability:
+    try:
+        return Durability(value)
+    except ValueError:
+        refuse(Fault.OUT_OF_RANGE, "durability", value, hint="must be sync, async or none")
 
 
 def _radius_m(policy: Policy) -> float:

@@ -3,7 +3,9 @@
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -11,12 +13,14 @@ from numpy.typing import NDArray
 
 from fendan import columns
 from fendan.columns import Column
+from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.names import Names
 from fendan.engine.network import Network
 from fendan.engine.orders import Orders
 from fendan.engine.stock import Stock
 from fendan.errors import Fault, refuse
+from fendan.journal import Journal
 from fendan.model import Shortfall
 from fendan.updates import Updates
 
@@ -38,15 +42,24 @@ class SystemClock:
         return time.time_ns()
 
 
+class _Deferred(threading.local):
+    """Whether commands of this thread return before their events are on disk."""
+
+    is_on = False
+
+
 class Core:
     """The parts of one engine. Whoever touches them holds the lock.
 
-    Whatever changes them is a command: `with self._command() as command`.
+    Whatever changes them, or tells of orders, is a command: `with self._command() as command`. With
+    a journal, a command that returns has told nobody anything that a power cut could take back.
     """
 
     def __init__(self, datum: Datum, remembered_orders: int, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._last_ns = 0
+        self._journal: Journal | None = None
+        self._deferred = _Deferred()
         self._datum = datum
         self._network = Network()
         self._stock = Stock(self._network)
@@ -59,8 +72,37 @@ class Core:
     # -- COMMANDS ------------------------------------------------------------------------------
 
     def _command(self) -> "_Command":
-        """Takes the lock and tells the time, which never goes back."""
+        """Takes the lock and tells the time, which never goes back. Check first, then change."""
         return _Command(self)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let this thread's commands return before what they did is on disk.
+
+        Who defers says `wait_durable` before telling anyone; the next commands need not wait for
+        that. Without a journal it changes nothing.
+        """
+        before, self._deferred.is_on = self._deferred.is_on, True
+        try:
+            yield
+        finally:
+            self._deferred.is_on = before
+
+    def durable_mark(self) -> int:
+        """What `wait_durable` is to wait for: everything that was done so far."""
+        with self._lock:
+            return 0 if self._journal is None else self._journal.sequence
+
+    def wait_durable(self, mark: int) -> None:
+        """Wait until all up to the mark is on disk. Raises JournalError."""
+        if self._journal is not None:
+            self._journal.wait(mark)
+
+    def _adopt(self, datum: Datum, orders: Orders, updates: Updates) -> None:
+        """Go on with another state, as from a snapshot."""
+        self._datum = datum
+        self._network, self._stock, self._orders = orders.stock.network, orders.stock, orders
+        self._updates = updates
 
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 
@@ -97,8 +139,19 @@ class Core:
         skus: NDArray[np.int32],
         counts: NDArray[np.int32],
         new_skus: list[str],
+        kind: EventKind = EventKind.STOCK_SET,
     ) -> list[Shortfall]:
-        short = self._stock.set_on_hand(stores, skus, counts, new_skus)
+        """Set counts that were checked, and write down what they were."""
+        if self._journal is None:
+            short = self._stock.set_on_hand(stores, skus, counts, new_skus)
+        else:
+            names = [name.encode() for name in new_skus]
+            before = np.empty((len(stores), 2), dtype=np.int32)
+            events = self._journal.begin(len(stores), sum(map(len, names)) + 10 * len(names))
+            short = self._stock.set_on_hand(stores, skus, counts, new_skus, before)
+            if names:
+                events.texts(EventKind.SKUS_NAMED, names, counted=True)
+            events.stock(kind, stores, skus, before, counts)
         pairs = {(int(stores[row]), int(skus[row])): None for row in short}
         return self._shortfalls(list(pairs)) if pairs else []
 
@@ -118,7 +171,7 @@ class Core:
 
 
 class _Command:
-    """One command: the lock, and its time."""
+    """One command: the lock, its time, and at the end its frame in the journal."""
 
     __slots__ = ("_core", "now_ns")
 
@@ -127,11 +180,30 @@ class _Command:
         self.now_ns = 0
 
     def __enter__(self) -> "_Command":
-        self._core._lock.acquire()
-        self.now_ns = max(self._core._last_ns, self._core._clock.now_ns())
-        self._core._last_ns = self.now_ns
+        core = self._core
+        core._lock.acquire()
+        try:
+            if core._journal is not None:
+                core._journal.check()
+            self.now_ns = core._last_ns = max(core._last_ns, core._clock.now_ns())
+        except BaseException:
+            core._lock.release()
+            raise
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._core._changed.notify_all()
-        self._core._lock.release()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        core = self._core
+        journal, mark = core._journal, 0
+        try:
+            core._changed.notify_all()
+            if journal is not None:
+                mark = journal.end(self.now_ns, error)
+        finally:
+            core._lock.release()
+        if journal is not None and error is None and not core._deferred.is_on:
+            journal.wait(mark)

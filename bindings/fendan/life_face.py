@@ -7,10 +7,12 @@ from fendan import columns
 from fendan.core import Clock, Core
 from fendan.engine.geo import Datum
 from fendan.engine.life import Life, RejectReason
+from fendan.engine.orders import Orders
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason
 from fendan.errors import Fault, refuse
 from fendan.model import OrderStatus, Policy
+from fendan.updates import Updates
 
 __all__ = ["LifeFace"]
 
@@ -31,7 +33,12 @@ class LifeFace(Core):
         self, datum: Datum, remembered_orders: int, policy: Policy, clock: Clock | None = None
     ) -> None:
         super().__init__(datum, remembered_orders, clock)
-        self._life = Life(self._orders, *_rules_of(policy))
+        self._rules = _rules_of(policy)
+        self._life = Life(self._orders, *self._rules)
+
+    def _adopt(self, datum: Datum, orders: Orders, updates: Updates) -> None:
+        super()._adopt(datum, orders, updates)
+        self._life = Life(orders, *self._rules)
 
     # -- AT THE STORE --------------------------------------------------------------------------
 

@@ -1,24 +1,34 @@
 """Which stock updates were applied: the last version of each store, the answer to each key."""
 
+import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from hashlib import blake2b
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.network import ID_HINT, is_usable_id
+from fendan.engine.snapshot import Section, corrupt, whole
 from fendan.errors import Fault, refuse
-from fendan.model import StaleStock, StockUpdate
+from fendan.model import Shortfall, StaleStock, StockUpdate
 
-__all__ = ["Updates", "usable_version"]
+__all__ = ["Updates", "as_json", "from_json", "usable_version"]
 
 # A sender retries within minutes; this is hours of updates, and some 20 MB.
 KEYS_REMEMBERED = 65_536
 
 GREATEST_VERSION = 2**63 - 1
+
+# What a snapshot keeps of them: versions by store code, and the answers as JSON, oldest first.
+KINDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+    "versioned_stores": (np.dtype(np.int32), ()),
+    "versions": (np.dtype(np.int64), ()),
+    "answers": (np.dtype(np.uint8), ()),
+}
 
 
 class Updates:
@@ -59,28 +69,77 @@ class Updates:
             if version < self.version(store)
         }
 
-    def once(
-        self,
-        key: str | None,
-        content: tuple[Any, ...],
-        apply: Callable[[], StockUpdate],
-    ) -> StockUpdate:
-        """Apply, or give the answer this key got. Raises KeyConflictError for other content."""
-        if key is None:
-            return apply()
+    def first(self, key: str, content: tuple[Any, ...]) -> tuple[bytes, StockUpdate | None]:
+        """What the key stands for, and the answer it got, if it came before.
+
+        Raises InvalidInputError for what is no key, KeyConflictError for other content.
+        """
         if not is_usable_id(key):
             refuse(Fault.BAD_ID, "key", key, hint=ID_HINT)
         digest = _digest(content)
-        if key in self._answers:
-            first, answer = self._answers[key]
-            if first != digest:
-                refuse(Fault.KEY_CONFLICT, "key", key)
-            return answer
-        answer = apply()
+        if key not in self._answers:
+            return digest, None
+        before, answer = self._answers[key]
+        if before != digest:
+            refuse(Fault.KEY_CONFLICT, "key", key)
+        return digest, answer
+
+    def remember(self, key: str, digest: bytes, answer: StockUpdate) -> None:
+        """This is what the key got; of many keys the oldest is forgotten."""
         self._answers[key] = digest, answer
         if len(self._answers) > KEYS_REMEMBERED:
             self._answers.popitem(last=False)
-        return answer
+
+    # -- SNAPSHOTS -----------------------------------------------------------------------------
+
+    def sections(self) -> list[Section]:
+        """All of it as sections of a snapshot."""
+        stores = sorted(self._versions)
+        answers = [
+            [key, digest.hex(), as_json(answer)] for key, (digest, answer) in self._answers.items()
+        ]
+        text = json.dumps(answers, separators=(",", ":")).encode()
+        return [
+            whole("versioned_stores", np.array(stores, dtype=np.int32)),
+            whole("versions", np.array([self._versions[s] for s in stores], dtype=np.int64)),
+            whole("answers", np.frombuffer(text, dtype=np.uint8)),
+        ]
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[Any]], store_count: int) -> Self:
+        """What the sections tell of, one array for each of KINDS. Raises for what cannot be."""
+        stores, versions = arrays["versioned_stores"], arrays["versions"]
+        if len(stores) != len(versions) or not ((stores >= 0) & (stores < store_count)).all():
+            corrupt("versioned_stores", len(stores), hint="not one for each version, or no store")
+        if (versions < 1).any():
+            corrupt("versions", int(versions.min()), hint="must be 1 or more")
+        updates = cls()
+        updates._versions = dict(zip(stores.tolist(), versions.tolist(), strict=True))
+        try:
+            for key, digest, answer in json.loads(arrays["answers"].tobytes()):
+                updates._answers[str(key)] = bytes.fromhex(digest), from_json(answer)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            corrupt("answers", hint=str(error))
+        return updates
+
+
+def as_json(update: StockUpdate) -> dict[str, Any]:
+    """An answer as JSON has it."""
+    return {
+        "shortfalls": [asdict(shortfall) for shortfall in update.shortfalls],
+        "stale": [asdict(stale) for stale in update.stale],
+    }
+
+
+def from_json(answer: dict[str, Any]) -> StockUpdate:
+    """The answer that `as_json` wrote."""
+    return StockUpdate(
+        shortfalls=tuple(
+            Shortfall(**row | {"order_ids": tuple(row["order_ids"])})
+            for row in answer["shortfalls"]
+        ),
+        stale=tuple(StaleStock(**row) for row in answer["stale"]),
+    )
 
 
 def usable_version(store_id: str, version: int) -> int:
