@@ -6,7 +6,7 @@ says what moved: so a reader needs no state to tell both sides, and a replay can
 
 An order's event, little-endian; numbers are varints unless they say otherwise:
 
-    kind u8 | flags u8 | id size u8, id | store + 1 | reason u8 | attempts u8
+    kind u8 | flags u8 | id text | store + 1 | reason u8 | attempts u8
             | lat, lng f64 | distance f64 | due i64          each where its flag is set
             | lines | sku, quantity | on hand, reserved | amount       a line; the same
 
@@ -97,9 +97,8 @@ cdef inline uint8_t* put_span(uint8_t* at, Span text) noexcept nogil:
 cdef void put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept nogil:
     cdef uint8_t* at = buffer.data + buffer.size
     cdef int64_t line
-    at[0], at[1], at[2] = event.kind, event.flags, <uint8_t>event.id.size
-    memcpy(at + 3, event.id.text, event.id.size)
-    at = put_varint(at + 3 + event.id.size, <uint64_t>(<int64_t>event.store + 1))
+    at[0], at[1] = event.kind, event.flags
+    at = put_varint(put_span(at + 2, event.id), <uint64_t>(<int64_t>event.store + 1))
     at[0], at[1] = event.reason, event.attempts
     at += 2
     if event.flags & HAS_PLACE:

@@ -44,10 +44,10 @@ def an_order(name: str, sku: str = "tea", quantity: int = 1, lng: float = 121.4)
     return Order(id=name, lat=31.2, lng=lng, lines=[(sku, quantity)])
 
 
-def all_events(engine: Engine, limit: int = 1_000) -> list[LedgerEvent]:
-    """The whole ledger, page by page."""
+def all_events(engine: Engine, limit: int = 1_000, first: int = 1) -> list[LedgerEvent]:
+    """The whole ledger, page by page, from an event on."""
     events: list[LedgerEvent] = []
-    page = EventPage(events=(), next_sequence=1, last_sequence=1)
+    page = EventPage(events=(), next_sequence=first, last_sequence=first)
     while page.next_sequence <= page.last_sequence:
         page = engine.events(page.next_sequence, limit=limit)
         events += page.events

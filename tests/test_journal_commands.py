@@ -320,7 +320,7 @@ def test_names_from_before_the_oldest_segment_come_from_the_snapshot(
         oldest = segments_of(folder)[0].first_sequence
         assert oldest > 1
         done("ledger", "export", folder, "--out", tmp_path / "out.jsonl")
-        events = engine.events(oldest, limit=10_000).events
+        events = all_events(engine, first=oldest)
         assert lines_of(tmp_path / "out.jsonl") == [as_line(event) for event in events]
         assert events[-1].order_id == "O1"
         said = refused("ledger", "export", folder, "--out", tmp_path / "a.jsonl", "--from", 1)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fendan import Engine, EventKind, FendanError, LedgerEvent, Store
 from fendan.engine.events import Events
 from fendan.engine.history import Reading, Wanted, read
+from fendan.engine.life import RejectReason
 from fendan.errors import Fault
 from fendan.filelog import FileLog
 from keeping import NOON_NS, SECOND_NS, a_kept_chain, all_events, an_order, kept
@@ -59,6 +60,65 @@ def test_an_order_without_a_store_has_a_reason_and_moves_nothing(engine: Engine)
     assert (event.reason, event.distance_m, event.movements) == ("NO_STOCK", None, ())
 
 
+def test_the_life_of_an_order_is_told_step_by_step(engine: Engine) -> None:
+    engine.route(an_order("O1", quantity=4))
+    engine.reject_order("O1", "S1", reason=RejectReason.TOO_BUSY)
+    for step in (engine.accept_order, engine.pick_order, engine.ship_order, engine.deliver_order):
+        step("O1")
+    engine.return_order("O1", to_stock=True)
+    told = [
+        (event.kind.name, event.store_id, event.reason, event.attempts)
+        for event in engine.events(order_ids=["O1"]).events
+    ]
+    assert told == [
+        ("ASSIGNED", "S1", "", 1),
+        ("REJECTED", "S1", "TOO_BUSY", 1),
+        ("ASSIGNED", "S2", "", 2),
+        ("ACCEPTED", "S2", "", 2),
+        ("PICKED", "S2", "", 2),
+        ("SHIPPED", "S2", "", 2),
+        ("DELIVERED", "S2", "", 2),
+        ("RETURNED", "S2", "", 2),
+    ]
+    moved = {
+        (event.kind.name, event.store_id): (
+            (move.on_hand_before, move.on_hand_after),
+            (move.reserved_before, move.reserved_after),
+        )
+        for event in engine.events(order_ids=["O1"]).events
+        for move in event.movements
+    }
+    assert moved == {
+        ("ASSIGNED", "S1"): ((10, 10), (0, 4)),
+        ("REJECTED", "S1"): ((10, 10), (4, 0)),
+        ("ASSIGNED", "S2"): ((10, 10), (0, 4)),
+        ("SHIPPED", "S2"): ((10, 6), (4, 0)),
+        ("RETURNED", "S2"): ((6, 10), (0, 0)),
+    }
+
+
+def test_an_order_that_went_to_too_many_stores_says_so(engine: Engine) -> None:
+    engine.route(an_order("O1"))
+    for store in ("S1", "S2", "S3"):
+        engine.reject_order("O1", store, reason=RejectReason.NOT_ON_SHELF)
+    events = engine.events().events
+    last = [event for event in events if event.order_id == "O1"][-1]
+    assert (last.kind, last.store_id) == (EventKind.UNASSIGNED, None)
+    assert last.reason == "TOO_MANY_ATTEMPTS"
+    corrected = [event for event in events if event.kind is EventKind.STOCK_CORRECTED]
+    assert [event.store_id for event in corrected] == ["S1", "S2", "S3"]
+    assert all(move.on_hand_after == 0 for event in corrected for move in event.movements)
+
+
+def test_goods_that_come_back_broken_move_nothing(engine: Engine) -> None:
+    engine.route(an_order("O1"))
+    for step in (engine.accept_order, engine.pick_order, engine.ship_order):
+        step("O1")
+    engine.return_order("O1", to_stock=False)
+    event = all_events(engine)[-1]
+    assert (event.kind, event.movements) == (EventKind.RETURNED, ())
+
+
 def test_counted_stock_is_a_movement_from_what_there_was_to_what_there_is(engine: Engine) -> None:
     engine.route(an_order("O1", quantity=3))
     engine.set_stock([("S1", "tea", 8), ("S1", "milk", 10)])
@@ -93,6 +153,16 @@ def test_the_region_is_that_of_the_store_now(engine: Engine) -> None:
     engine.update_stores([Store(id="S1", lat=31.2, lng=121.4, region="jing'an")])
     (event,) = engine.events(order_ids=["O1"]).events
     assert event.region == "jing'an"
+
+
+@pytest.mark.parametrize("size", [1, 127, 128, 255])
+def test_orders_are_told_of_by_ids_of_every_length(tmp_path: Path, size: int) -> None:
+    order_id = "分" * (size // 3) + "x" * (size % 3)
+    with a_kept_chain(tmp_path) as engine:
+        engine.route(an_order(order_id))
+        assert all_events(engine)[-1].order_id == order_id
+    with Engine.open(tmp_path) as engine:
+        assert engine.decision(order_id).store_id == "S1"
 
 
 def test_time_is_the_commands_and_never_goes_back(engine: Engine) -> None:

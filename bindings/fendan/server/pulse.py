@@ -19,11 +19,18 @@ class Pulse:
     """Wakes those who wait when something has happened, but not more often than once a pulse.
 
     `wait(timeout_s)`, in a thread of its own, returns whether something new has happened. `name`:
-    of the thread. To be used on one event loop, and closed.
+    of the thread. `before_waking`: what is to be done on the event loop first. To be used on one
+    event loop, and closed.
     """
 
-    def __init__(self, name: str, wait: Callable[[float], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        wait: Callable[[float], bool],
+        before_waking: Callable[[], None] = lambda: None,
+    ) -> None:
         self._wait = wait
+        self._before_waking = before_waking
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
@@ -57,5 +64,6 @@ class Pulse:
             loop.call_soon(self._wake)
 
     def _wake(self) -> None:
+        self._before_waking()
         woken, self._woken = self._woken, asyncio.Event()
         woken.set()

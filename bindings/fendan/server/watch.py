@@ -13,18 +13,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from fendan.api import Engine
-from fendan.errors import Fault, UnknownStoreError, refuse
+from fendan.errors import UnknownStoreError
 from fendan.messages import availability_message
 from fendan.model import AvailabilityChanges
+from fendan.server.pulse import Pulse
 from fendan.v1.inventory_service_pb2 import Availability, WatchAvailabilityResponse
 
 __all__ = ["View", "Watch"]
-
-# A pair that sells ten times in a blink is told of once; still sooner than anyone can order it.
-PULSE_S = 0.05
-
-# The waiting thread looks this often whether the server has ended.
-LONGEST_WAIT_S = 0.5
 
 # A message of so many pairs with ids of full length stays below the 4 MiB that clients accept.
 MOST_PAIRS_PER_MESSAGE = 5_000
@@ -110,11 +105,10 @@ class Watch:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._waiter = ThreadPoolExecutor(1, thread_name_prefix="fendan-watch-wait")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="fendan-watch-read")
-        self._pulse: asyncio.Task[None] | None = None
-        self._woken = asyncio.Event()
         self._readings: dict[str, asyncio.Task[_Reading]] = {}
+        self._cursor = ""  # of what was last told of; at first nothing was
+        self._pulse = Pulse("fendan-watch-wait", self._wait, self._begin_anew)
 
     async def follow(
         self, view: View, *, cursor: str = "", changes_only: bool = False
@@ -123,8 +117,6 @@ class Watch:
         if changes_only and not cursor:
             cursor = await self._read(self._engine.cursor)
             yield WatchAvailabilityResponse(cursor=cursor)
-        if self._pulse is None:
-            self._pulse = asyncio.create_task(self._run())
         reset = False
         told_s = time.monotonic()
         while True:
@@ -132,7 +124,7 @@ class Watch:
                 async for message in self._state(view, reset=reset):
                     cursor = message.cursor
                     yield message
-            woken = self._woken  # before reading: what changes after that will wake us
+            woken = self._pulse.next()  # before reading: what changes after that will wake us
             reading = await self._since(cursor)
             reset = reading.reset or not await self._meet(view, reading.changes)
             if reset:
@@ -145,38 +137,24 @@ class Watch:
                 yield WatchAvailabilityResponse(cursor=reading.cursor)
             cursor = reading.cursor
             if not reading.more:
-                await woken.wait()
-                if self._pulse.done():  # better an end than a silence that looks like calm
-                    refuse(Fault.INTERNAL, "watch", hint="nobody waits for changes any more")
+                await self._pulse.wait_for(woken)
 
     def close(self) -> None:
         """End the threads. Whoever still watches will hear no more."""
-        if self._pulse is not None:
-            self._pulse.cancel()
-        self._waiter.shutdown(wait=False)
+        self._pulse.close()
         self._reader.shutdown(wait=False)
 
     # -- WAKING --------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        """Wake the watchers when something has changed, but not more often than once a pulse."""
-        loop = asyncio.get_running_loop()
-        wait = self._engine.wait_for_change
-        try:
-            cursor = await self._read(self._engine.cursor)
-            while True:
-                if await loop.run_in_executor(self._waiter, wait, cursor, LONGEST_WAIT_S):
-                    cursor = await self._read(self._engine.cursor)
-                    self._wake()
-                    await asyncio.sleep(PULSE_S)
-        finally:
-            loop.call_soon(self._wake)
+    def _wait(self, timeout_s: float) -> bool:
+        if not self._engine.wait_for_change(self._cursor, timeout_s):
+            return False
+        self._cursor = self._engine.cursor()
+        return True
 
-    def _wake(self) -> None:
-        # Whoever reads from now on must not share a reading that may be older than this waking.
+    def _begin_anew(self) -> None:
+        """Whoever reads from now on must not share a reading that may be older than this waking."""
         self._readings = {}
-        woken, self._woken = self._woken, asyncio.Event()
-        woken.set()
 
     # -- READING -------------------------------------------------------------------------------
 
