@@ -35,7 +35,7 @@ from fendan.engine.router import _Named
 cdef enum:
     LEAST_BYTES = 4096
     MOST_SPARE_BYTES = 1 << 22  # what one large command needed is not kept for ever
-    ROW_BYTES = 32              # of a stock event, at most
+    ROW_BYTES = 32              # of a stock event, at most, with a head of its own
     EVENT_BYTES = 64            # what comes before rows and texts, at most
 
 
@@ -181,7 +181,7 @@ cdef class Events:
         cdef Py_ssize_t row = 0, first, end
         cdef uint8_t code = kind
         cdef uint8_t* at
-        self.make_room(len(skus), 0, len(skus))
+        self.make_room(len(skus), 0, 1)
         with nogil:
             while row < stores.shape[0]:
                 end = row

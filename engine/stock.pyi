@@ -29,6 +29,7 @@ class Stock:
         skus: NDArray[np.int32],
         quantities: NDArray[np.int32],
         new_skus: list[str],
+        before: NDArray[np.int32] | None = None,
     ) -> list[int]: ...
     def counts(self, store: int, sku: int) -> tuple[int, int]: ...
     def adjusted(

@@ -183,11 +183,12 @@ cdef class Stock:
             self._renew(range(self.shelves.sku_count), fresh, wanted, &before.leaves, &after.leaves)
 
     def set_on_hand(self, const int32_t[::1] stores, const int32_t[::1] skus,
-                    const int32_t[::1] quantities, list new_skus):
+                    const int32_t[::1] quantities, list new_skus, int32_t[:, ::1] before=None):
         """Set the absolute on-hand of (store, SKU) pairs given as codes, row by row, in order.
 
         SKUs named in `new_skus` take the next codes. Nothing changes unless every row is good.
-        Returns the rows after which more is reserved than there is, as a list of row numbers.
+        `before`: int32[n, 2], gets each row's net and reserved as they were. Returns the rows
+        after which more is reserved than there is, as a list of row numbers.
         """
         cdef int32_t first = self.shelves.sku_count
         cdef int32_t sku_count = first + <int32_t>len(new_skus)
@@ -206,6 +207,8 @@ cdef class Stock:
         with nogil:
             for row in range(stores.shape[0]):
                 pair = quantity(shelves, skus[row], ordinal_of[stores[row]])
+                if before is not None:
+                    before[row, 0], before[row, 1] = pair.net, pair.reserved
                 if pair.net != quantities[row] - pair.reserved:
                     note(&self.changes.ring, stores[row], skus[row])
                 pair.net = quantities[row] - pair.reserved

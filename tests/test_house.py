@@ -21,6 +21,8 @@ PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.p
 # Each module may use those before it and no others (DESIGN: one-way dependencies).
 ENGINE_ORDER = [
     "fault",
+    "checksum",
+    "frames",
     "geo",
     "names",
     "fields",

@@ -107,10 +107,12 @@ class Engine(StoreFace, StockFace, WatchFace):
             columns.int32s("quantities", quantities),
         )
         names = None if ids is None else columns.strings("ids", ids)
-        with self._lock:
+        if names is None and self._journal is not None and not dry_run:
+            hint = "what a journal keeps can be given back only by id"
+            refuse(Fault.MISSING, "ids", hint=hint)
+        with self._command():
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus))
             verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
-            self._changed.notify_all()
         return Routed(
             store_codes=np.ascontiguousarray(verdicts["store"]),
             distances_m=np.ascontiguousarray(verdicts["distance_m"]),
@@ -130,7 +132,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         is_one = request.kind is Kind.ROUTE
         if is_one and not len(request):
             refuse(Fault.MISSING, "order", hint="the message has none")
-        with self._lock:
+        with self._command():
             skus = self._stock.sku_code_of
             batch = Batch.of_message(
                 request,
@@ -140,7 +142,6 @@ class Engine(StoreFace, StockFace, WatchFace):
                 "order" if is_one else "orders",
             )
             verdicts = self._orders.route(batch, radius_m, dry_run=request.dry_run)
-            self._changed.notify_all()
             return Reply(request, verdicts, self._network.layout)
 
     def release(self, order_id: str) -> bool:
@@ -149,27 +150,23 @@ class Engine(StoreFace, StockFace, WatchFace):
         The id stays spent: the order sent again gets its first decision, and reserves nothing.
         Raises UnknownOrderError for an id that was never routed.
         """
-        with self._lock:
-            released = self._orders.release(order_id)
-            self._changed.notify_all()
-            return released
+        with self._command():
+            return self._orders.release(order_id)
 
     def release_batch(self, order_ids: Iterable[str]) -> list[bool]:
         """As `release` for each id in turn; an unknown one refuses all of them."""
         order_ids = columns.rows("order_ids", order_ids)
-        with self._lock:
-            released = self._orders.release_many(order_ids)
-            self._changed.notify_all()
-            return released
+        with self._command():
+            return self._orders.release_many(order_ids)
 
     def decision(self, order_id: str) -> Decision:
         """What a known order was told. Raises UnknownOrderError."""
-        with self._lock:
+        with self._command():
             return self._orders.decision(order_id)
 
     def is_held(self, order_id: str) -> bool:
         """Whether stock is held for a known order. Raises UnknownOrderError."""
-        with self._lock:
+        with self._command():
             return self._orders.is_held(order_id)
 
     # -- QUERIES -------------------------------------------------------------------------------
@@ -262,10 +259,9 @@ class Engine(StoreFace, StockFace, WatchFace):
         self, orders: list[Order], policy: Policy | None, dry_run: bool, style: str
     ) -> list[Decision]:
         radius_m = self._radius_m(policy)
-        with self._lock:
+        with self._command():
             batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
             verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
-            self._changed.notify_all()
             return decisions(batch, verdicts, self._network.store_ids)
 
     def _radius_m(self, policy: Policy | None) -> float:

@@ -2,29 +2,64 @@
 
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan import columns
 from fendan.columns import Column
+from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.names import Names
 from fendan.engine.network import Network
 from fendan.engine.orders import Orders
 from fendan.engine.stock import Stock
 from fendan.errors import Fault, refuse
+from fendan.journal import Journal
 from fendan.model import Shortfall
 from fendan.updates import Updates
 
-__all__ = ["Core"]
+__all__ = ["Clock", "Core", "SystemClock"]
+
+
+class Clock(Protocol):
+    """What time it is: an input like any other, so that a test can decide it."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970, UTC."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds since 1970, UTC."""
+        return time.time_ns()
+
+
+class _Deferred(threading.local):
+    """Whether commands of this thread return before their events are on disk."""
+
+    is_on = False
 
 
 class Core:
-    """The parts of one engine. Whoever touches them holds the lock."""
+    """The parts of one engine. Whoever touches them holds the lock.
 
-    def __init__(self, datum: Datum, remembered_orders: int) -> None:
+    Whatever changes them, or tells of orders, is a command: `with self._command() as command`. With
+    a journal, a command that returns has told nobody anything that a power cut could take back.
+    """
+
+    def __init__(self, datum: Datum, remembered_orders: int, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._last_ns = 0
+        self._journal: Journal | None = None
+        self._deferred = _Deferred()
         self._datum = datum
         self._network = Network()
         self._stock = Stock(self._network)
@@ -33,6 +68,35 @@ class Core:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._run = secrets.token_hex(4)  # cursors of another run mean nothing here
+
+    # -- COMMANDS ------------------------------------------------------------------------------
+
+    def _command(self) -> "_Command":
+        """Takes the lock and tells the time, which never goes back. Check first, then change."""
+        return _Command(self)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let this thread's commands return before what they did is on disk.
+
+        Who defers says `wait_durable` before telling anyone; the next commands need not wait for
+        that. Without a journal it changes nothing.
+        """
+        before, self._deferred.is_on = self._deferred.is_on, True
+        try:
+            yield
+        finally:
+            self._deferred.is_on = before
+
+    def durable_mark(self) -> int:
+        """What `wait_durable` is to wait for: everything that was done so far."""
+        with self._lock:
+            return 0 if self._journal is None else self._journal.sequence
+
+    def wait_durable(self, mark: int) -> None:
+        """Wait until all up to the mark is on disk. Raises JournalError."""
+        if self._journal is not None:
+            self._journal.wait(mark)
 
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 
@@ -69,8 +133,19 @@ class Core:
         skus: NDArray[np.int32],
         counts: NDArray[np.int32],
         new_skus: list[str],
+        kind: EventKind = EventKind.STOCK_SET,
     ) -> list[Shortfall]:
-        short = self._stock.set_on_hand(stores, skus, counts, new_skus)
+        """Set counts that were checked, and write down what they were."""
+        if self._journal is None:
+            short = self._stock.set_on_hand(stores, skus, counts, new_skus)
+        else:
+            names = [name.encode() for name in new_skus]
+            before = np.empty((len(stores), 2), dtype=np.int32)
+            events = self._journal.begin(len(stores), sum(map(len, names)) + 10 * len(names))
+            short = self._stock.set_on_hand(stores, skus, counts, new_skus, before)
+            if names:
+                events.texts(EventKind.SKUS_NAMED, names, counted=True)
+            events.stock(kind, stores, skus, before, counts)
         pairs = {(int(stores[row]), int(skus[row])): None for row in short}
         return self._shortfalls(list(pairs)) if pairs else []
 
@@ -87,3 +162,42 @@ class Core:
             )
             for store, sku in pairs
         ]
+
+
+class _Command:
+    """One command: the lock, its time, and at the end its frame in the journal."""
+
+    __slots__ = ("_core", "now_ns")
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.now_ns = 0
+
+    def __enter__(self) -> "_Command":
+        core = self._core
+        core._lock.acquire()
+        try:
+            if core._journal is not None:
+                core._journal.check()
+            self.now_ns = core._last_ns = max(core._last_ns, core._clock.now_ns())
+        except BaseException:
+            core._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        core = self._core
+        journal, mark = core._journal, 0
+        try:
+            core._changed.notify_all()
+            if journal is not None:
+                mark = journal.end(self.now_ns, error)
+        finally:
+            core._lock.release()
+        if journal is not None and error is None and not core._deferred.is_on:
+            journal.wait(mark)

@@ -13,15 +13,19 @@ __all__ = [
     "TABLE",
     "BreachError",
     "BusyError",
+    "CorruptJournalError",
+    "DiskError",
     "DuplicateStoreError",
     "Fault",
     "FendanError",
     "FileFormatError",
+    "FolderInUseError",
     "InternalError",
     "InvalidInputError",
     "JournalError",
     "KeyConflictError",
     "MalformedMessageError",
+    "NewerFormatError",
     "NoJournalError",
     "NotAllowedError",
     "OrderConflictError",
@@ -192,6 +196,22 @@ class InternalError(ServiceError):
     """The service failed in a way it should not have."""
 
 
+class FolderInUseError(FendanError):
+    """A folder that another process has claimed."""
+
+
+class CorruptJournalError(FendanError):
+    """Files of a journal that are not what was written. Nothing was changed: restore a copy."""
+
+
+class NewerFormatError(FendanError):
+    """Files of a journal that a newer version has written."""
+
+
+class DiskError(FendanError, OSError):
+    """A folder that cannot be made, read or written."""
+
+
 class Entry(NamedTuple):
     """One row of the table."""
 
@@ -233,6 +253,12 @@ TABLE: dict[Fault, Entry] = {
     Fault.BREACH: Entry(BreachError, "DATA_LOSS", "the engine contradicts itself"),
     Fault.WRONG_STATE: Entry(WrongStateError, "FAILED_PRECONDITION", "not from this state"),
     Fault.WRONG_STORE: Entry(WrongStoreError, "FAILED_PRECONDITION", "not at this store"),
+    Fault.FOLDER_IN_USE: Entry(FolderInUseError, "UNAVAILABLE", "in use by another process"),
+    Fault.CORRUPT: Entry(CorruptJournalError, "DATA_LOSS", "damaged"),
+    Fault.NEWER_FORMAT: Entry(
+        NewerFormatError, "FAILED_PRECONDITION", "written by a newer version"
+    ),
+    Fault.DISK: Entry(DiskError, "UNAVAILABLE", "cannot be used"),
 }
 
 # A value that someone pasted a whole file into must not fill the log.

@@ -6,9 +6,10 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import columns
+from fendan import columns, updates
 from fendan.columns import Column
 from fendan.core import Core
+from fendan.engine.events import EventKind
 from fendan.engine.network import is_usable_id
 from fendan.engine.wire import StockKind, StockRequest
 from fendan.errors import Fault, FendanError, refuse
@@ -65,7 +66,7 @@ class StockFace(Core):
         """
         stores, skus, quantities = columns.three("quantities", rows, stores, skus, quantities)
         counts = columns.int32s("quantities", quantities)
-        with self._lock:
+        with self._command():
             store_codes = self._store_codes_of(stores, "stores")
             sku_codes, new_skus = columns.new_codes("skus", skus, self._stock.sku_code_of)
             update = (store_codes, sku_codes, counts)
@@ -108,7 +109,7 @@ class StockFace(Core):
         """
         stores, skus, deltas = columns.three("deltas", rows, stores, skus, deltas)
         changes = columns.int32s("deltas", deltas)
-        with self._lock:
+        with self._command():
             store_codes = self._store_codes_of(stores, "stores")
             sku_codes = columns.known_codes(
                 "skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU
@@ -122,7 +123,7 @@ class StockFace(Core):
         `key` stands in for the message's own. Errors name fields by their path in the message, such
         as ``snapshots[2].counts[5].sku``; their row is the part's.
         """
-        with self._lock:
+        with self._command():
             versions, codes = self._read_parts(request)
             key = key or request.key or None
             skus, new_skus = request.sku_codes(self._stock.sku_code_of)
@@ -225,6 +226,7 @@ class StockFace(Core):
         """Apply a stock update once, without the stores for which it is stale."""
         stores, skus, counts = update
         versioned = self._updates.checked(versions or {}, self._network.code_of)
+        kind = EventKind.STOCK_SET if method == "set" else EventKind.STOCK_ADJUSTED
 
         def apply() -> StockUpdate:
             stale = self._updates.stale(versioned, self._network.store_ids)
@@ -232,9 +234,27 @@ class StockFace(Core):
             on_hand = counts
             if method == "adjust":
                 on_hand = self._stock.adjusted(stores, skus, np.where(fresh, counts, np.int32(0)))
-            shortfalls = self._set_on_hand(stores[fresh], skus[fresh], on_hand[fresh], new_skus)
-            self._updates.applied({s: v for s, v in versioned.items() if s not in stale})
-            self._changed.notify_all()
+            shortfalls = self._set_on_hand(
+                stores[fresh], skus[fresh], on_hand[fresh], new_skus, kind
+            )
+            self._set_versions({s: v for s, v in versioned.items() if s not in stale})
             return StockUpdate(shortfalls=tuple(shortfalls), stale=tuple(stale.values()))
 
-        return self._updates.once(key, (method, *update, sorted(versioned.items())), apply)
+        content = (method, *update, sorted(versioned.items()))
+        if key is None:
+            return apply()
+        digest, answer = self._updates.first(key, content)
+        if answer is None:
+            answer = apply()
+            self._updates.remember(key, digest, answer)
+            if self._journal is not None:
+                texts = [key.encode(), digest, updates.as_text(answer)]
+                self._journal.events.texts(EventKind.KEY, texts)
+        return answer
+
+    def _set_versions(self, versions: Mapping[int, int]) -> None:
+        self._updates.applied(versions)
+        if self._journal is not None:
+            events = self._journal.begin(0, 0, len(versions))
+            for store, version in versions.items():
+                events.code(EventKind.VERSION, store, version)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from fendan import columns
 from fendan.core import Core
 from fendan.engine.batch import place_of
+from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.network import ID_HINT, is_usable_id, points_of
 from fendan.errors import Fault, refuse
@@ -28,9 +29,11 @@ class StoreFace(Core):
         an unusable id or a place that is not on earth.
         """
         stores = columns.rows("stores", stores)
-        with self._lock:
+        with self._command():
             ids, lat, lng, regions = self._read_stores(stores, known=False)
-            self._stock.adopt(self._network.layout.grown(*points_of(lat, lng), ids), ids, regions)
+            layout = self._network.layout.grown(*points_of(lat, lng), ids)
+            self._write_stores(EventKind.STORE_ADDED, ids, lat, lng, regions)
+            self._stock.adopt(layout, ids, regions)
 
     def load_stores(
         self, source: Any, *, encoding: str = "utf-8", datum: Datum | None = None
@@ -49,10 +52,12 @@ class StoreFace(Core):
         for a place that is not on earth.
         """
         stores = columns.rows("stores", stores)
-        with self._lock:
+        with self._command():
             ids, lat, lng, regions = self._read_stores(stores, known=True)
             codes = np.array([self._network.code_of[name] for name in ids], dtype=np.int32)
-            self._stock.adopt(self._network.layout.moved(codes, *points_of(lat, lng)), [], [])
+            layout = self._network.layout.moved(codes, *points_of(lat, lng))
+            self._write_stores(EventKind.STORE_UPDATED, ids, lat, lng, regions)
+            self._stock.adopt(layout, [], [])
             self._network.set_regions(codes.tolist(), regions)
 
     def pause_stores(self, store_ids: Iterable[str]) -> None:
@@ -69,7 +74,7 @@ class StoreFace(Core):
         What they still hold for orders is returned: those orders need another store. Raises
         UnknownStoreError, and DuplicateStoreError for an id that stands twice.
         """
-        with self._lock:
+        with self._command():
             codes = self._stores_named(store_ids)
             if len(set(codes.tolist())) < len(codes):
                 names = [self._network.store_ids[code] for code in codes]
@@ -81,9 +86,9 @@ class StoreFace(Core):
             shortfalls = self._set_on_hand(
                 stores, np.concatenate([*skus, np.empty(0, np.int32)]), np.zeros_like(stores), []
             )
+            self._write_codes(EventKind.STORE_REMOVED, codes.tolist())
             self._stock.adopt(layout, [], [])
             self._network.forget(codes.tolist())
-            self._changed.notify_all()
             return shortfalls
 
     def stores(self) -> list[StoreStatus]:
@@ -131,9 +136,33 @@ class StoreFace(Core):
         return list(ids), lat, lng, list(ids.values())
 
     def _close(self, store_ids: Iterable[str], closed: bool) -> None:
-        with self._lock:
+        with self._command():
             codes = self._stores_named(store_ids)
-            self._stock.adopt(self._network.layout.with_closed(codes, closed), [], [])
+            layout = self._network.layout.with_closed(codes, closed)
+            kind = EventKind.STORE_PAUSED if closed else EventKind.STORE_RESUMED
+            self._write_codes(kind, codes.tolist())
+            self._stock.adopt(layout, [], [])
             for code in codes.tolist():
                 self._stock.note_store(code)
-            self._changed.notify_all()
+
+    def _write_stores(
+        self,
+        kind: EventKind,
+        ids: list[str],
+        lat: NDArray[np.float64],
+        lng: NDArray[np.float64],
+        regions: list[str],
+    ) -> None:
+        if self._journal is None:
+            return
+        text_bytes = sum(len(text.encode()) for text in (*ids, *regions))
+        events = self._journal.begin(0, text_bytes, len(ids))
+        rows = zip(ids, regions, lat.tolist(), lng.tolist(), strict=True)
+        for name, region, store_lat, store_lng in rows:
+            events.store(kind, name, region, store_lat, store_lng)
+
+    def _write_codes(self, kind: EventKind, stores: list[int]) -> None:
+        if self._journal is not None:
+            events = self._journal.begin(0, 0, len(stores))
+            for store in stores:
+                events.code(kind, store)

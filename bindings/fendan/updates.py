@@ -1,7 +1,9 @@
 """Which stock updates were applied: the last version of each store, the answer to each key."""
 
+import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from hashlib import blake2b
 from numbers import Integral
 from typing import Any
@@ -11,9 +13,9 @@ from numpy.typing import NDArray
 
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
-from fendan.model import StaleStock, StockUpdate
+from fendan.model import Shortfall, StaleStock, StockUpdate
 
-__all__ = ["Updates", "usable_version"]
+__all__ = ["Updates", "as_text", "of_text", "usable_version"]
 
 # A sender retries within minutes; this is hours of updates, and some 20 MB.
 KEYS_REMEMBERED = 65_536
@@ -59,28 +61,43 @@ class Updates:
             if version < self.version(store)
         }
 
-    def once(
-        self,
-        key: str | None,
-        content: tuple[Any, ...],
-        apply: Callable[[], StockUpdate],
-    ) -> StockUpdate:
-        """Apply, or give the answer this key got. Raises KeyConflictError for other content."""
-        if key is None:
-            return apply()
+    def first(self, key: str, content: tuple[Any, ...]) -> tuple[bytes, StockUpdate | None]:
+        """What the key stands for, and the answer it got, if it came before.
+
+        Raises InvalidInputError for what is no key, KeyConflictError for other content.
+        """
         if not is_usable_id(key):
             refuse(Fault.BAD_ID, "key", key, hint=ID_HINT)
         digest = _digest(content)
-        if key in self._answers:
-            first, answer = self._answers[key]
-            if first != digest:
-                refuse(Fault.KEY_CONFLICT, "key", key)
-            return answer
-        answer = apply()
+        if key not in self._answers:
+            return digest, None
+        before, answer = self._answers[key]
+        if before != digest:
+            refuse(Fault.KEY_CONFLICT, "key", key)
+        return digest, answer
+
+    def remember(self, key: str, digest: bytes, answer: StockUpdate) -> None:
+        """This is what the key got; of many keys the oldest is forgotten."""
         self._answers[key] = digest, answer
         if len(self._answers) > KEYS_REMEMBERED:
             self._answers.popitem(last=False)
-        return answer
+
+
+def as_text(answer: StockUpdate) -> bytes:
+    """An answer as JSON."""
+    return json.dumps(asdict(answer), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def of_text(text: bytes) -> StockUpdate:
+    """What `as_text` wrote."""
+    fields = json.loads(text)
+    return StockUpdate(
+        shortfalls=tuple(
+            Shortfall(**{**one, "order_ids": tuple(one["order_ids"])})
+            for one in fields["shortfalls"]
+        ),
+        stale=tuple(StaleStock(**one) for one in fields["stale"]),
+    )
 
 
 def usable_version(store_id: str, version: int) -> int:
