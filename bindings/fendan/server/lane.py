@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from fendan.errors import Fault, FendanError, refuse
+from fendan.errors import BreachError, Fault, FendanError, JournalError, refuse
 
 __all__ = ["DRAINING_HINT", "Gauge", "Journaled", "Lane"]
 
@@ -240,6 +240,9 @@ class Lane:
         with nullcontext() if journaled is None else journaled.deferred():
             for job in jobs:
                 job.begin()
+        for job in jobs:
+            if isinstance(job.error, JournalError | BreachError):
+                raise job.error  # from here on the engine accepts nothing
         if journaled is None:
             self._loop.call_soon_threadsafe(self._hand_back, jobs)
         else:
