@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -58,15 +59,24 @@ def command(*arguments: object) -> list[str]:
 
 @contextmanager
 def process(*arguments: object, listen: str = "127.0.0.1:0") -> Iterator[Process]:
-    """A server that is ready; whatever becomes of it, it is gone at the end."""
-    started = subprocess.Popen(
-        command("--listen", listen, *arguments), stdout=subprocess.PIPE, text=True
-    )
+    """A server that is ready; whatever becomes of it, it is gone at the end.
+
+    Its journal, too, unless the arguments name a folder.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        words = command("--data", folder, "--listen", listen, *arguments)
+        started = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        with ended(started):
+            assert started.stdout is not None
+            ready = READY.fullmatch(started.stdout.readline())
+            assert ready is not None
+            yield Process(started, int(ready[1].replace(",", "")), ready[2])
+
+
+@contextmanager
+def ended(started: "subprocess.Popen[str]") -> Iterator[None]:
     try:
-        assert started.stdout is not None
-        ready = READY.fullmatch(started.stdout.readline())
-        assert ready is not None
-        yield Process(started, int(ready[1].replace(",", "")), ready[2])
+        yield
     finally:
         started.kill()
         started.communicate(timeout=PATIENCE_S)

@@ -16,7 +16,7 @@ from fendan.server.app import Server
 from fendan.server.config import Config, Data
 from fendan.server.logs import log
 
-__all__ = ["load", "run", "spare_long_lived_objects"]
+__all__ = ["folder_of", "load", "run", "spare_long_lived_objects"]
 
 DEMO_SEED = 1
 DEMO_RADIUS_M = 10_000.0
@@ -26,8 +26,14 @@ CRASHED = 1
 SIGNALLED = 128
 
 
-def load(config: Config, demo: tuple[int, int] | None = None) -> Engine:
-    """The engine that is to be served, as it was; to be closed.
+def folder_of(data: Data, demo: bool = False) -> Path:
+    """Where the journal is kept: as told, or else among the user's data."""
+    usual = user_data_path("fendan", appauthor=False) / ("demo" if demo else "data")
+    return data.folder or usual
+
+
+def load(config: Config, folder: Path, demo: tuple[int, int] | None = None) -> Engine:
+    """The engine that is to be served, as it was in the folder; to be closed.
 
     A new folder begins with the files, or, with `demo`, with a generated chain of so many stores
     and SKUs. Raises InvalidInputError naming the file and line, or what does not go together, and
@@ -36,7 +42,6 @@ def load(config: Config, demo: tuple[int, int] | None = None) -> Engine:
     data = config.data
     if demo is not None and data.stores is not None:
         refuse(Fault.RAGGED, "--demo", data.stores.name, hint="it brings stores of its own")
-    folder = data.folder or user_data_path("fendan", appauthor=False) / ("demo" if demo else "data")
     console = Console(stderr=True)
     with console.status(f"Opening {folder}"):
         engine = _open(config, folder, DEMO_RADIUS_M if demo else None)
@@ -52,7 +57,7 @@ def load(config: Config, demo: tuple[int, int] | None = None) -> Engine:
 
 
 def _open(config: Config, folder: Path, usual_radius_m: float | None) -> Engine:
-    """Open the folder, and tell what was found there."""
+    """Open the folder, under the settings; the radius is only the usual one."""
     data, orders = config.data, config.orders
     policy = Policy(
         radius_m=usual_radius_m if data.radius_m is None else data.radius_m,
@@ -60,7 +65,7 @@ def _open(config: Config, folder: Path, usual_radius_m: float | None) -> Engine:
         most_attempts=orders.most_attempts,
         cool_down_s=orders.cool_down_s,
     )
-    engine = Engine.open(
+    return Engine.open(
         folder,
         durability=data.durability,
         policy=policy,
@@ -68,19 +73,6 @@ def _open(config: Config, folder: Path, usual_radius_m: float | None) -> Engine:
         remembered_orders=data.remembered_orders,
         snapshot_bytes=data.snapshot_bytes,
     )
-    found = engine.recovery
-    if found is None:
-        log.info("a new journal", folder=str(folder))
-    else:
-        log.info(
-            "recovered",
-            folder=str(folder),
-            orders=found.orders,
-            events=found.events,
-            snapshot_sequence=found.snapshot_sequence,
-            seconds=round(found.seconds, 3),
-        )
-    return engine
 
 
 def _load(engine: Engine, data: Data, console: Console) -> None:
@@ -119,8 +111,8 @@ def spare_long_lived_objects() -> None:
     gc.freeze()
 
 
-async def run(config: Config, engine: Engine) -> int:
-    """Serve until a signal comes; returns the exit status.
+async def run(config: Config, engine: Engine, folder: Path) -> int:
+    """Serve, from what is in the folder, until a signal comes; returns the exit status.
 
     When it is ready it says so on standard output, with the address. The first signal drains, the
     second ends at once. Raises UnavailableError where the address cannot be had.
@@ -131,6 +123,7 @@ async def run(config: Config, engine: Engine) -> int:
         loop.add_signal_handler(number, signals.put_nowait, number)
     spare_long_lived_objects()
     server = await Server.start(config, engine)
+    _tell_of(engine, folder)
     stores, address = len(engine.stores()), _address(config, server)
     print(f"fendan serves {stores:,} stores on {address}", flush=True)
     ended = asyncio.create_task(server.wait())
@@ -149,6 +142,22 @@ async def run(config: Config, engine: Engine) -> int:
     log.warning("stopped at once; calls were cancelled")
     await server.stop()
     return SIGNALLED + again.result()
+
+
+def _tell_of(engine: Engine, folder: Path) -> None:
+    """Say what was found there, and how long it took."""
+    found = engine.recovery
+    if found is None:
+        log.info("a new journal", folder=str(folder))
+        return
+    log.info(
+        "recovered",
+        folder=str(folder),
+        orders=found.orders,
+        events=found.events,
+        snapshot_sequence=found.snapshot_sequence,
+        seconds=round(found.seconds, 3),
+    )
 
 
 async def _first(*tasks: asyncio.Task[Any]) -> None:

@@ -107,6 +107,7 @@ def serve(
 
         settings = Config.load(config, flags)
         logs.configure(settings.log.format, settings.log.level)
-        with process.load(settings, (demo_stores, demo_skus) if demo else None) as engine:
-            status = asyncio.run(process.run(settings, engine))
+        folder = process.folder_of(settings.data, demo)
+        with process.load(settings, folder, (demo_stores, demo_skus) if demo else None) as engine:
+            status = asyncio.run(process.run(settings, engine, folder))
     raise typer.Exit(status)
