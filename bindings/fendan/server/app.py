@@ -59,7 +59,7 @@ MOST_PENDING_CALLS = 100_000
 NOTICE_S = 0.1
 
 # How often it is looked for orders that no store has accepted in time.
-EXPIRY_EVERY_S = 1.0
+LOOK_EVERY_S = 1.0
 
 
 class Server:
@@ -143,13 +143,21 @@ class Server:
         self.crash = crash
         self._ending = asyncio.create_task(end())
 
-    async def _expire(self) -> None:
-        """Give back, again and again, what is held for orders that no store has accepted."""
+    async def _look_after(self) -> None:
+        """Again and again: give back what is held for orders that no store has accepted.
+
+        A failure of the journal that no caller has met yet comes out here, too.
+        """
+        told = ""
         while True:
-            await asyncio.sleep(EXPIRY_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S)
             with suppress(FendanError):  # busy now, or at the end
                 if expired := await self._lane.run(self.engine.expire_orders):
                     logs.log.info("expired", orders=len(expired))
+            stats = self.engine.journal_stats()
+            if stats is not None and stats.snapshot_failure != told:
+                told = stats.snapshot_failure
+                logs.log.warning("snapshot", failure=told or None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -182,8 +190,8 @@ class Server:
         self.port = _listen(self._grpc, config.listen, credentials)
         self._listen_for_prometheus()
         await self._grpc.start()
-        expiring = asyncio.create_task(self._expire())
-        self._at_the_end.callback(expiring.cancel)
+        looking = asyncio.create_task(self._look_after())
+        self._at_the_end.callback(looking.cancel)
 
     async def _add_services(self) -> None:
         engine, lane = self.engine, self._lane

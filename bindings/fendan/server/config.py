@@ -32,8 +32,8 @@ MOST_QUEUE_BYTES = 1024 * 1024 * MIB
 # What the protobuf contract promises; a server may accept fewer.
 MOST_ORDERS_PER_REQUEST = 100_000
 
-# How often the engine counts.
-MOST_ATTEMPTS = 255
+# Beyond it, a chain is asked order by order instead of routed through.
+MOST_ATTEMPTS = 100
 
 # Terabytes between two snapshots are a slip of the keyboard; and a year is for ever.
 MOST_SNAPSHOT_BYTES = 1024 * 1024 * MIB

@@ -22,9 +22,9 @@ from prometheus_client import (
 )
 
 from fendan.api import Engine
+from fendan.durable import JournalStats
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
-from fendan.model import JournalStats
 
 __all__ = ["STAGES", "Endpoint", "Metrics"]
 
@@ -166,11 +166,14 @@ def _journal_readings(engine: Engine) -> dict[tuple[str, str], Callable[[], floa
         ("durable_sequence", "Number of the last event that is on disk."): of(
             lambda stats: stats.durable_sequence
         ),
-        ("journal_bytes", "Bytes written to the journal."): of(lambda stats: stats.journal_bytes),
+        ("journal_bytes", "Bytes written to the journal."): of(lambda stats: stats.bytes_written),
         ("journal_syncs", "Syncs of the journal."): of(lambda stats: stats.syncs),
         ("last_sync_seconds", "Time of the last of them."): of(lambda stats: stats.last_sync_s),
         ("events_since_snapshot", "Events that an opening would replay."): of(
             lambda stats: stats.durable_sequence - stats.snapshot_sequence
+        ),
+        ("snapshot_failed", "1 if the last snapshot that was due could not be taken."): of(
+            lambda stats: bool(stats.snapshot_failure)
         ),
     }
 

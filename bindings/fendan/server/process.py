@@ -69,8 +69,11 @@ def _open(config: Config, folder: Path, usual_radius_m: float | None) -> Engine:
         folder,
         durability=data.durability,
         policy=policy,
-        datum=data.datum,
-        remembered_orders=data.remembered_orders,
+        # What nobody gave is the folder's.
+        datum=data.datum if "datum" in data.model_fields_set else None,
+        remembered_orders=(
+            data.remembered_orders if "remembered_orders" in data.model_fields_set else None
+        ),
         snapshot_bytes=data.snapshot_bytes,
     )
 
@@ -147,7 +150,7 @@ async def run(config: Config, engine: Engine, folder: Path) -> int:
 def _tell_of(engine: Engine, folder: Path) -> None:
     """Say what was found there, and how long it took."""
     found = engine.recovery
-    if found is None:
+    if found is None or not found.last_sequence:
         log.info("a new journal", folder=str(folder))
         return
     log.info(
