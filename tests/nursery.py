@@ -5,6 +5,7 @@ each is answered by the process id of the server that they start, then by what t
 standard output, and, when it has ended, by its exit status.
 """
 
+import gc
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ __all__ = ["main"]
 def main() -> None:
     """Serve, one after another."""
     assert {logs, process, serve}
+    gc.freeze()  # or each server would go through all of it again
     for line in sys.stdin:
         server = os.fork()
         if not server:

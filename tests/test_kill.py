@@ -30,9 +30,9 @@ from fendan import (
     Order,
     OrderState,
     OrderStatus,
-    Retries,
     UnavailableError,
 )
+from fendan.client import Retries
 
 PATIENCE_S = 30.0
 KILLS = 200
