@@ -10,6 +10,16 @@ An order's event, little-endian; numbers are varints unless they say otherwise:
             | lat, lng f64 | distance f64 | due i64          each where its flag is set
             | lines | sku, quantity | on hand, reserved | amount       a line; the same
 
+What comes when, and what the fields are then:
+
+    ASSIGNED, UNASSIGNED   with a place: the first decision; what an order is made of
+    REJECTED               by that store, which gives back; reason is why (life.RejectReason)
+    ASSIGNED               without a place, after REJECTED: the next store, counted in attempts
+    UNASSIGNED             without a place, after REJECTED: nobody else; reason is why, and the
+                           order stays REJECTED
+    RETURNED               lines that went back to stock moved, others did not
+    ACCEPTED, PICKED, DELIVERED, and CANCELLED where nothing was held: no lines
+
 A stock event:   kind u8 | store | rows | sku, on hand before, after, reserved   a row
 A store event:   kind u8 | id text | region text | lat, lng f64     added, updated
                  kind u8 | store                                    paused, resumed, removed
@@ -214,21 +224,18 @@ cdef class Events:
         cdef uint8_t* at = put_varint(self._begin(kind, 0), store)
         self._end(at if number < 0 else put_varint(at, number))
 
-    def texts(self, kind, list texts, bint counted=False):
-        """Names of new SKUs (`counted`), a key with its answer, or settings."""
+    def texts(self, kind, texts, bint counted=False):
+        """Names of new SKUs (`counted`), a key with its answer, or settings; as UTF-8."""
         cdef int64_t size = 10 * len(texts)
         cdef uint8_t* at
         cdef bytes text
         cdef Span span
-        cdef list encoded = [
-            text if isinstance(text, bytes) else (<str>text).encode() for text in texts
-        ]
-        for text in encoded:
+        for text in texts:
             size += len(text)
         at = self._begin(kind, size)
         if counted:
-            at = put_varint(at, len(encoded))
-        for text in encoded:
+            at = put_varint(at, len(texts))
+        for text in texts:
             span.text, span.size = text, len(text)
             at = put_span(at, span)
         self._end(at)

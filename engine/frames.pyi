@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, final
 
 HEADER_BYTES: Final[int]
 
@@ -36,6 +36,7 @@ class Group(NamedTuple):
     bytes: int
     crc: int
 
+@final
 class Reader: ...
 
 def finish(
@@ -51,8 +52,6 @@ def finish(
 def group_of(
     frames: Iterable[bytes | bytearray | memoryview], sequence: int, epoch: int
 ) -> Group: ...
-def scan(
-    data: bytes, place: Place, room: int, from_sequence: int, to_sequence: int
-) -> Scan: ...
+def scan(data: bytes, place: Place, room: int, from_sequence: int, to_sequence: int) -> Scan: ...
 def proof_of_damage(data: bytes, sequence: int) -> int: ...
 def end_of(data: bytes) -> int: ...

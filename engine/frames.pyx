@@ -8,6 +8,7 @@ Zeros where a length should be are the end. Anything else that is no frame is ei
 when the power went, or damaged. A later frame tells: it says up to which event all had been synced
 when it was written (`sequence - 1 - unsynced`), and what was synced cannot be torn.
 """
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -196,6 +197,7 @@ cdef int check(
     return GOOD if checksum(data + UNSEALED_BYTES, size, 0) == found.crc else STOP_BAD
 
 
+@cython.final
 cdef class Reader:
     """Where a scan stands."""
 

@@ -81,7 +81,7 @@ cdef _read_one(Reader* reader, Lines lines, int64_t sequence, int64_t time_ns):
         return _read_order(reader, lines, sequence, time_ns)
     if kind <= LAST_STOCK_EVENT:
         return _read_stock(reader, sequence, time_ns)
-    return _read_other(reader, sequence, time_ns)
+    return read_other(reader, sequence, time_ns)
 
 
 cdef _read_order(Reader* reader, Lines lines, int64_t sequence, int64_t time_ns):
@@ -129,7 +129,7 @@ cdef _read_stock(Reader* reader, int64_t sequence, int64_t time_ns):
     )
 
 
-cdef _read_other(Reader* reader, int64_t sequence, int64_t time_ns):
+cdef object read_other(Reader* reader, int64_t sequence, int64_t time_ns):
     """Events of stores, and those inside: their texts and numbers."""
     cdef uint8_t kind
     cdef int32_t count = 1, store = NO_STORE

@@ -1,5 +1,5 @@
 from collections.abc import Iterable
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ class Layout:
     def closed(self) -> NDArray[np.bool_]: ...
     @property
     def byte_count(self) -> int: ...
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]: ...
+    @staticmethod
+    def restored(arrays: dict[str, NDArray[Any]], id_bytes: list[bytes]) -> Layout: ...
     @staticmethod
     def build(
         places: NDArray[np.float64],

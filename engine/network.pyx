@@ -132,6 +132,11 @@ cdef class Layout:
         return self
 
     @staticmethod
+    def restored(arrays, list id_bytes):
+        """A layout from what `arrays` of another gave, which becomes its own. Checks nothing."""
+        return Layout()._hold(arrays, id_bytes)
+
+    @staticmethod
     def build(places, sketches, closed, list id_bytes):
         """Sort all stores anew: rows as in `points_of`, and whether they are closed, by code."""
         count = len(places)
@@ -225,6 +230,12 @@ cdef class Layout:
         """Latitude and longitude of a store."""
         cdef const Place* place = self.leaves.places + self.leaves.ordinal_of[store]
         return place.lat, place.lng
+
+    @property
+    def arrays(self):
+        """What the layout is made of, by name, without what follows from it. For reading only."""
+        derived = ("open", "id_text")
+        return {name: array for name, array in self._arrays.items() if name not in derived}
 
     @property
     def closed(self):

@@ -12,12 +12,11 @@ from fendan.engine.stock cimport Basket, Stock
 cdef class Orders:
     cdef readonly Stock stock
     cdef readonly Records records
-    cdef readonly int64_t remembered
+    cdef public int64_t remembered
     cdef public Events events       # where what happens is written, or None
 
     # -- COMMANDS
     cdef int64_t _enter(self, Batch batch, int64_t[::1] numbers, int64_t[::1] rows) except -1
-    cdef int _give_back(self, int64_t number) except -1
 
     # -- QUERIES
     cdef int64_t _number(self, order_id, field, row=*) except -1

@@ -21,9 +21,8 @@ from fendan.engine.events cimport (
 from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.records cimport (
-    NEVER_NS, NO_RECORD, NO_ROOM, PAGE_ORDERS, STATE_CANCELLED, Record, Records, Table, add_record,
-    basket_at, drop_newest, find_record, holds, id_at, prefetch_slot, record_at, retire, set_state,
-    set_verdict,
+    NEVER_NS, NO_RECORD, NO_ROOM, PAGE_ORDERS, Record, Records, Table, add_record, basket_at,
+    drop_newest, find_record, holds, id_at, prefetch_slot, record_at, retire, set_verdict,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, route_many
 from fendan.engine.stock cimport Basket, Quantity, Shelves, Stock, give_back
@@ -192,35 +191,6 @@ cdef class Orders:
                         )
                     retire(table, self.remembered)
         return told[:count]
-
-    def release(self, order_id):
-        """Give back the stock held for an order; whether there was any."""
-        return bool(self._give_back(self._number(order_id, "order_id")))
-
-    def release_many(self, list order_ids):
-        """As `release` for each id in turn; an unknown one refuses all. Returns a list of bool."""
-        cdef list numbers = []
-        for row, name in enumerate(order_ids):
-            numbers.append(self._number(name, "order_ids", row))
-        return [bool(self._give_back(number)) for number in numbers]
-
-    cdef int _give_back(self, int64_t number) except -1:
-        """Give back what a record holds; whether there was anything."""
-        cdef Table* table = &self.records.table
-        cdef const Record* record = record_at(table, number)
-        cdef Basket basket = basket_at(table, number)
-        cdef int64_t line
-        if not holds(record):
-            return False
-        give_back(
-            &self.stock.shelves,
-            self.stock.network.layout.leaves.ordinal_of[record.current.store],
-            &basket,
-        )
-        for line in range(basket.line_count):
-            note(&self.stock.changes.ring, record.current.store, basket.skus[line])
-        set_state(table, number, STATE_CANCELLED)
-        return True
 
     # -- QUERIES -------------------------------------------------------------------------------
 

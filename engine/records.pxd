@@ -11,6 +11,7 @@ cdef enum:
     NO_RECORD = -1
     NO_ROOM = -2
     NO_REJECTION = 0
+    NO_PAGE = -1
 
 # Where an order is in its life. The first two equal the status that it was told.
 cdef enum StateCode:
@@ -28,6 +29,10 @@ cdef enum StateCode:
 cdef enum:
     NEVER_NS = 0x7fffffffffffffff   # as a time: not before the end of time
 
+# What is to be known of an order beside its state.
+cdef enum:
+    RETURNED_TO_STOCK = 1
+
 
 # One order. Its block, in the page, is skus[line_count], quantities[line_count], the id's bytes, and
 # zeros up to the next multiple of 8.
@@ -44,7 +49,7 @@ cdef struct Record:
     uint8_t id_size             # MAX_ID_BYTES fits
     uint8_t state               # StateCode
     uint8_t attempts            # how many stores it was assigned to
-    uint8_t flags
+    uint8_t flags               # RETURNED_TO_STOCK
 
 
 # That a store would not have an order.
@@ -83,10 +88,15 @@ cdef int64_t find_record(const Table* table, Span id, uint32_t hash) noexcept no
 cdef void prefetch_slot(const Table* table, uint32_t hash) noexcept nogil
 cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double lng,
                         const Basket* basket) noexcept nogil
+cdef int32_t fresh_page(Table* table) noexcept nogil
+cdef bint has_slots(Table* table, int64_t more) noexcept nogil
 cdef void drop_newest(Table* table, int64_t count) noexcept nogil
 cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict,
                       int64_t due_ns) noexcept nogil
 cdef void set_state(Table* table, int64_t number, uint8_t state) noexcept nogil
+cdef void set_due(Table* table, int64_t number, int64_t due_ns) noexcept nogil
+cdef bint reserve_rejection(Table* table, int64_t number) noexcept nogil
+cdef void add_rejection(Table* table, int64_t number, int32_t store, int64_t time_ns) noexcept nogil
 cdef void retire(Table* table, int64_t remembered) noexcept nogil
 
 
@@ -110,6 +120,11 @@ cdef inline Basket basket_at(const Table* table, int64_t number) noexcept nogil:
     basket.quantities = basket.skus + record.line_count
     basket.amounts = NULL
     return basket
+
+cdef inline const Rejection* rejection_of(const Table* table, int64_t number,
+                                          int32_t rejection) noexcept nogil:
+    """One of an order's rejections; `rejection` is the record's, or the `before` of another."""
+    return page_of(table, number).rejections + (rejection - 1)
 
 cdef inline Span id_at(const Table* table, int64_t number) noexcept nogil:
     """The order's id; good until the next record is added."""

@@ -12,8 +12,11 @@ it has, and forgetting 16,384 orders is freeing three blocks.
 no order in them for which stock is held. So memory follows the orders that are open, and the
 newest others; an id is remembered at least as long as its order holds stock.
 
+A page also keeps who would not have its orders, as chains in one array: rejections[n - 1] is number
+n, a record has the number of its newest, and that the number of the one before.
+
 Invariants: every record has one slot; a page's held_count is how many of its records are held; only
-the youngest page has room for more.
+the youngest page has room for more; no reservation of a page is due before the page's due_ns.
 """
 cimport cython
 from libc.stdint cimport INT32_MAX, UINT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -31,7 +34,7 @@ cdef enum:
     FEW_SLOTS = 1 << 17
     MOST_AMPLE_SLOTS = 1 << 24  # 128 MB of address space, used as it fills
     LEAST_BLOCK_BYTES = 1 << 16
-    NO_PAGE = -1
+    LEAST_REJECTIONS = 16
 
 
 class OrderState(_Named):
@@ -108,7 +111,7 @@ cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double
     cdef Page* page
     cdef Record* record
     cdef char* block
-    if number == NO_PAGE or not has_slot(table):
+    if number == NO_PAGE or not has_slots(table, 1):
         return NO_ROOM
     page = table.pages + number
     record = page.records + page.count
@@ -184,21 +187,23 @@ cdef int32_t fresh_page(Table* table) noexcept nogil:
     return number
 
 
-cdef bint has_slot(Table* table) noexcept nogil:
-    """Whether there is a slot for one more record; makes more of them where needed.
+cdef bint has_slots(Table* table, int64_t more) noexcept nogil:
+    """Whether there are slots for so many more records; makes more of them where needed.
 
     Moving all slots of a large table holds up a batch by 10 ms and more. So a table that is no
     longer small gets room for all it is to remember while there is still little to move.
     """
     cdef uint64_t slot_count = LEAST_SLOTS
+    cdef uint64_t needed = 2 * (table.count + more)
     cdef uint64_t* slots
     if table.slots != NULL:
         slot_count = table.mask + 1
-        if <uint64_t>(2 * table.count + 2) <= slot_count:
+        if needed <= slot_count:
             return True
+    while slot_count < needed:
         slot_count *= 2
-        if slot_count > FEW_SLOTS:
-            slot_count = max(slot_count, table.ample)
+    if slot_count > FEW_SLOTS:
+        slot_count = max(slot_count, table.ample)
     slots = larger_slots(table.slots, table.mask, slot_count)
     if slots == NULL:
         return False
@@ -216,9 +221,7 @@ cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict,
     cdef Record* record = record_at(table, number)
     record.verdict = record.current = verdict[0]
     record.attempts = verdict.status == STATUS_ASSIGNED
-    if verdict.status == STATUS_ASSIGNED:
-        record.due_ns = due_ns
-        page_of(table, number).due_ns = min(page_of(table, number).due_ns, due_ns)
+    set_due(table, number, due_ns if verdict.status == STATUS_ASSIGNED else NEVER_NS)
     set_state(table, number, verdict.status)
 
 
@@ -228,6 +231,38 @@ cdef void set_state(Table* table, int64_t number, uint8_t state) noexcept nogil:
     page_of(table, number).held_count -= holds(record)
     record.state = state
     page_of(table, number).held_count += holds(record)
+
+
+cdef void set_due(Table* table, int64_t number, int64_t due_ns) noexcept nogil:
+    """When the order's reservation times out, or NEVER_NS."""
+    cdef Page* page = page_of(table, number)
+    record_at(table, number).due_ns = due_ns
+    page.due_ns = min(page.due_ns, due_ns)
+
+
+cdef bint reserve_rejection(Table* table, int64_t number) noexcept nogil:
+    """Make room for one more rejection of the order; whether there is any."""
+    cdef Page* page = page_of(table, number)
+    cdef int32_t capacity = max(2 * page.rejection_capacity, LEAST_REJECTIONS)
+    cdef Rejection* larger
+    if page.rejection_count < page.rejection_capacity:
+        return True
+    larger = <Rejection*>realloc(page.rejections, capacity * sizeof(Rejection))
+    if larger == NULL:
+        return False
+    page.rejections, page.rejection_capacity = larger, capacity
+    return True
+
+
+cdef void add_rejection(Table* table, int64_t number, int32_t store,
+                        int64_t time_ns) noexcept nogil:
+    """Note that a store would not have the order. Room was made."""
+    cdef Page* page = page_of(table, number)
+    cdef Record* record = record_at(table, number)
+    cdef Rejection* rejection = page.rejections + page.rejection_count
+    rejection.time_ns, rejection.store, rejection.before = time_ns, store, record.rejection
+    page.rejection_count += 1
+    record.rejection = page.rejection_count
 
 
 # -- FORGETTING --------------------------------------------------------------------------------
@@ -316,4 +351,5 @@ cdef class Records:
         for number in range(self.table.page_count):
             if self.table.pages[number].records != NULL:
                 total += PAGE_ORDERS * sizeof(Record) + self.table.pages[number].capacity
+                total += self.table.pages[number].rejection_capacity * sizeof(Rejection)
         return total

@@ -26,6 +26,7 @@ cdef enum ReasonCode:
     REASON_NO_STORE_IN_RADIUS = 2
     REASON_NO_STOCK_IN_RADIUS = 3
     REASON_NO_STOCK = 4
+    REASON_TOO_MANY_ATTEMPTS = 5
 
 cdef enum:
     NOT_FOUND = -1              # an ordinal

@@ -19,6 +19,7 @@ class Reason(IntEnum):
     NO_STORE_IN_RADIUS = 2
     NO_STOCK_IN_RADIUS = 3
     NO_STOCK = 4
+    TOO_MANY_ATTEMPTS = 5
 
 def route(stock: Stock, batch: Batch, radius_m: float) -> NDArray[Any]: ...
 def nearest(

@@ -86,6 +86,7 @@ class Reason(_Named):
     NO_STORE_IN_RADIUS = REASON_NO_STORE_IN_RADIUS
     NO_STOCK_IN_RADIUS = REASON_NO_STOCK_IN_RADIUS
     NO_STOCK = REASON_NO_STOCK
+    TOO_MANY_ATTEMPTS = REASON_TOO_MANY_ATTEMPTS
 
 
 cdef inline int32_t groups_of(int32_t count) noexcept nogil:

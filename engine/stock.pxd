@@ -46,6 +46,10 @@ cdef struct Shelves:
     int32_t branch_count
 
 
+cdef inline size_t words_of(int32_t leaf_count, int32_t branch_count) noexcept nogil:
+    """The size of a shelf's words, in words; `base` takes half a word a leaf."""
+    return branch_count + 2 * <size_t>leaf_count + (leaf_count + 1) // 2
+
 cdef inline uint64_t* summary(const Shelves* shelves, int32_t sku) noexcept nogil:
     return shelves.shelf[sku].words
 

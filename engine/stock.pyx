@@ -91,11 +91,6 @@ cdef int no_room() except -1 with gil:
     raise MemoryError("no room for more stock")
 
 
-cdef inline size_t words_of(int32_t leaf_count, int32_t branch_count) noexcept nogil:
-    """The size of a shelf's words, in words; `base` takes half a word a leaf."""
-    return branch_count + 2 * <size_t>leaf_count + (leaf_count + 1) // 2
-
-
 cdef bint all_listed(const Shelves* shelves, const Leaves* leaves, const int32_t[::1] stores,
                      const int32_t[::1] skus) noexcept nogil:
     """Whether every row's pair has a place already, as in most updates."""

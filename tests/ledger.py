@@ -12,6 +12,8 @@ from fendan import (
     Datum,
     Decision,
     Order,
+    OrderState,
+    Reason,
     Shortfall,
     StaleStock,
     StockLevel,
@@ -25,6 +27,7 @@ from fendan.errors import Fault, refuse
 MOST = 2**31 - 1
 MOST_VERSION = 2**63 - 1
 
+Basket = dict[str, int]
 Place = tuple[float, float]
 Row = tuple[str, str, int]
 
@@ -42,13 +45,24 @@ class Shop:
 
 @dataclass
 class Known:
-    """What an order id stands for, what it was told, by which shop, and whether that holds it."""
+    """What an order id stands for, what it was told first, and where the order is now."""
 
     place: Place
-    basket: dict[str, int]
-    decision: Decision
-    shop: Shop | None
-    held: bool
+    basket: Basket
+    decision: Decision | None = None
+    state: OrderState = OrderState.UNASSIGNED
+    shop: Shop | None = None
+    metres: float | None = None
+    reason: Reason = Reason.NONE
+    attempts: int = 0
+    due_ns: int | None = None
+    rejections: list[tuple[Shop, int]] = field(default_factory=list)
+    back_in_stock: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Whether its shop holds stock for it."""
+        return self.state in (OrderState.ASSIGNED, OrderState.ACCEPTED, OrderState.PICKED)
 
 
 @dataclass

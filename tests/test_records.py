@@ -108,15 +108,14 @@ def test_an_order_that_is_held_is_never_forgotten() -> None:
         route(engine, [ids[5]], [HELD + 1])
 
 
-def test_a_released_order_is_forgotten_with_the_next_that_comes() -> None:
+def test_released_orders_are_forgotten_once_no_other_of_their_page_is_held() -> None:
     engine, ids = a_warehouse(), numbered(0, MANY)
     route(engine, ids, [HELD] * MANY)
+    assert engine.release_batch(ids[1:PAGE]) == [True] * (PAGE - 1)
     assert known_among(engine, ids) == ids
-    assert engine.release_batch(ids[:PAGE]) == [True] * PAGE
-    assert knows(engine, ids[0])
-    route(engine, ["one more"], [HELD])
+    assert engine.release(ids[0]) is True
     assert known_among(engine, ids) == ids[PAGE:]
-    assert sold(engine) == MANY - PAGE + 1
+    assert sold(engine) == MANY - PAGE
 
 
 def test_a_forgotten_id_is_a_new_order_and_may_ask_for_something_else() -> None:
@@ -226,7 +225,7 @@ def test_what_is_remembered_is_what_a_list_of_pages_would_remember(seed: int) ->
         held = sorted(pages.held)
         given_back = rng.sample(held, min(len(held), rng.choice([0, 10, len(held)])))
         assert engine.release_batch(given_back) == [True] * len(given_back)
-        pages.held -= set(given_back)
+        pages.release(given_back)
         assert len(engine._orders) == sum(len(page) for page in pages.pages)
         assert sold(engine) == len(pages.held)
     everything = {f"{number}" for number in range(60_000)}
@@ -253,6 +252,13 @@ class Pages:
             known.add(name)
             if quantity == HELD:
                 self.held.add(name)
+        self.forget()
+
+    def release(self, ids: list[str]) -> None:
+        self.held -= set(ids)
+        self.forget()
+
+    def forget(self) -> None:
         for page in self.pages[:-1]:
             newer = sum(len(later) for later in self.pages[self.pages.index(page) + 1 :])
             if newer >= self.remembered and not self.held.intersection(page):

@@ -9,17 +9,16 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from fendan import Datum, Decision, Nearby, Order, Policy, Reason, Status
+from fendan import Datum, Decision, Nearby, Order, OrderState, Policy, Status
 from fendan.errors import Fault, refuse
-from ledger import MOST, Known, Ledger, Place, Shop, is_usable_id
+from ledger import MOST, Basket, Known, Place, Shop, is_usable_id
+from lives import Lives
 
 __all__ = ["Place", "Twin", "haversine_m"]
 
 EARTH_RADIUS_M = 6371008.8
 RADIANS_PER_DEGREE = 0.017453292519943295
 MOST_LINES = 10_000
-
-Basket = dict[str, int]
 
 
 def haversine_m(a: Place, b: Place) -> float:
@@ -32,12 +31,8 @@ def haversine_m(a: Place, b: Place) -> float:
     return 2.0 * EARTH_RADIUS_M * math.asin(math.sqrt(min(h, 1.0)))
 
 
-class Twin(Ledger):
+class Twin(Lives):
     """The same methods as `fendan.Engine`."""
-
-    def __init__(self, *, policy: Policy | None = None, datum: Datum = Datum.WGS84) -> None:
-        super().__init__(datum=datum)
-        self.policy = policy or Policy()
 
     @property
     def places(self) -> dict[str, Place]:
@@ -58,13 +53,6 @@ class Twin(Ledger):
         prefixes = [f"orders[{row}]." for row in range(len(orders))]
         return self._route(orders, policy, dry_run, prefixes, range(len(orders)))
 
-    def release(self, order_id: str) -> bool:
-        return self._given_back(self._known(order_id, "order_id", None))
-
-    def release_batch(self, order_ids: Iterable[str]) -> list[bool]:
-        known = [self._known(name, "order_ids", row) for row, name in enumerate(order_ids)]
-        return [self._given_back(order) for order in known]
-
     # -- QUERIES -------------------------------------------------------------------------------
 
     def nearest(
@@ -80,11 +68,14 @@ class Twin(Ledger):
         wanted = Order(id="-", lat=lat, lng=lng, lines=lines, datum=datum)
         place = self._place(wanted, "", None)
         basket = self._basket(wanted, "", None) if lines else {}
-        ranked = self._ranked(place, basket, self._radius_m(policy))
+        open_shops = [shop for shop in self.shops.values() if not shop.paused]
+        ranked = self._ranked(place, basket, self._radius_m(policy), open_shops)
         return [Nearby(store_id=shop.id, distance_m=metres) for metres, shop in ranked[:limit]]
 
     def decision(self, order_id: str) -> Decision:
-        return self._known(order_id, "order_id", None).decision
+        decision = self._known(order_id, "order_id", None).decision
+        assert decision is not None
+        return decision
 
     def is_held(self, order_id: str) -> bool:
         return self._known(order_id, "order_id", None).held
@@ -129,54 +120,29 @@ class Twin(Ledger):
                 refuse(Fault.ORDER_CONFLICT, f"{prefix}id", order.id, row=row)
 
     def _decide(self, order_id: str, place: Place, basket: Basket, radius_m: float) -> Decision:
-        if order_id in self.known:
-            return self.known[order_id].decision
-        ranked = self._ranked(place, basket, radius_m)
-        metres, shop = ranked[0] if ranked else (None, None)
-        decision = Decision(
-            order_id=order_id,
-            status=Status.ASSIGNED if shop else Status.UNASSIGNED,
-            store_id=shop.id if shop else None,
-            distance_m=metres,
-            reason=Reason.NONE if shop else self._reason(place, basket, radius_m),
-        )
-        if shop:
-            for sku, quantity in basket.items():
-                self.reserved[shop, sku] += quantity
-        self.known[order_id] = Known(place, basket, decision, shop, held=shop is not None)
-        return decision
+        if order_id not in self.known:
+            known = self.known[order_id] = Known(place, basket)
+            self._assign(known, radius_m)
+            known.state = OrderState.ASSIGNED if known.shop else OrderState.UNASSIGNED
+            known.decision = Decision(
+                order_id=order_id,
+                status=Status.ASSIGNED if known.shop else Status.UNASSIGNED,
+                store_id=known.shop.id if known.shop else None,
+                distance_m=known.metres,
+                reason=known.reason,
+            )
+        return self.decision(order_id)
 
-    def _reason(self, place: Place, basket: Basket, radius_m: float) -> Reason:
-        if all(shop.paused for shop in self.shops.values()):
-            return Reason.NO_STORES
-        if not self._ranked(place, {}, radius_m):
-            return Reason.NO_STORE_IN_RADIUS
-        if self._ranked(place, basket, math.inf):
-            return Reason.NO_STOCK_IN_RADIUS
-        return Reason.NO_STOCK
-
-    def _ranked(self, place: Place, basket: Basket, radius_m: float) -> list[tuple[float, Shop]]:
-        """Every open store that has the basket, within the radius, nearest first, then by id."""
+    def _ranked(
+        self, place: Place, basket: Basket, radius_m: float, shops: Iterable[Shop]
+    ) -> list[tuple[float, Shop]]:
         found = [
             (metres, shop)
-            for shop in self.shops.values()
-            if not shop.paused
-            and all(self._net(shop, sku) >= quantity for sku, quantity in basket.items())
+            for shop in shops
+            if all(self._net(shop, sku) >= quantity for sku, quantity in basket.items())
             and (metres := haversine_m(place, shop.place)) <= radius_m
         ]
         return sorted(found, key=lambda one: (one[0], one[1].id))
-
-    def _given_back(self, known: Known) -> bool:
-        if not known.held or known.shop is None:
-            return False
-        for sku, quantity in known.basket.items():
-            self.reserved[known.shop, sku] -= quantity
-        known.held = False
-        return True
-
-    def _radius_m(self, policy: Policy | None) -> float:
-        radius_m = (policy or self.policy).radius_m
-        return math.inf if radius_m is None else radius_m
 
     # -- CHECKS --------------------------------------------------------------------------------
 
@@ -204,8 +170,3 @@ class Twin(Ledger):
             if total > MOST:
                 refuse(Fault.OVERFLOW, f"{prefix}lines", total, row=row)
         return dict(basket)
-
-    def _known(self, order_id: str, field: str, row: int | None) -> Known:
-        if order_id not in self.known:
-            refuse(Fault.UNKNOWN_ORDER, field, order_id, row=row)
-        return self.known[order_id]

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from fendan.api import Engine
 from fendan.engine.geo import Datum, convert, distance_m
+from fendan.engine.life import RejectReason
 from fendan.engine.orders import Decision
+from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import (
     BusyError,
@@ -36,6 +38,7 @@ from fendan.model import (
     AvailabilityChanges,
     Nearby,
     Order,
+    OrderStatus,
     Policy,
     Routed,
     Shortfall,
@@ -71,9 +74,12 @@ __all__ = [
     "NotAllowedError",
     "Order",
     "OrderConflictError",
+    "OrderState",
+    "OrderStatus",
     "Policy",
     "QuantityOverflowError",
     "Reason",
+    "RejectReason",
     "Routed",
     "ServiceError",
     "Shortfall",

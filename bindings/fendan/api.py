@@ -1,12 +1,18 @@
 """The Python face: one Engine, thin over the compiled core."""
 
+import os
 from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fendan import columns
 from fendan.columns import Column
+from fendan.core import Clock
+from fendan.durable import DurableFace
 from fendan.engine.batch import Batch, place_of
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
@@ -14,7 +20,12 @@ from fendan.engine.orders import REMEMBERED, Decision, decisions
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
+from fendan.filelog import FileLog
+from fendan.journal import Durability
+from fendan.life_face import LifeFace
+from fendan.log import Log
 from fendan.model import Nearby, Order, Policy, Routed
+from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
 from fendan.watch_face import WatchFace
@@ -22,7 +33,7 @@ from fendan.watch_face import WatchFace
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace):
+class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -31,6 +42,10 @@ class Engine(StoreFace, StockFace, WatchFace):
     `policy`: what orders are routed under unless a call brings its own.
     `datum`: the one datum of the network; places given in another are converted on the way in.
     `remembered_orders`: how many orders are remembered at least, beside those that hold stock.
+    `clock`: what time it is; the machine's, unless told otherwise.
+
+    `Engine()` keeps everything in memory; `Engine.open` also in a journal on disk, so that nothing
+    is lost.
     """
 
     def __init__(
@@ -39,6 +54,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         policy: Policy | None = None,
         datum: Datum = Datum.WGS84,
         remembered_orders: int = REMEMBERED,
+        clock: Clock | None = None,
     ) -> None:
         self._policy = Policy() if policy is None else policy
         _radius_m(self._policy)
@@ -47,7 +63,49 @@ class Engine(StoreFace, StockFace, WatchFace):
         if not isinstance(remembered_orders, int) or not 0 <= remembered_orders < 2**63:
             hint = "must be a whole number from 0"
             refuse(Fault.OUT_OF_RANGE, "remembered_orders", remembered_orders, hint=hint)
-        super().__init__(datum, remembered_orders)
+        super().__init__(datum, remembered_orders, self._policy, clock)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        durability: str | Durability = Durability.SYNC,
+        policy: Policy | None = None,
+        datum: Datum | None = None,
+        remembered_orders: int | None = None,
+        snapshot_bytes: int = EVERY_BYTES,
+        clock: Clock | None = None,
+        log: Log | None = None,
+    ) -> Self:
+        """An engine with its journal in the folder `path`: as it was, or new where there is none.
+
+        `durability`: "sync" (what was answered survives a power cut), "async" (a killed process;
+        a power cut may take the last 20 ms), or "none" (a killed process). `datum` and
+        `remembered_orders` are the folder's unless given; a datum other than the folder's is
+        refused. After every `snapshot_bytes` of journal a snapshot is taken, by a process of its
+        own; 0: never. `log`: where else than in a folder the journal is.
+
+        Raises FolderInUseError, CorruptJournalError (saying where), NewerFormatError, DiskError.
+        """
+        mode = _durability(durability)
+        if not isinstance(snapshot_bytes, int) or snapshot_bytes < 0:
+            hint = "must be a whole number from 0"
+            refuse(Fault.OUT_OF_RANGE, "snapshot_bytes", snapshot_bytes, hint=hint)
+        remembered = REMEMBERED if remembered_orders is None else remembered_orders
+        engine = cls(
+            policy=policy, datum=datum or Datum.WGS84, remembered_orders=remembered, clock=clock
+        )
+        folder = Path(path) if log is None else None
+        log = FileLog(Path(path)) if log is None else log
+        claim = log.claim(f"process {os.getpid()}")
+        try:
+            journal = engine._begin(log, claim, mode, datum, remembered_orders)
+        except BaseException:
+            log.close()
+            raise
+        engine._snapshots = Snapshots(engine, journal, folder, snapshot_bytes)
+        return engine
 
     def __repr__(self) -> str:
         return (
@@ -110,9 +168,10 @@ class Engine(StoreFace, StockFace, WatchFace):
         if names is None and self._journal is not None and not dry_run:
             hint = "what a journal keeps can be given back only by id"
             refuse(Fault.MISSING, "ids", hint=hint)
-        with self._command():
+        with self._command() as command:
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus))
-            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
+            due_ns = self._life.due_ns(command.now_ns)
+            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
         return Routed(
             store_codes=np.ascontiguousarray(verdicts["store"]),
             distances_m=np.ascontiguousarray(verdicts["distance_m"]),
@@ -132,7 +191,7 @@ class Engine(StoreFace, StockFace, WatchFace):
         is_one = request.kind is Kind.ROUTE
         if is_one and not len(request):
             refuse(Fault.MISSING, "order", hint="the message has none")
-        with self._command():
+        with self._command() as command:
             skus = self._stock.sku_code_of
             batch = Batch.of_message(
                 request,
@@ -141,26 +200,12 @@ class Engine(StoreFace, StockFace, WatchFace):
                 self._datum,
                 "order" if is_one else "orders",
             )
-            verdicts = self._orders.route(batch, radius_m, dry_run=request.dry_run)
+            due_ns = self._life.due_ns(command.now_ns)
+            verdicts = self._orders.route(batch, radius_m, dry_run=request.dry_run, due_ns=due_ns)
             return Reply(request, verdicts, self._network.layout)
 
-    def release(self, order_id: str) -> bool:
-        """Give back the stock held for an order; True if there was any, False the second time.
-
-        The id stays spent: the order sent again gets its first decision, and reserves nothing.
-        Raises UnknownOrderError for an id that was never routed.
-        """
-        with self._command():
-            return self._orders.release(order_id)
-
-    def release_batch(self, order_ids: Iterable[str]) -> list[bool]:
-        """As `release` for each id in turn; an unknown one refuses all of them."""
-        order_ids = columns.rows("order_ids", order_ids)
-        with self._command():
-            return self._orders.release_many(order_ids)
-
     def decision(self, order_id: str) -> Decision:
-        """What a known order was told. Raises UnknownOrderError."""
+        """What a known order was told first; `order` tells where it is. Raises UnknownOrderError."""
         with self._command():
             return self._orders.decision(order_id)
 
@@ -259,14 +304,22 @@ class Engine(StoreFace, StockFace, WatchFace):
         self, orders: list[Order], policy: Policy | None, dry_run: bool, style: str
     ) -> list[Decision]:
         radius_m = self._radius_m(policy)
-        with self._command():
+        with self._command() as command:
             batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
-            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run)
+            due_ns = self._life.due_ns(command.now_ns)
+            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
             return decisions(batch, verdicts, self._network.store_ids)
 
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""
         return _radius_m(self._policy if policy is None else policy)
+
+
+def _durability(value: str | Durability) -> Durability:
+    try:
+        return Durability(value)
+    except ValueError:
+        refuse(Fault.OUT_OF_RANGE, "durability", value, hint="must be sync, async or none")
 
 
 def _radius_m(policy: Policy) -> float:

@@ -98,6 +98,12 @@ class Core:
         if self._journal is not None:
             self._journal.wait(mark)
 
+    def _adopt(self, datum: Datum, orders: Orders, updates: Updates) -> None:
+        """Go on with another state, as from a snapshot."""
+        self._datum = datum
+        self._network, self._stock, self._orders = orders.stock.network, orders.stock, orders
+        self._updates = updates
+
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 
     def _store_codes_of(self, stores: Column, field: str) -> NDArray[np.int32]:

@@ -16,7 +16,16 @@ from fendan.engine.frames import Frame, Place, end_of, group_of
 from fendan.errors import Fault, FendanError, refuse
 from fendan.lock_file import LockFile, epoch_of
 from fendan.log import Claim, Outcome, Snapshot
-from fendan.segments import EVERYTHING, HEADER_BYTES, Segment, Spare, Walk, corrupt, segments_in
+from fendan.segments import (
+    EVERYTHING,
+    HEADER_BYTES,
+    Marks,
+    Segment,
+    Spare,
+    Walk,
+    corrupt,
+    segments_in,
+)
 
 __all__ = ["FIRST_SEGMENT_BYTES", "SEGMENT_BYTES", "FileLog"]
 
@@ -50,6 +59,7 @@ class FileLog:
         self._place = Place(0, 1, 0, 0, 0)
         self._is_synced = True
         self._spare: Spare | None = None
+        self._marks = Marks()
 
     # -- CLAIMING --------------------------------------------------------------------------------
 
@@ -68,6 +78,7 @@ class FileLog:
 
     def _recover(self, lock_file: LockFile, owner: str) -> Claim:
         """Look at everything first, and then change what is to be changed."""
+        self._marks = Marks()
         segments, blank = segments_in(self._disk, self._folder)
         kept = snapshots.snapshots_in(self._disk, self._folder)
         place = self._end_of(segments)
@@ -95,10 +106,8 @@ class FileLog:
         """Where the good frames end; no frame that had been synced is missing."""
         if not segments:
             return Place(0, 1, 0, 0, 0)
-        with Walk(self._disk, segments[-1]) as walk:
-            for _ in walk.frames():
-                pass
-            walk.check_rest()
+        with Walk(self._disk, segments[-1], self._marks) as walk:
+            walk.to(EVERYTHING).check_rest()
             return walk.place
 
     def _check_snapshots(
@@ -115,9 +124,9 @@ class FileLog:
 
     def _settle(self, segment: Segment, *, torn_to_the_end: bool) -> None:
         """Write again what may be in memory only, and zeros over a torn tail; then sync."""
-        with Walk(self._disk, segment) as walk:
-            for _ in walk.frames(to_sequence=self._place.synced):
-                pass
+        synced = self._place.synced
+        with Walk(self._disk, segment, self._marks, synced) as walk:
+            walk.to(synced)
             start, rest = walk.place.offset, walk.rest()
         whole = self._place.offset - start
         torn = len(rest) - whole if torn_to_the_end else end_of(rest[whole:])
@@ -147,6 +156,7 @@ class FileLog:
             if self._outcome is Outcome.OK:
                 end = self._place.offset + group.bytes
                 self._place = Place(end, sequence + group.count, epoch, group.crc, 0)
+                self._marks.add(self._segments[-1], self._place)
                 self._prepare_spare()
             return self._outcome
 
@@ -194,15 +204,21 @@ class FileLog:
             spare = None
         spare = spare or Spare(self._disk, self._folder, size_bytes)
         place = self._place
-        path = Segment.path_of(self._folder, place.sequence)
-        previous = self._segments[-1].first_sequence if self._segments else 0
-        segment = Segment(path, place.sequence, previous, spare.size_bytes, place.crc, place.epoch)
+        before = self._segments
+        if before and before[-1].first_sequence == place.sequence:
+            before = before[:-1]  # it holds nothing, and was too small: the new one has its name
+        segment = Segment(
+            path=Segment.path_of(self._folder, place.sequence),
+            first_sequence=place.sequence,
+            previous_first=before[-1].first_sequence if before else 0,
+            size_bytes=spare.size_bytes,
+            previous_crc=place.crc,
+            previous_epoch=place.epoch,
+        )
         handle = spare.begin(segment)
         if self._handle >= 0:
             self._disk.close(self._handle)
-        self._handle = handle
-        self._segments = [*self._segments, segment]
-        self._place = segment.start
+        self._handle, self._segments, self._place = handle, [*before, segment], segment.start
 
     def _prepare_spare(self) -> None:
         """Have the next segment made when this one is half full."""
@@ -233,7 +249,9 @@ class FileLog:
     ) -> Iterator[Frame]:
         """The frames of a segment, and of those after it."""
         while True:
-            with Walk(self._disk, segment) as walk:
+            # Another owner may cut what we read beside the present one: only that one has marks.
+            marks = self._marks if self._lock_file is not None else None
+            with Walk(self._disk, segment, marks, from_sequence) as walk:
                 yield from walk.frames(from_sequence, to_sequence)
                 following = self._segment_after(segment)
                 if following is not None and walk.place.sequence < following.first_sequence:
@@ -323,11 +341,14 @@ class FileLog:
         with self._lock, self._disk_errors():
             if not self._may_write(self._epoch):
                 return
+            self._disk.sync_folder(self._folder)  # whatever a failed put_snapshot left behind
             kept = snapshots.snapshots_in(self._disk, self._folder)
             sequence = min([sequence, *(1 + snapshot.sequence for snapshot in kept)])
             while kept and len(self._segments) > 1 and self._segments[1].first_sequence <= sequence:
                 gone, *self._segments = self._segments
+                self._marks.forget(gone)
                 self._disk.remove(gone.path)
+                self._disk.sync_folder(self._folder)  # no power cut may leave one before a gap
 
     # -- THE END ---------------------------------------------------------------------------------
 

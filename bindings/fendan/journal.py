@@ -9,7 +9,8 @@ acknowledged any more, and opening the engine again finds out.
 """
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple, NoReturn
 
@@ -41,7 +42,7 @@ class _Sealed(NamedTuple):
     frame: bytearray
     body_bytes: int
     sequence: int
-    count: int
+    events: int
     time_ns: int
 
 
@@ -58,8 +59,12 @@ class Journal:
         self.written_sequence = last_sequence
         self.durable_sequence = last_sequence
         """Of the last event that is as safe as it will be."""
+        self._synced_sequence = last_sequence  # of the last event that was synced
         self.bytes_written = 0
         self.syncs = 0
+        self.last_sync_s = 0.0
+        self.on_write: Callable[[], None] | None = None
+        """Called after each write, by whoever wrote; to be quick."""
         self._pending: list[_Sealed] = []
         self._writing = False
         self._closing = False
@@ -70,6 +75,11 @@ class Journal:
         if durability is Durability.ASYNC:
             self._flusher = threading.Thread(target=self._flush, name="fendan-flush", daemon=True)
             self._flusher.start()
+
+    @property
+    def failure(self) -> str:
+        """Why nothing more is accepted, or ""."""
+        return "" if self._failure is None else self._failure.message
 
     # -- UNDER THE ENGINE'S LOCK ---------------------------------------------------------------
 
@@ -152,6 +162,12 @@ class Journal:
             )
             return self.durable_sequence >= sequence
 
+    def flush(self) -> None:
+        """Write and sync what was sealed so far, whatever `durability` is. Raises JournalError."""
+        self.wait(self.sequence)
+        self._sync()
+        self.check()
+
     def close(self) -> None:
         """Write and sync what there is, and let go of the log. Closing twice is closing once."""
         with self._turn:
@@ -163,8 +179,7 @@ class Journal:
             self._flusher.join()
         try:
             if self._failure is None:
-                self.wait(self.sequence)
-                self._sync()
+                self.flush()
         finally:
             self.log.close()
             self.poison(hint="the engine is closed")
@@ -174,6 +189,7 @@ class Journal:
     def _write(self, pending: Sequence[_Sealed]) -> None:
         """Append these frames for everyone who waits. One thread at a time."""
         outcome = Outcome.UNKNOWN
+        began_s = time.perf_counter()
         try:
             for sealed in pending:
                 finish(
@@ -181,8 +197,8 @@ class Journal:
                     sealed.body_bytes,
                     sequence=sealed.sequence,
                     time_ns=sealed.time_ns,
-                    count=sealed.count,
-                    unsynced=sealed.sequence - 1 - self.durable_sequence,
+                    count=sealed.events,
+                    unsynced=sealed.sequence - 1 - self._synced_sequence,
                     epoch=self.epoch,
                 )
             outcome = self.log.append(
@@ -192,17 +208,22 @@ class Journal:
                 durable=self.durability is Durability.SYNC,
             )
         finally:
+            self.last_sync_s = time.perf_counter() - began_s
             self._written(pending, outcome)
+        if self.on_write is not None:
+            self.on_write()
 
     def _written(self, pending: Sequence[_Sealed], outcome: Outcome) -> None:
         with self._turn:
             self._writing = False
             if outcome is Outcome.OK:
-                self.written_sequence = pending[-1].sequence + pending[-1].count - 1
+                self.written_sequence = pending[-1].sequence + pending[-1].events - 1
                 self.bytes_written += sum(len(sealed.frame) for sealed in pending)
                 if self.durability is not Durability.ASYNC:
                     self.durable_sequence = self.written_sequence
-                    self.syncs += self.durability is Durability.SYNC
+                if self.durability is Durability.SYNC:
+                    self._synced_sequence = self.written_sequence
+                    self.syncs += 1
             elif self._failure is None:
                 self._failure = _failed(
                     "another process has taken the folder"
@@ -232,6 +253,7 @@ class Journal:
             return
         with self._turn:
             self.durable_sequence = max(self.durable_sequence, written)
+            self._synced_sequence = max(self._synced_sequence, written)
             self.syncs += 1
             self._turn.notify_all()
 

@@ -1,10 +1,11 @@
 """The file LOCK of a journal's folder: who owns it, and in which epoch.
 
-    epoch | crc | who it is, as text
-    u32     u32
+    magic | epoch | crc | epoch | crc | who it is, as text
+    8       u32     u32   u32     u32
 
-It is locked while the owner is alive. Its first eight bytes are read back before each write: should
-the lock be lost all the same (the file removed, a network disk), the older owner sees it.
+The file is locked while the owner is alive. Its epochs are read back before each write: should the
+lock be lost all the same (the file removed, a network disk), the older owner sees it. There are two
+so that a write that fails leaves one; the greater counts.
 """
 
 import os
@@ -19,9 +20,12 @@ from fendan.errors import Fault, refuse
 __all__ = ["NAME", "LockFile", "epoch_of"]
 
 NAME = "LOCK"
-EPOCH = struct.Struct("<II")
+MAGIC = b"FENDANlk"
+EPOCH = struct.Struct("<I")
+MARK = struct.Struct("<II")
+MARKS_AT = len(MAGIC)
+OWNER_AT = MARKS_AT + 2 * MARK.size
 MOST_OWNER_BYTES = 400
-SALT = crc32c(b"fendan lock")  # no other file begins like this by chance
 
 
 class LockFile:
@@ -31,35 +35,40 @@ class LockFile:
         self.path = folder / NAME
         self._disk = disk
         self._handle = disk.create(self.path, keep=True)
-        self._mark = b""
+        self._marks = b""
         try:
             if not (disk.lock(self._handle) and disk.has_name(self._handle)):
                 self._refuse()
-            self.epoch = epoch_in(disk, self._handle, self.path)
+            self._epochs = epochs_in(disk, self._handle, self.path)
         except BaseException:
             disk.close(self._handle)
             raise
 
+    @property
+    def epoch(self) -> int:
+        """The last that was begun; 0 where none was."""
+        return max(self._epochs)
+
     def _refuse(self) -> None:
-        owner = self._disk.read(self._handle, EPOCH.size, MOST_OWNER_BYTES)
+        owner = self._disk.read(self._handle, OWNER_AT, MOST_OWNER_BYTES)
         who = owner.rstrip(b"\0\n").decode("utf-8", "replace")
         hint = f"held by {who}" if who else "its owner is just starting"
         refuse(Fault.FOLDER_IN_USE, "folder", self.path.parent, hint=hint)
 
     def begin(self, epoch: int, owner: str) -> None:
-        """Note who owns the folder from now on."""
+        """Note who owns the folder from now on, in place of the older of the two epochs."""
+        self._epochs[self._epochs.index(min(self._epochs))] = epoch
+        self._marks = b"".join(mark_of(epoch) for epoch in self._epochs)
         who = f"process {os.getpid()} on {socket.gethostname()} ({owner})".encode()
-        crc = crc32c(struct.pack("<I", epoch), SALT)
-        self._mark = EPOCH.pack(epoch, crc)
         text = who[: MOST_OWNER_BYTES - 1] + b"\n"
-        data = self._mark + text.ljust(MOST_OWNER_BYTES, b"\0")
+        data = MAGIC + self._marks + text.ljust(MOST_OWNER_BYTES, b"\0")
         self._disk.write(self._handle, 0, [data])
         self._disk.sync(self._handle)
 
     def is_ours(self) -> bool:
         """Whether nobody has begun an epoch since."""
-        mark = self._disk.read(self._handle, 0, EPOCH.size)
-        return mark == self._mark and self._disk.has_name(self._handle)
+        marks = self._disk.read(self._handle, MARKS_AT, 2 * MARK.size)
+        return marks == self._marks and self._disk.has_name(self._handle)
 
     def close(self) -> None:
         """Give the lock up."""
@@ -70,19 +79,25 @@ def epoch_of(disk: Disk, folder: Path) -> int:
     """The epoch of a folder's present or last owner."""
     handle = disk.open(folder / NAME)
     try:
-        return epoch_in(disk, handle, folder / NAME)
+        return max(epochs_in(disk, handle, folder / NAME))
     finally:
         disk.close(handle)
 
 
-def epoch_in(disk: Disk, handle: int, path: Path) -> int:
-    """The epoch in a lock file; 0 in an empty one. Raises CorruptJournalError for other files."""
-    data = disk.read(handle, 0, EPOCH.size)
-    if not any(data):
-        return 0
-    if len(data) == EPOCH.size:
-        epoch, crc = EPOCH.unpack(data)
-        if crc == crc32c(data[:4], SALT):
-            return int(epoch)
-    hint = "it is no lock file; remove it if no process uses the folder"
-    refuse(Fault.CORRUPT, "epoch", data, where=str(path), hint=hint)
+def mark_of(epoch: int) -> bytes:
+    """An epoch and its crc; of none, zeros."""
+    data = EPOCH.pack(epoch)
+    return MARK.pack(epoch, crc32c(data) if epoch else 0)
+
+
+def epochs_in(disk: Disk, handle: int, path: Path) -> list[int]:
+    """Both epochs in a lock file, 0 where there is none. Refuses other files."""
+    data = disk.read(handle, 0, OWNER_AT)
+    if any(data) and not (data.startswith(MAGIC) or MAGIC.startswith(data)):
+        hint = "no lock file of a journal; remove it if no process uses the folder"
+        refuse(Fault.CORRUPT, "offset", 0, where=str(path), hint=hint)
+    marks = [data[at : at + MARK.size] for at in (MARKS_AT, MARKS_AT + MARK.size)]
+    epochs = [EPOCH.unpack_from(mark)[0] if len(mark) == MARK.size else 0 for mark in marks]
+    return [
+        epoch if mark_of(epoch) == mark else 0 for epoch, mark in zip(epochs, marks, strict=True)
+    ]

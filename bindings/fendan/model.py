@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.geo import Datum
-from fendan.engine.router import Status
+from fendan.engine.records import OrderState
+from fendan.engine.router import Reason, Status
 
 __all__ = [
     "Availability",
     "AvailabilityChanges",
     "Nearby",
     "Order",
+    "OrderStatus",
     "Policy",
     "Routed",
     "Shortfall",
@@ -70,13 +72,42 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How orders are routed.
+    """How orders are routed, and how long a store may take, or try, to fill them.
 
     `radius_m`: a store farther than this from the order (great circle, metres) is not considered;
     exactly at the radius it is. None means no limit.
+
+    The others hold for all orders of an engine; a call's own policy only has another radius.
+    `reservation_timeout_s`: an order that its store has not accepted so long (seconds, more than 0,
+    at most a year) is expired by `Engine.expire_orders`. None means never. `most_attempts`: to how
+    many stores an order is given at most, 1 to 100, each after the one before has rejected it.
+    `cool_down_s`: how long a store that has rejected an order does not get it again (seconds, 0 to
+    a year); the last one that did never gets it back at once.
     """
 
     radius_m: float | None = None
+    reservation_timeout_s: float | None = None
+    most_attempts: int = 3
+    cool_down_s: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStatus:
+    """Where an order is now; `Decision` is what it was told first.
+
+    `store_id` and `distance_m` (great circle, metres) are of the store that has it, or had it last;
+    None where there is none: `reason` says why then, and is Reason.NONE otherwise. `attempts`: how
+    many stores it was assigned to. `reserved_until_ns`: from then on (nanoseconds since 1970, UTC)
+    the order expires unless its store accepts it; None where nothing runs out.
+    """
+
+    order_id: str
+    state: OrderState
+    store_id: str | None
+    distance_m: float | None
+    reason: Reason
+    attempts: int
+    reserved_until_ns: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

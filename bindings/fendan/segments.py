@@ -11,20 +11,31 @@ one before it is synced. So whatever has a name is whole, but for the tail of th
 """
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
 from fendan.disk import Disk
 from fendan.engine.checksum import crc32c
-from fendan.engine.frames import Frame, Place, Scan, Stop, proof_of_damage, scan
+from fendan.engine.frames import Frame, Place, Stop, proof_of_damage, scan
 from fendan.errors import Fault, refuse
 
-__all__ = ["EVERYTHING", "HEADER_BYTES", "Segment", "Spare", "Walk", "corrupt", "segments_in"]
+__all__ = [
+    "EVERYTHING",
+    "HEADER_BYTES",
+    "Marks",
+    "Segment",
+    "Spare",
+    "Walk",
+    "corrupt",
+    "segments_in",
+]
 
 MAGIC = b"FENDANlg"
 FORMAT = 1
@@ -190,16 +201,41 @@ class Spare:
 # -- READING -------------------------------------------------------------------------------------
 
 
+class Marks:
+    """Places on the way, about a chunk apart: not every reading starts with a whole segment."""
+
+    def __init__(self) -> None:
+        self._places: dict[Path, list[Place]] = {}
+
+    def add(self, segment: Segment, place: Place) -> None:
+        """Remember a place, if it is well beyond the last one."""
+        places = self._places.setdefault(segment.path, [segment.start])
+        if place.offset >= places[-1].offset + CHUNK_BYTES:
+            places.append(place)
+
+    def before(self, segment: Segment, sequence: int) -> Place:
+        """The last place that is not after an event."""
+        places = self._places.get(segment.path, [segment.start])
+        return places[max(0, bisect_right(places, sequence, key=attrgetter("sequence")) - 1)]
+
+    def forget(self, segment: Segment) -> None:
+        """A segment is gone."""
+        self._places.pop(segment.path, None)
+
+
 class Walk:
     """A way through the frames of one segment, a chunk at a time.
 
-    `place` is where it stands; where there is no good frame, it stands still.
+    `place` is where it stands; where there is no good frame, it stands still. With `marks` it
+    begins near the event `sequence`, and leaves more of them.
     """
 
-    def __init__(self, disk: Disk, segment: Segment, place: Place | None = None) -> None:
+    def __init__(
+        self, disk: Disk, segment: Segment, marks: Marks | None = None, sequence: int = 0
+    ) -> None:
         self.segment = segment
-        self.place = place or segment.start
-        self.stop = Stop.END
+        self.place = marks.before(segment, sequence) if marks else segment.start
+        self._marks = marks
         self._disk = disk
         self._handle = disk.open(segment.path)
 
@@ -214,21 +250,24 @@ class Walk:
     ) -> None:
         self._disk.close(self._handle)
 
+    def to(self, sequence: int = EVERYTHING) -> Self:
+        """Go on to an event, or the end."""
+        for _ in self.frames(to_sequence=sequence):
+            pass
+        return self
+
     def frames(
         self, from_sequence: int = EVERYTHING, to_sequence: int = EVERYTHING
     ) -> Iterator[Frame]:
         """Go on to the end, or the event `to_sequence`; yield the frames that were asked for."""
-        for found in self.chunks(from_sequence, to_sequence):
-            yield from found.frames
-
-    def chunks(self, from_sequence: int, to_sequence: int) -> Iterator[Scan]:
-        """The same, a chunk at a time."""
         wanted = 0
         while True:
             data = self._read(max(wanted, CHUNK_BYTES))
             found = scan(data, self.place, self._room(), from_sequence, to_sequence)
-            self.place, self.stop, wanted = found.place, found.stop, found.wanted
-            yield found
+            self.place, wanted = found.place, found.wanted
+            if self._marks is not None:
+                self._marks.add(self.segment, self.place)
+            yield from found.frames
             if found.stop is Stop.GAP:
                 corrupt(self.segment.path, self.place.offset, "another frame was written here")
             if found.stop is not Stop.CUT:

@@ -1,5 +1,6 @@
 """The engine's face for stock systems: counts in, counts out."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, overload
 
@@ -248,7 +249,8 @@ class StockFace(Core):
             answer = apply()
             self._updates.remember(key, digest, answer)
             if self._journal is not None:
-                texts = [key.encode(), digest, updates.as_text(answer)]
+                text = json.dumps(updates.as_json(answer), separators=(",", ":"))
+                texts = [key.encode(), digest, text.encode()]
                 self._journal.events.texts(EventKind.KEY, texts)
         return answer
 

@@ -6,21 +6,29 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import blake2b
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.network import ID_HINT, is_usable_id
+from fendan.engine.snapshot import Section, corrupt, whole
 from fendan.errors import Fault, refuse
 from fendan.model import Shortfall, StaleStock, StockUpdate
 
-__all__ = ["Updates", "as_text", "of_text", "usable_version"]
+__all__ = ["Updates", "as_json", "from_json", "usable_version"]
 
 # A sender retries within minutes; this is hours of updates, and some 20 MB.
 KEYS_REMEMBERED = 65_536
 
 GREATEST_VERSION = 2**63 - 1
+
+# What a snapshot keeps of them: versions by store code, and the answers as JSON, oldest first.
+KINDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+    "versioned_stores": (np.dtype(np.int32), ()),
+    "versions": (np.dtype(np.int64), ()),
+    "answers": (np.dtype(np.uint8), ()),
+}
 
 
 class Updates:
@@ -82,21 +90,55 @@ class Updates:
         if len(self._answers) > KEYS_REMEMBERED:
             self._answers.popitem(last=False)
 
+    # -- SNAPSHOTS -----------------------------------------------------------------------------
 
-def as_text(answer: StockUpdate) -> bytes:
-    """An answer as JSON."""
-    return json.dumps(asdict(answer), separators=(",", ":"), ensure_ascii=False).encode()
+    def sections(self) -> list[Section]:
+        """All of it as sections of a snapshot."""
+        stores = sorted(self._versions)
+        answers = [
+            [key, digest.hex(), as_json(answer)] for key, (digest, answer) in self._answers.items()
+        ]
+        text = json.dumps(answers, separators=(",", ":")).encode()
+        return [
+            whole("versioned_stores", np.array(stores, dtype=np.int32)),
+            whole("versions", np.array([self._versions[s] for s in stores], dtype=np.int64)),
+            whole("answers", np.frombuffer(text, dtype=np.uint8)),
+        ]
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[Any]], store_count: int) -> Self:
+        """What the sections tell of, one array for each of KINDS. Raises for what cannot be."""
+        stores, versions = arrays["versioned_stores"], arrays["versions"]
+        if len(stores) != len(versions) or not ((stores >= 0) & (stores < store_count)).all():
+            corrupt("versioned_stores", len(stores), hint="not one for each version, or no store")
+        if (versions < 1).any():
+            corrupt("versions", int(versions.min()), hint="must be 1 or more")
+        updates = cls()
+        updates._versions = dict(zip(stores.tolist(), versions.tolist(), strict=True))
+        try:
+            for key, digest, answer in json.loads(arrays["answers"].tobytes()):
+                updates._answers[str(key)] = bytes.fromhex(digest), from_json(answer)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            corrupt("answers", hint=str(error))
+        return updates
 
 
-def of_text(text: bytes) -> StockUpdate:
-    """What `as_text` wrote."""
-    fields = json.loads(text)
+def as_json(update: StockUpdate) -> dict[str, Any]:
+    """An answer as JSON has it."""
+    return {
+        "shortfalls": [asdict(shortfall) for shortfall in update.shortfalls],
+        "stale": [asdict(stale) for stale in update.stale],
+    }
+
+
+def from_json(answer: dict[str, Any]) -> StockUpdate:
+    """The answer that `as_json` wrote."""
     return StockUpdate(
         shortfalls=tuple(
-            Shortfall(**{**one, "order_ids": tuple(one["order_ids"])})
-            for one in fields["shortfalls"]
+            Shortfall(**row | {"order_ids": tuple(row["order_ids"])})
+            for row in answer["shortfalls"]
         ),
-        stale=tuple(StaleStock(**one) for one in fields["stale"]),
+        stale=tuple(StaleStock(**row) for row in answer["stale"]),
     )
 
 

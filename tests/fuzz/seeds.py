@@ -1,16 +1,17 @@
-"""What the fuzzer of the wire starts from: every message and every oddity of the format, once.
+"""What the fuzzers start from: every message, every frame and every oddity of both formats, once.
 
     python tests/fuzz/seeds.py
 
-writes tests/fuzz/corpus/wire, which is committed, so that a crash found later can join it.
+writes tests/fuzz/corpus, which is committed, so that a crash found later can join it.
 """
 
 from pathlib import Path
 
+from fendan.engine.frames import HEADER_BYTES, finish
 from fendan.v1 import inventory_service_pb2, order_pb2, place_pb2
 from fendan.v1 import routing_service_pb2 as pb
 
-CORPUS = Path(__file__).parent / "corpus" / "wire"
+CORPUS = Path(__file__).parent / "corpus"
 
 ORDER = order_pb2.Order(
     id="订-1",
@@ -39,7 +40,7 @@ SNAPSHOT = inventory_service_pb2.StockSnapshot(
 REFUSAL = pb.Refusal(status=8, message="busy", code="BUSY", field="orders", retry_after_ms=50)
 
 # None has a negative quantity: the canary of fuzz_wire.py must be hunted for.
-SEEDS = {
+MESSAGES = {
     "empty": b"",
     "route_request": pb.RouteRequest(order=ORDER, policy=POLICY, dry_run=True).SerializeToString(),
     "stream_request": pb.StreamRouteRequest(
@@ -65,10 +66,38 @@ SEEDS = {
 }
 
 
+def frame(
+    sequence: int, body: bytes, *, count: int = 1, unsynced: int = 0, epoch: int = 0
+) -> bytes:
+    """A frame of the journal."""
+    buffer = bytearray(HEADER_BYTES) + body + bytes(8)
+    numbers = {"sequence": sequence, "count": count, "unsynced": unsynced, "epoch": epoch}
+    return bytes(buffer[: finish(buffer, len(body), time_ns=-5, **numbers)])
+
+
+# Eight bytes say how the rest is read; see frames_judge.agree_on. No frame follows one of a newer
+# epoch: the canary of fuzz_frames.py must be hunted for.
+ROW = frame(1, b"a") + frame(2, b"of eight", count=3) + frame(5, b"nine byte", epoch=1)
+FRAMES = {
+    "nothing": bytes(8),
+    "zeros": bytes(8 + 100),
+    "a_row": bytes(8) + ROW,
+    "a_row_in_two_parts": b"\0\0\0\0\0\x09\0\0" + ROW,
+    "a_row_from_the_middle": b"\0\0\0\3\2\0\0\0" + ROW,
+    "a_row_and_room": b"\0\0\xff\0\0\0\0\0" + ROW + bytes(20),
+    "torn": bytes(8) + bytes(48) + frame(2, b"unsure", unsynced=1),
+    "damaged": bytes(8) + bytes(48) + frame(2, b"sure"),
+    "cut_off": b"\0\0\x20\0\0\0\0\0" + ROW[:-24],
+    "a_gap": bytes(8) + frame(1, b"a") + frame(3, b"c"),
+}
+SEEDS = {"wire": MESSAGES, "frames": FRAMES}
+
+
 def main() -> None:
     """Write one file a seed."""
-    for name, data in SEEDS.items():
-        (CORPUS / name).write_bytes(data)
+    for kind, seeds in SEEDS.items():
+        for name, data in seeds.items():
+            (CORPUS / kind / name).write_bytes(data)
 
 
 if __name__ == "__main__":

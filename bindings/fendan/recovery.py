@@ -1,0 +1,108 @@
+"""From a log back to the state: the latest good snapshot, and every event after it."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fendan import state, updates
+from fendan.core import Core
+from fendan.engine.events import EventKind
+from fendan.engine.geo import Datum
+from fendan.engine.network import points_of
+from fendan.engine.replay import Replay
+from fendan.log import Log
+
+__all__ = ["Recovery", "recover", "settings_text"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What an engine came back with.
+
+    `last_sequence`: of the last event. `snapshot_sequence`: the event that the snapshot it began
+    with stood after, 0 without one. `events`: how many were replayed. `orders`: known now.
+    """
+
+    last_sequence: int
+    snapshot_sequence: int
+    events: int
+    orders: int
+    seconds: float
+
+
+def recover(
+    core: Core, log: Log, *, to_sequence: int | None = None, from_snapshot: bool = True
+) -> Recovery:
+    """Bring a core that is empty to the state after the last event, or after `to_sequence`.
+
+    Raises CorruptJournalError, or BreachError where events contradict what came before them.
+    """
+    began_s = time.perf_counter()
+    snapshot = log.latest_snapshot() if from_snapshot else None
+    if snapshot is not None and to_sequence is not None and snapshot.sequence > to_sequence:
+        snapshot = None
+    first = last = 0
+    if snapshot is not None:
+        core._last_ns = state.restore(core, snapshot.data).time_ns
+        first = last = snapshot.sequence
+    replay = Replay(core._orders, _Effects(core))
+    for frame in log.read(first + 1, to_sequence):
+        replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count)
+        last = frame.sequence + frame.count - 1
+        core._last_ns = frame.time_ns
+    return Recovery(
+        last_sequence=last,
+        snapshot_sequence=first,
+        events=last - first,
+        orders=len(core._orders),
+        seconds=time.perf_counter() - began_s,
+    )
+
+
+def settings_text(core: Core) -> str:
+    """What of the settings shapes the state, and so belongs into the journal."""
+    return json.dumps({"datum": core._datum.value, "remembered_orders": core._orders.remembered})
+
+
+class _Effects:
+    """What a replay does to stores, versions, keys and settings."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def stores(self, kind: EventKind, rows: list[Any]) -> None:
+        """Stores as one command added, updated, paused, resumed or removed them."""
+        network, stock = self._core._network, self._core._stock
+        if kind in (EventKind.STORE_ADDED, EventKind.STORE_UPDATED):
+            ids, regions = [row[0] for row in rows], [row[1] for row in rows]
+            points = points_of(
+                np.array([row[2] for row in rows]), np.array([row[3] for row in rows])
+            )
+            if kind is EventKind.STORE_ADDED:
+                stock.adopt(network.layout.grown(*points, ids), ids, regions)
+            else:
+                codes = np.array([network.code_of[name] for name in ids], dtype=np.int32)
+                stock.adopt(network.layout.moved(codes, *points), [], [])
+                network.set_regions(codes.tolist(), regions)
+            return
+        codes = np.array(rows, dtype=np.int32)
+        stock.adopt(network.layout.with_closed(codes, kind is not EventKind.STORE_RESUMED), [], [])
+        if kind is EventKind.STORE_REMOVED:
+            network.forget(rows)
+
+    def version(self, store: int, version: int) -> None:
+        """A store's last version."""
+        self._core._updates.applied({store: version})
+
+    def answer(self, key: str, digest: bytes, text: bytes) -> None:
+        """What an idempotency key got."""
+        self._core._updates.remember(key, digest, updates.from_json(json.loads(text)))
+
+    def settings(self, text: str) -> None:
+        """The settings from here on."""
+        values = json.loads(text)
+        self._core._datum = Datum(values["datum"])
+        self._core._orders.remembered = values["remembered_orders"]

@@ -1,0 +1,1 @@
+"""Every promise about counts, held against every count."""

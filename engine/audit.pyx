@@ -1,0 +1,124 @@
+"""Every promise about counts, held against every count: what `check` asks of an engine.
+
+    of each pair     on hand and reserved are not negative; its bit is set exactly if it can be sold
+    of each leaf     its bit in the summary is set exactly if one of its pairs can be sold
+    of all orders    what is reserved of a pair is what the orders there hold of it, together
+    of the table     each id is found, and found to be the order that it is the id of
+"""
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from fendan.engine.names cimport Span
+from fendan.engine.network cimport STORES_PER_LEAF, Leaves
+from fendan.engine.orders cimport Orders
+from fendan.engine.records cimport (
+    PAGE_ORDERS, Record, Table, basket_at, find_record, holds, id_at, record_at,
+)
+from fendan.engine.stock cimport (
+    Basket, Quantity, Shelves, available, base, listed, lowest_bit, popcount, quantity, summary,
+)
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Audit(NamedTuple):
+    """How much was looked at, and what is wrong, if anything."""
+
+    pairs: int
+    orders: int
+    problem: object
+
+
+def audit(Orders orders not None, bint all_named=True):
+    """Look at every pair and every order known.
+
+    `all_named`: every reservation is an order's that is known by id, as in an engine with a
+    journal; without, some may be nobody's.
+    """
+    cdef Shelves* shelves = &orders.stock.shelves
+    cdef Table* table = &orders.records.table
+    cdef int64_t pair_count = orders.stock.pair_count
+    # held[first[sku] + rank]: how much of a pair the orders hold that are known.
+    first = np.zeros(shelves.sku_count + 1, dtype=np.int64)
+    cdef int64_t[::1] firsts = first
+    cdef int64_t[::1] held = np.zeros(max(1, pair_count), dtype=np.int64)
+    cdef int64_t order_count = 0, number = 0
+    cdef int32_t sku, store = 0, age, row
+    cdef Span id
+    for sku in range(shelves.sku_count):
+        firsts[sku + 1] = firsts[sku] + shelves.shelf[sku].listed_count
+    for age in range(table.aged_count):
+        for row in range(table.pages[table.by_age[age]].count):
+            number = <int64_t>table.by_age[age] * PAGE_ORDERS + row
+            if not add_held(orders, number, &firsts[0], &held[0]):
+                id = id_at(table, number)
+                problem = f"order {id.text[:id.size].decode()!r} is not where its id leads, or " \
+                          "holds what its store does not list"
+                return Audit(pair_count, order_count, problem)
+            order_count += 1
+    for sku in range(shelves.sku_count):
+        wrong = wrong_in(shelves, &orders.stock.network.layout.leaves, sku,
+                         &held[firsts[sku]] if firsts[sku] < pair_count else &held[0],
+                         all_named, &store)
+        if wrong != NULL:
+            names = orders.stock.network.store_ids
+            problem = f"store {names[store]!r}, SKU {orders.stock.skus[sku]!r}: {wrong.decode()}"
+            return Audit(pair_count, order_count, problem)
+    return Audit(pair_count, order_count, None)
+
+
+cdef bint add_held(Orders orders, int64_t number, const int64_t* firsts, int64_t* held) noexcept:
+    """Count what one order holds; False where it cannot be found, or cannot hold it."""
+    cdef const Shelves* shelves = &orders.stock.shelves
+    cdef const Table* table = &orders.records.table
+    cdef const Record* record = record_at(table, number)
+    cdef const int32_t* ordinal_of = orders.stock.network.layout.leaves.ordinal_of
+    cdef const Quantity* pair
+    cdef Basket basket
+    cdef int64_t line
+    if find_record(table, id_at(table, number), record.hash) != number:
+        return False
+    if not holds(record):
+        return True
+    basket = basket_at(table, number)
+    for line in range(basket.line_count):
+        pair = quantity(shelves, basket.skus[line], ordinal_of[record.current.store])
+        if pair == NULL:
+            return False
+        held[firsts[basket.skus[line]] + (pair - shelves.shelf[basket.skus[line]].quantities)] += (
+            basket.quantities[line]
+        )
+    return True
+
+
+cdef const char* wrong_in(const Shelves* shelves, const Leaves* leaves, int32_t sku,
+                          const int64_t* held, bint all_named, int32_t* store) noexcept nogil:
+    """What is wrong with a SKU's shelf, and at which store; NULL where nothing is."""
+    cdef const Quantity* pair = shelves.shelf[sku].quantities
+    cdef uint64_t bits, sold
+    cdef int32_t leaf, slot
+    cdef int64_t rank = 0
+    for leaf in range(leaves.leaf_count):
+        bits, sold = listed(shelves, sku)[leaf], 0
+        store[0] = leaves.store_at[leaf * STORES_PER_LEAF]
+        if base(shelves, sku)[leaf] != rank:
+            return b"its leaf does not begin where it should"
+        while bits:
+            slot = lowest_bit(bits)
+            bits &= bits - 1
+            store[0] = leaves.store_at[leaf * STORES_PER_LEAF + slot]
+            if pair.reserved < 0 or <int64_t>pair.net + pair.reserved < 0:
+                return b"a count below zero"
+            if held[rank] > pair.reserved or (all_named and held[rank] != pair.reserved):
+                return b"reserved is not what its orders hold"
+            sold |= <uint64_t>(pair.net > 0) << slot
+            pair += 1
+            rank += 1
+        if available(shelves, sku)[leaf] != sold:
+            return b"what it can sell is not what its counts say"
+        if (summary(shelves, sku)[leaf >> 6] >> (leaf & 63)) & 1 != (sold != 0):
+            return b"its leaf's summary is wrong"
+    if rank != shelves.shelf[sku].listed_count:
+        return b"more or fewer counts than stores that list it"
+    return NULL

@@ -1,0 +1,100 @@
+"""What an event of an order does to the state: the counts it moves, and the order's record.
+
+It is the same whether the event happens now (see life) or is read from a journal. So it needs
+nothing but the event and the state, and searches nothing.
+"""
+from libc.math cimport NAN
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from fendan.engine.changes cimport note
+from fendan.engine.events cimport (
+    EVENT_ASSIGNED, EVENT_REJECTED, EVENT_RETURNED, EVENT_UNASSIGNED, HAS_DUE, HAS_MOVED, HAS_PLACE,
+    OrderEvent, moved,
+)
+from fendan.engine.network cimport NO_STORE, Leaves
+from fendan.engine.orders cimport Orders
+from fendan.engine.records cimport (
+    NEVER_NS, RETURNED_TO_STOCK, STATE_REJECTED, Record, Table, add_rejection, record_at,
+    reserve_rejection, set_due, set_state,
+)
+from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
+from fendan.engine.stock cimport Quantity, Shelves, quantity, show
+
+from fendan.engine.fault import Fault
+from fendan.errors import refuse
+
+
+cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* event,
+                           int64_t time_ns) except -1:
+    cdef Table* table = &orders.records.table
+    cdef Record* record = record_at(table, number)
+    cdef bint moves = event.flags & HAS_MOVED
+    if moves and not is_as_found(orders, event):
+        refuse(Fault.BREACH, "order_id", event.id.text[:event.id.size].decode(),
+               hint=f"its store {event.store} does not have the counts that the event found")
+    if event.kind == EVENT_REJECTED and not reserve_rejection(table, number):
+        raise MemoryError("no room for more rejections")
+    if moves:
+        move(orders, event)
+    if event.kind == EVENT_REJECTED:
+        add_rejection(table, number, event.store, time_ns)
+    if event.kind == EVENT_RETURNED and moves:
+        record.flags |= RETURNED_TO_STOCK
+    if event.kind <= EVENT_UNASSIGNED or event.kind == EVENT_REJECTED:
+        place(&record.current, event)
+        if event.flags & HAS_PLACE:
+            record.verdict = record.current
+    record.attempts = event.attempts
+    set_due(table, number, event.due_ns if event.flags & HAS_DUE else NEVER_NS)
+    set_state(table, number, state_after(event))
+    return 0
+
+
+cdef inline uint8_t state_after(const OrderEvent* event) noexcept nogil:
+    """An order that was rejected, and that nobody else can fill, stays rejected."""
+    if event.kind == EVENT_UNASSIGNED and not event.flags & HAS_PLACE:
+        return STATE_REJECTED
+    return event.kind
+
+
+cdef void place(Verdict* current, const OrderEvent* event) noexcept nogil:
+    """Where the order is from now on: at a store, or at none and why."""
+    cdef bint assigned = event.kind == EVENT_ASSIGNED
+    current.store = event.store if assigned else NO_STORE
+    current.distance_m = event.distance_m if assigned else NAN
+    current.status = STATUS_ASSIGNED if assigned else STATUS_UNASSIGNED
+    current.reason = event.reason if event.kind == EVENT_UNASSIGNED else REASON_NONE
+
+
+cdef bint is_as_found(Orders orders, const OrderEvent* event) noexcept:
+    """Whether the pairs that the event moves have the counts that it found."""
+    cdef const Shelves* shelves = &orders.stock.shelves
+    cdef const Leaves* leaves = &orders.stock.network.layout.leaves
+    cdef const Quantity* pair
+    cdef int64_t line
+    if not 0 <= event.store < leaves.store_count:
+        return False
+    for line in range(event.basket.line_count):
+        if not 0 <= event.basket.skus[line] < shelves.sku_count:
+            return False
+        pair = quantity(shelves, event.basket.skus[line], leaves.ordinal_of[event.store])
+        if (pair == NULL or pair.net != event.before[line].net
+                or pair.reserved != event.before[line].reserved):
+            return False
+    return True
+
+
+cdef void move(Orders orders, const OrderEvent* event) noexcept:
+    """Move the counts of the event's lines, and tell those who watch."""
+    cdef Shelves* shelves = &orders.stock.shelves
+    cdef int32_t ordinal = orders.stock.network.layout.leaves.ordinal_of[event.store]
+    cdef Quantity* pair
+    cdef Quantity after
+    cdef int64_t line
+    for line in range(event.basket.line_count):
+        pair = quantity(shelves, event.basket.skus[line], ordinal)
+        after = moved(event.kind, event.before[line], event.basket.quantities[line])
+        if after.net != pair.net:
+            note(&orders.stock.changes.ring, event.store, event.basket.skus[line])
+        pair[0] = after
+        show(shelves, event.basket.skus[line], ordinal, after.net > 0)

@@ -1,0 +1,1 @@
+"""The core as it was, from the arrays of a snapshot."""

@@ -1,0 +1,1 @@
+"""All that the core knows, as arrays, and back."""

@@ -1,0 +1,25 @@
+from collections.abc import Iterable
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan.engine.fault import Fault
+from fendan.engine.orders import Orders
+
+CORRUPT: Fault
+NEWER_FORMAT: Fault
+LAYOUT: tuple[str, ...]
+PAGED: tuple[str, ...]
+PER_PAGE: tuple[str, ...]
+KINDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
+
+class Section(NamedTuple):
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    parts: Iterable[NDArray[np.uint8]]
+
+def whole(name: str, array: NDArray[Any]) -> Section: ...
+def sections(orders: Orders) -> list[Section]: ...
+def corrupt(name: str, value: object = None, *, hint: str = "") -> NoReturn: ...
