@@ -175,6 +175,7 @@ class Shopper:
     under_way: str = ""
     cut_off: Callable[[Client], None] | None = None
     wrong: BaseException | None = None
+    answers: int = 0
     _calls: int = 0
 
     def shop(self, scene: Scene) -> None:
@@ -185,6 +186,7 @@ class Shopper:
                     self.cut_off = self._next()
                     self.cut_off(client)
                     self.cut_off = None
+                    self.answers += 1
         except UnavailableError:
             pass
         except BaseException as error:
@@ -272,9 +274,19 @@ def shop(scene: Scene, shoppers: Iterable[Shopper], then: Callable[[], None]) ->
     then()
     for thread in threads:
         thread.join(PATIENCE_S)
-    for one in shoppers:
-        if one.wrong is not None:
-            raise one.wrong
+    for error in wrong(shoppers):
+        raise error
+
+
+def wrong(shoppers: Iterable[Shopper]) -> list[BaseException]:
+    return [one.wrong for one in shoppers if one.wrong is not None]
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 # -- WHAT MUST BE THERE ------------------------------------------------------------------------
@@ -339,7 +351,9 @@ def test_nothing_acknowledged_is_lost_by_two_hundred_kills_amid_the_load(scene: 
     shoppers = [Shopper(f"shopper {n}", random.Random(seed + n)) for n in range(SHOPPERS)]
 
     def kill() -> None:
-        time.sleep(chance.uniform(0.0, 0.04))
+        enough = chance.randint(0, 60) + sum(one.answers for one in shoppers)
+        until(lambda: sum(one.answers for one in shoppers) >= enough or bool(wrong(shoppers)))
+        time.sleep(chance.uniform(0.0, 0.005))
         scene.nursery.kill()
 
     for _ in range(KILLS):
@@ -355,6 +369,7 @@ def test_nothing_acknowledged_is_lost_by_two_hundred_kills_amid_the_load(scene: 
     scene.nursery.until_ready()
     look_and_go_on(scene, shoppers)
     reached = Counter(one.state(name) for one in shoppers for name in one.told)
+    print(f"{reached.total():,} orders")
     assert {*STEPS, OrderState.CANCELLED, OrderState.UNASSIGNED} <= set(reached)
 
 
@@ -372,7 +387,7 @@ def test_when_the_disk_fails_the_server_says_so_and_ends_and_nothing_acknowledge
                 health_pb2.HealthCheckRequest(), timeout=PATIENCE_S
             )
             assert next(watching).status == health_pb2.HealthCheckResponse.SERVING
-            time.sleep(0.2)
+            until(lambda: all(one.told for one in shoppers) or bool(wrong(shoppers)))
             scene.nursery.fill_the_disk()
             assert next(watching).status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert scene.nursery.ends_with() == 1
