@@ -7,6 +7,12 @@ from fendan.engine.names cimport Span
 cdef enum:
     MAX_LINES_PER_ORDER = 10000     # the longest real basket we know has 1,110
 
+cdef extern from *:
+    """
+    #define FENDAN_MAX_AMOUNT 1000000000000LL
+    """
+    const int64_t MAX_AMOUNT "FENDAN_MAX_AMOUNT"    # those of an order add up in 64 bits
+
 # The columns of many orders; owned by a Batch. Lines of order i are offsets[i]:offsets[i + 1].
 cdef struct Columns:
     int64_t count
@@ -15,6 +21,7 @@ cdef struct Columns:
     const int64_t* offsets          # [count + 1], from 0, strictly increasing
     const int32_t* skus             # [offsets[count]], known codes, each once in an order
     const int32_t* quantities       # 1 or more
+    const int64_t* amounts          # [offsets[count]], 0 to MAX_AMOUNT; or NULL: no line has one
     const Span* ids                 # [count], usable; or NULL: the orders have none
 
 
@@ -25,3 +32,7 @@ cdef class Batch:
     cdef str _style                 # how errors name a value
     cdef dict _arrays               # the numpy arrays that own what `columns` points at
     cdef object _owner              # of the text that `columns.ids` points at
+
+
+# The SKU of a line, and its numbers.
+cdef object read_line(object line, int32_t* quantity, int64_t* amount)

@@ -1,5 +1,5 @@
 from collections.abc import Container, Sequence
-from typing import Any, Final, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from fendan.engine.geo import Datum
 from fendan.engine.names import Names
 
-ARRAYS: Final[str]
 QUANTITY_HINT: str
+MOST_AMOUNT: int
+AMOUNT_HINT: str
 
-def place_of(thing: Any, datum: Datum, style: str, row: int | None) -> tuple[float, float]: ...
 def explain(order: Any, sku_code_of: Container[str], style: str, row: int | None) -> None: ...
 
 @final
@@ -34,6 +34,7 @@ class Batch:
         quantities: NDArray[np.int32],
         ids: list[str] | None,
         sku_count: int,
+        amounts: NDArray[np.int64] | None = None,
     ) -> Batch: ...
     @staticmethod
     def of_message(

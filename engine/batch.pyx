@@ -12,22 +12,23 @@ from libc.string cimport memchr
 
 from fendan.engine.names cimport NO_NAME, Names, Span, find_name, span_of
 from fendan.engine.network cimport MAX_ID_BYTES, is_usable_id
+from fendan.engine.place cimport is_place
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from types import SimpleNamespace
 
 import numpy as np
 
 from fendan.engine.fault import Fault
-from fendan.engine.geo import DATUMS as _DATUMS, Datum, convert
+from fendan.engine.geo import DATUMS as _DATUMS, convert
 from fendan.engine.network import ID_HINT as _ID_HINT
+from fendan.engine.place import ARRAYS as _ARRAYS, check_place, field_of, place_of, row_of
 from fendan.errors import refuse
 
-# The styles in which errors name a value: "arrays" by its column, "orders" as "orders[3].…",
-# "order" as "order.…", and "" by its own name.
-ARRAYS = "arrays"
 QUANTITY_HINT = f"must be a whole number from 1 to {INT32_MAX}"
+MOST_AMOUNT = MAX_AMOUNT
+AMOUNT_HINT = f"must be a whole number from 0 to {MOST_AMOUNT:,}"
 
 cdef enum:
     # Up to here comparing every pair of lines is quicker than sorting them.
@@ -48,7 +49,8 @@ cdef class Batch:
         Errors name fields as ``orders[3].lines[0].sku``; in the style "order", as ``order.…``.
         """
         cdef Py_ssize_t count = len(orders), row = 0, line = 0
-        cdef long long wide
+        cdef int32_t quantity
+        cdef int64_t amount
         arrays = {
             "lat": np.empty(count),
             "lng": np.empty(count),
@@ -57,6 +59,7 @@ cdef class Batch:
         cdef double[::1] lat = arrays["lat"], lng = arrays["lng"]
         cdef int64_t[::1] offsets = arrays["offsets"]
         cdef int32_t[::1] skus, quantities
+        cdef int64_t[::1] amounts = None
         cdef list ids = []
         cdef Span name
         try:
@@ -76,15 +79,19 @@ cdef class Batch:
                     lng[row] = order.lng
                 else:
                     lat[row], lng[row] = place_of(order, datum, style, row)
-                for sku, quantity in order.lines:
-                    wide = PyNumber_Index(quantity)  # a float is not rounded but refused
-                    if not 1 <= wide <= INT32_MAX or line >= skus.shape[0]:
+                for item in order.lines:
+                    sku = read_line(item, &quantity, &amount)
+                    if line >= skus.shape[0]:
                         raise ValueError
-                    span_of(sku, &name)
+                    span_of(sku, &name)  # which points into it
                     skus[line] = find_name(&sku_code_of.table, name)
                     if skus[line] == NO_NAME:
                         raise ValueError
-                    quantities[line] = <int32_t>wide
+                    quantities[line] = quantity
+                    if amount and amounts is None:
+                        amounts = arrays["amounts"] = np.zeros(skus.shape[0], dtype=np.int64)
+                    if amount:
+                        amounts[line] = amount
                     line += 1
                 offsets[row + 1] = line
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
@@ -93,8 +100,8 @@ cdef class Batch:
         return Batch()._hold(arrays, ids, len(sku_code_of), style)
 
     @staticmethod
-    def of_arrays(lat, lng, offsets, skus, quantities, list ids, int32_t sku_count):
-        """From contiguous arrays: float64[n] twice, int64[n + 1], int32[m] twice."""
+    def of_arrays(lat, lng, offsets, skus, quantities, list ids, int32_t sku_count, amounts=None):
+        """From contiguous arrays: float64[n] twice, int64[n + 1], int32[m] twice, int64[m]."""
         count, lines = len(lat), len(skus)
         if len(lng) != count:
             refuse(Fault.RAGGED, "lng", len(lng), hint=f"as long as lat, which has {count}")
@@ -102,6 +109,8 @@ cdef class Batch:
             refuse(Fault.RAGGED, "offsets", len(offsets), hint=f"one more than lat's {count}")
         if len(quantities) != lines:
             refuse(Fault.RAGGED, "quantities", len(quantities), hint=f"as long as skus' {lines}")
+        if amounts is not None and len(amounts) != lines:
+            refuse(Fault.RAGGED, "amounts", len(amounts), hint=f"as long as skus' {lines}")
         if ids is not None and len(ids) != count:
             refuse(Fault.RAGGED, "ids", len(ids), hint=f"as long as lat, which has {count}")
         for row, name in enumerate(ids or ()):
@@ -110,7 +119,9 @@ cdef class Batch:
         arrays = {
             "lat": lat, "lng": lng, "offsets": offsets, "skus": skus, "quantities": quantities,
         }
-        return Batch()._hold(arrays, ids, sku_count, ARRAYS)
+        if amounts is not None and amounts.any():
+            arrays["amounts"] = amounts
+        return Batch()._hold(arrays, ids, sku_count, _ARRAYS)
 
     @staticmethod
     def of_message(message, dict arrays, Names sku_code_of, datum, str style="orders"):
@@ -152,6 +163,8 @@ cdef class Batch:
             "quantities": self._arrays["quantities"][lines],
         }
         cdef Batch batch = Batch()
+        if self.columns.amounts != NULL:
+            arrays["amounts"] = self._arrays["amounts"][lines]
         if self.columns.ids != NULL:
             arrays["ids"] = self._arrays["ids"][rows]
         batch._style = self._style
@@ -161,7 +174,7 @@ cdef class Batch:
 
     def name_of(self, row):
         """How errors name the id of an order: its field and its row."""
-        return _field("ids", "id", self._style, row), _row(self._style, row)
+        return field_of("ids", "id", self._style, row), row_of(self._style, row)
 
     def id_of(self, Py_ssize_t row):
         """The id of one order."""
@@ -201,6 +214,7 @@ cdef class Batch:
         cdef const double[::1] lat = arrays["lat"], lng = arrays["lng"]
         cdef const int64_t[::1] offsets = arrays["offsets"]
         cdef const int32_t[::1] skus = arrays["skus"], quantities = arrays["quantities"]
+        cdef const int64_t[::1] amounts
         cdef const int64_t[:, ::1] ids
         self._arrays = arrays
         self.columns.count = lat.shape[0]
@@ -209,9 +223,30 @@ cdef class Batch:
             self.columns.lat, self.columns.lng = &lat[0], &lng[0]
         if skus.shape[0]:
             self.columns.skus, self.columns.quantities = &skus[0], &quantities[0]
+        if "amounts" in arrays:
+            amounts = arrays["amounts"]
+            self.columns.amounts = &amounts[0]
         if "ids" in arrays:
             ids = arrays["ids"]
             self.columns.ids = <const Span*>&ids[0, 0]
+
+
+cdef object read_line(object line, int32_t* quantity, int64_t* amount):
+    """Read a pair or a triple; for anything else it raises what `explain` then explains."""
+    cdef long long wide = 0
+    if len(line) == 2:
+        sku, pieces = line
+    else:
+        sku, pieces, money = line
+        wide = PyNumber_Index(money)
+    if not 0 <= wide <= MAX_AMOUNT:
+        raise ValueError
+    amount[0] = wide
+    wide = PyNumber_Index(pieces)  # a float is not rounded but refused
+    if not 1 <= wide <= INT32_MAX:
+        raise ValueError
+    quantity[0] = <int32_t>wide
+    return sku
 
 
 def _spans_of(list ids):
@@ -236,41 +271,41 @@ def _merged(arrays, style):
     """The columns with the lines of one SKU in one order added up, by SKU code."""
     cdef const int64_t[::1] offsets = arrays["offsets"]
     cdef const int32_t[::1] skus = arrays["skus"], quantities = arrays["quantities"]
+    cdef const int64_t[::1] amounts = arrays.get("amounts")
     merged = {
-        "lat": arrays["lat"],
-        "lng": arrays["lng"],
+        **arrays,
         "offsets": np.zeros(len(offsets), dtype=np.int64),
         "skus": np.empty(len(skus), dtype=np.int32),
         "quantities": np.empty(len(skus), dtype=np.int32),
     }
-    cdef int64_t[::1] to_offsets = merged["offsets"]
+    if amounts is not None:
+        merged["amounts"] = np.zeros(len(skus), dtype=np.int64)
+    cdef int64_t[::1] to_offsets = merged["offsets"], to_amounts = merged.get("amounts")
     cdef int32_t[::1] to_skus = merged["skus"], to_quantities = merged["quantities"]
-    # A line as one sortable number: the SKU above, the quantity below.
-    cdef uint64_t[::1] keys = (
-        arrays["skus"].astype(np.uint64) << np.uint64(32) | arrays["quantities"].astype(np.uint64)
-    )
-    cdef int64_t row, line, wide, to = 0
+    # A line as one sortable number: the SKU above, which of the order's lines it is below.
+    cdef uint64_t[::1] keys = np.empty(len(skus), dtype=np.uint64)
+    cdef int64_t row, key, line, wide, to = 0
     for row in range(offsets.shape[0] - 1):
+        for line in range(offsets[row], offsets[row + 1]):
+            keys[line] = <uint64_t>skus[line] << 32 | <uint64_t>(line - offsets[row])
         line = offsets[row]
         qsort(&keys[line], offsets[row + 1] - line, sizeof(uint64_t), compare_keys)
-        for line in range(offsets[row], offsets[row + 1]):
-            if to > to_offsets[row] and to_skus[to - 1] == <int32_t>(keys[line] >> 32):
-                wide = <int64_t>to_quantities[to - 1] + <int32_t>keys[line]
+        for key in range(offsets[row], offsets[row + 1]):
+            line = offsets[row] + <int32_t>keys[key]
+            if to > to_offsets[row] and to_skus[to - 1] == skus[line]:
+                wide = <int64_t>to_quantities[to - 1] + quantities[line]
                 if wide > INT32_MAX:
-                    refuse(Fault.OVERFLOW, _field("quantities", "lines", style, row), wide,
-                           row=_row(style, row),
+                    refuse(Fault.OVERFLOW, field_of("quantities", "lines", style, row), wide,
+                           row=row_of(style, row),
                            hint=f"lines of one SKU may add up to at most {INT32_MAX}")
                 to_quantities[to - 1] = <int32_t>wide
             else:
-                to_skus[to] = <int32_t>(keys[line] >> 32)
-                to_quantities[to] = <int32_t>keys[line]
+                to_skus[to], to_quantities[to] = skus[line], quantities[line]
                 to += 1
+            if amounts is not None:
+                to_amounts[to - 1] += amounts[line]
         to_offsets[row + 1] = to
-    if "ids" in arrays:
-        merged["ids"] = arrays["ids"]
-    merged["skus"] = merged["skus"][:to]
-    merged["quantities"] = merged["quantities"][:to]
-    return merged
+    return {**merged, "skus": merged["skus"][:to], "quantities": merged["quantities"][:to]}
 
 
 # -- CHECKS ------------------------------------------------------------------------------------
@@ -301,6 +336,9 @@ cdef bint sound(const Columns* orders, int64_t line_count, int32_t sku_count,
         for line in range(offsets[row] + 1, offsets[row + 1]):
             for other in range(offsets[row], line):
                 repeats[0] = repeats[0] or skus[line] == skus[other]
+    for line in range(line_count if orders.amounts != NULL else 0):
+        if not 0 <= orders.amounts[line] <= MAX_AMOUNT:
+            return False
     return True
 
 
@@ -320,6 +358,8 @@ cdef int64_t first_unsound(const Columns* orders, int32_t sku_count, bint* repea
         one.lat, one.lng = orders.lat + row, orders.lng + row
         one.skus = orders.skus + orders.offsets[row]
         one.quantities = orders.quantities + orders.offsets[row]
+        if orders.amounts != NULL:
+            one.amounts = orders.amounts + orders.offsets[row]
         offsets[1] = orders.offsets[row + 1] - orders.offsets[row]
         if not sound(&one, offsets[1], sku_count, repeats):
             return row
@@ -341,7 +381,8 @@ def _refuse_order(message, row, sku_code_of, datum, style):
     """Read one order of a message again, slowly, and refuse it by its first bad value."""
     lat, lng, number = message.place(row)
     if not 0 <= number < len(_DATUMS):
-        refuse(Fault.OUT_OF_RANGE, _field("", "datum", style, row), number, row=_row(style, row),
+        refuse(Fault.OUT_OF_RANGE, field_of("", "datum", style, row), number,
+               row=row_of(style, row),
                hint=f"must be a number of the enum Datum, 0 to {len(_DATUMS) - 1}")
     order = SimpleNamespace(
         id=message.order_id(row), lat=lat, lng=lng, datum=_DATUMS[number], lines=message.lines(row)
@@ -356,52 +397,9 @@ def _refuse_columns(arrays, int32_t sku_count, style):
     """Name the first thing that is not sound."""
     _check_offsets(arrays["offsets"], len(arrays["skus"]), style)
     for row, (lat, lng) in enumerate(zip(arrays["lat"].tolist(), arrays["lng"].tolist())):
-        _check_place(lat, lng, style, row)
-    _check_lines(arrays["skus"], arrays["quantities"], sku_count)
+        check_place(lat, lng, style, row)
+    _check_lines(arrays["skus"], arrays["quantities"], arrays.get("amounts"), sku_count)
     raise AssertionError("a batch is not sound, and nothing is wrong with it")
-
-
-def _field(column, attribute, style, row):
-    """How an error names a value: by its array, or by its path from what the caller gave."""
-    if style == ARRAYS:
-        return column
-    if style == "":
-        return attribute
-    return f"order.{attribute}" if style == "order" else f"{style}[{row}].{attribute}"
-
-
-def _row(style, row):
-    return None if style in ("", "order") else row
-
-
-cdef bint is_place(double lat, double lng) noexcept nogil:
-    """False for NaN as well."""
-    return -90.0 <= lat <= 90.0 and -180.0 <= lng <= 180.0
-
-
-def _check_place(lat, lng, style, row):
-    """Refuse degrees out of range, NaN and infinity among them."""
-    for name, value, limit in (("lat", lat, 90), ("lng", lng, 180)):
-        if not -limit <= value <= limit:
-            refuse(Fault.OUT_OF_RANGE, _field(name, name, style, row), value,
-                   row=_row(style, row), hint=f"must be degrees from -{limit} to {limit}")
-
-
-def place_of(thing, datum, style, row):
-    """Latitude and longitude of a store or an order, in `datum`; refuses what is no place."""
-    for name in ("lat", "lng", "datum"):
-        value = getattr(thing, name, None)
-        if name == "datum" and (value is None or isinstance(value, Datum)):
-            continue
-        if name == "datum" or not isinstance(value, Real):
-            refuse(Fault.WRONG_TYPE, _field(name, name, style, row), value, row=_row(style, row),
-                   hint=f"must be a {'fendan.Datum' if name == 'datum' else 'number of degrees'}")
-    _check_place(thing.lat, thing.lng, style, row)
-    if thing.datum is None or thing.datum is datum:
-        return float(thing.lat), float(thing.lng)
-    lat, lng = convert(thing.lat, thing.lng, thing.datum, datum)
-    _check_place(lat, lng, style, row)  # a shift may lead past the edge of the map
-    return lat, lng
 
 
 def _check_offsets(const int64_t[::1] offsets, int64_t line_count, style, int64_t first=0):
@@ -414,11 +412,12 @@ def _check_offsets(const int64_t[::1] offsets, int64_t line_count, style, int64_
     for row in range(count):
         lines = offsets[row + 1] - offsets[row]
         if lines == 0:
-            refuse(Fault.MISSING, _field("offsets", "lines", style, first + row), lines,
-                   row=_row(style, first + row), hint="the order is empty; it must have a line")
+            refuse(Fault.MISSING, field_of("offsets", "lines", style, first + row), lines,
+                   row=row_of(style, first + row), hint="the order is empty; it must have a line")
         if lines > MAX_LINES_PER_ORDER:
-            refuse(Fault.OUT_OF_RANGE, _field("offsets", "lines", style, first + row), lines,
-                   row=_row(style, first + row), hint=f"at most {MAX_LINES_PER_ORDER} lines an order")
+            refuse(Fault.OUT_OF_RANGE, field_of("offsets", "lines", style, first + row), lines,
+                   row=row_of(style, first + row),
+                   hint=f"at most {MAX_LINES_PER_ORDER} lines an order")
         if lines < 0 or offsets[row] < 0 or offsets[row + 1] > line_count:
             refuse(Fault.OUT_OF_RANGE, "offsets", offsets[row + 1], row=row + 1,
                    hint=f"must increase from 0 to the number of lines, {line_count}")
@@ -427,8 +426,9 @@ def _check_offsets(const int64_t[::1] offsets, int64_t line_count, style, int64_
                hint=f"must run from 0 to the number of lines, {line_count}")
 
 
-def _check_lines(const int32_t[::1] skus, const int32_t[::1] quantities, int32_t sku_count):
-    """Refuse codes and quantities that cannot be."""
+def _check_lines(const int32_t[::1] skus, const int32_t[::1] quantities,
+                 const int64_t[::1] amounts, int32_t sku_count):
+    """Refuse codes, quantities and amounts that cannot be."""
     cdef int64_t line
     for line in range(skus.shape[0]):
         if not 0 <= skus[line] < sku_count:
@@ -437,12 +437,14 @@ def _check_lines(const int32_t[::1] skus, const int32_t[::1] quantities, int32_t
         if quantities[line] < 1:
             refuse(Fault.OUT_OF_RANGE, "quantities", quantities[line], row=line,
                    hint=QUANTITY_HINT)
+        if amounts is not None and not 0 <= amounts[line] <= MAX_AMOUNT:
+            refuse(Fault.OUT_OF_RANGE, "amounts", amounts[line], row=line, hint=AMOUNT_HINT)
 
 
 def explain(order, sku_code_of, style, row):
     """Read one order again, slowly, and refuse it by its first bad value."""
     def no(fault, attribute, value, hint):
-        refuse(fault, _field("", attribute, style, row), value, row=_row(style, row), hint=hint)
+        refuse(fault, field_of("", attribute, style, row), value, row=row_of(style, row), hint=hint)
 
     for name in ("id", "lat", "lng", "lines", "datum"):
         if not hasattr(order, name):
@@ -453,9 +455,11 @@ def explain(order, sku_code_of, style, row):
     if not isinstance(order.lines, Sequence) or isinstance(order.lines, str):
         no(Fault.WRONG_TYPE, "lines", order.lines, "must be a list of (SKU, quantity) pairs")
     for place, line in enumerate(order.lines):
-        if isinstance(line, str) or not isinstance(line, Sequence) or len(line) != 2:
-            no(Fault.WRONG_TYPE, f"lines[{place}]", line, "must be a pair (SKU, quantity)")
-        sku, quantity = line
+        if isinstance(line, str) or not isinstance(line, Sequence) or len(line) not in (2, 3):
+            no(Fault.WRONG_TYPE, f"lines[{place}]", line,
+               "must be (SKU, quantity) or (SKU, quantity, amount)")
+        sku, quantity = line[:2]
+        amount = line[2] if len(line) == 3 else 0
         if not isinstance(sku, str):
             no(Fault.WRONG_TYPE, f"lines[{place}].sku", sku, "must be a str")
         if sku not in sku_code_of:
@@ -466,3 +470,7 @@ def explain(order, sku_code_of, style, row):
             no(Fault.OUT_OF_RANGE, f"lines[{place}].quantity", quantity, QUANTITY_HINT)
         if quantity > INT32_MAX:
             no(Fault.OVERFLOW, f"lines[{place}].quantity", quantity, QUANTITY_HINT)
+        if not isinstance(amount, Integral):
+            no(Fault.WRONG_TYPE, f"lines[{place}].amount", amount, AMOUNT_HINT)
+        if not 0 <= amount <= MAX_AMOUNT:
+            no(Fault.OUT_OF_RANGE, f"lines[{place}].amount", amount, AMOUNT_HINT)

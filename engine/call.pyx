@@ -5,12 +5,11 @@ where they accept it.
 """
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.number cimport PyNumber_Index
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove
 
-from fendan.engine.batch cimport MAX_LINES_PER_ORDER
+from fendan.engine.batch cimport MAX_LINES_PER_ORDER, read_line
 from fendan.engine.fields cimport (
     LONG_BYTES, MAX_MESSAGE_BYTES, Field, Reader, as_double, check, check_text, is_zero,
     next_field, passed, put_double, put_number, put_text, put_varint, reader_of, varint_size,
@@ -24,17 +23,18 @@ from fendan.engine.reply cimport (
     TAG_STATUS, TAG_STORE_ID, Answer,
 )
 from fendan.engine.request cimport (
-    KIND_ROUTE, KIND_STREAM, TAG_CORRELATION_ID, TAG_DATUM, TAG_DRY_RUN, TAG_LAT, TAG_LINES,
-    TAG_LNG, TAG_ORDER_ID, TAG_ORDERS, TAG_POLICY, TAG_QUANTITY, TAG_RADIUS_M, TAG_SKU, KindCode,
-    text_of,
+    KIND_ROUTE, KIND_STREAM, TAG_AMOUNT, TAG_CORRELATION_ID, TAG_DATUM, TAG_DRY_RUN, TAG_LAT,
+    TAG_LINES, TAG_LNG, TAG_ORDER_ID, TAG_ORDERS, TAG_POLICY, TAG_QUANTITY, TAG_RADIUS_M, TAG_SKU,
+    KindCode, text_of,
 )
 
 from numbers import Real
 from typing import NamedTuple
 
-from fendan.engine.batch import _field, _row, explain
+from fendan.engine.batch import explain
 from fendan.engine.fault import Fault
 from fendan.engine.geo import DATUMS as _DATUMS
+from fendan.engine.place import field_of, row_of
 from fendan.engine.request import Kind
 from fendan.engine.router import Reason, Status
 from fendan.errors import refuse
@@ -147,7 +147,8 @@ cdef int write_order(Buffer buffer, order) except -1:
     """Write one order; anything but a valid one raises something that `_refuse_order` explains."""
     cdef double lat = order.lat, lng = order.lng
     cdef int64_t start = buffer.begin(TAG_ORDERS), line_start
-    cdef long long wide
+    cdef int32_t quantity
+    cdef int64_t amount
     name, lines, datum = order.id, order.lines, order.datum
     if not is_usable_id(name) or not -90.0 <= lat <= 90.0 or not -180.0 <= lng <= 180.0:
         raise ValueError
@@ -158,13 +159,15 @@ cdef int write_order(Buffer buffer, order) except -1:
         buffer.put_double(TAG_LAT, lat)
     if not is_zero(lng):
         buffer.put_double(TAG_LNG, lng)
-    for sku, quantity in lines:
-        wide = PyNumber_Index(quantity)  # a float is not rounded but refused
-        if not 1 <= wide <= INT32_MAX or not is_usable_id(sku):
+    for line in lines:
+        sku = read_line(line, &quantity, &amount)
+        if not is_usable_id(sku):
             raise ValueError
         line_start = buffer.begin(TAG_LINES)
         buffer.put_text(TAG_SKU, sku)
-        buffer.put_number(TAG_QUANTITY, wide)
+        buffer.put_number(TAG_QUANTITY, quantity)
+        if amount:
+            buffer.put_number(TAG_AMOUNT, amount)
         buffer.end(line_start)
     if datum is not None:
         buffer.put_number(TAG_DATUM, _DATUMS.index(datum))
@@ -181,12 +184,12 @@ class _AnySku:
 def _refuse_order(order, style, row):
     """Name what no engine could accept of an order."""
     explain(order, _AnySku(), style, row)
-    field, count = _field("lines", "lines", style, row), len(order.lines)
+    field, count = field_of("lines", "lines", style, row), len(order.lines)
     if count == 0:
-        refuse(Fault.MISSING, field, count, row=_row(style, row),
+        refuse(Fault.MISSING, field, count, row=row_of(style, row),
                hint="the order is empty; it must have a line")
     if count > MAX_LINES_PER_ORDER:
-        refuse(Fault.OUT_OF_RANGE, field, count, row=_row(style, row),
+        refuse(Fault.OUT_OF_RANGE, field, count, row=row_of(style, row),
                hint=f"at most {MAX_LINES_PER_ORDER} lines an order")
 
 

@@ -1,4 +1,8 @@
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fendan.engine.events import EventKind
 
@@ -27,3 +31,29 @@ class Event(NamedTuple):
     texts: tuple[Any, ...]
 
 def read(body: Any, sequence: int, time_ns: int, count: int) -> list[Event]: ...
+
+@final
+class Wanted:
+    def __init__(
+        self,
+        kinds: Iterable[EventKind] | None = None,
+        *,
+        order_ids: Iterable[str] | None = None,
+        stores: NDArray[np.bool_] | None = None,
+        store_ids: Iterable[str] | None = None,
+        regions: Iterable[str] | None = None,
+    ) -> None: ...
+
+EVERYTHING: Wanted
+NOTHING: Wanted
+
+@final
+class Reading:
+    sequence: int
+    end: int
+    def __init__(self, body: Any, sequence: int, time_ns: int, count: int) -> None: ...
+    def skip_to(self, sequence: int) -> None: ...
+    def take(
+        self, most_looked_at: int, most: int, most_moves: int, wanted: Wanted | None = None
+    ) -> list[Event]: ...
+    def count(self, kinds: NDArray[np.int64]) -> int: ...

@@ -25,7 +25,7 @@ cdef class Life:
     cdef Lines _lines                   # of the event under way
 
     # -- STEPS
-    cdef int64_t _due_ns(self, int64_t now_ns) noexcept
+    cdef int64_t _due_ns(self, int64_t now_ns) noexcept nogil
     cdef int _make_room(self, list numbers, int64_t events=*, int64_t rows=*) except -1
     cdef int _happen(self, int64_t number, const OrderEvent* event, int64_t now_ns) except -1
     cdef int _step(self, int64_t number, uint8_t kind, int64_t now_ns, bint to_stock=*,

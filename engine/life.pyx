@@ -136,7 +136,7 @@ cdef class Life:
         """When a reservation that is made now times out."""
         return self._due_ns(now_ns)
 
-    cdef int64_t _due_ns(self, int64_t now_ns) noexcept:
+    cdef int64_t _due_ns(self, int64_t now_ns) noexcept nogil:
         return self.timeout_ns if self.timeout_ns == NEVER_NS else now_ns + self.timeout_ns
 
     # -- STEPS ---------------------------------------------------------------------------------

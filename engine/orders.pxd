@@ -21,6 +21,7 @@ cdef class Orders:
     # -- QUERIES
     cdef int64_t _number(self, order_id, field, row=*) except -1
     cdef list _lines(self, const Basket* basket)
+    cdef dict _amounts(self, const Basket* basket)
 
 
 @cython.final

@@ -282,8 +282,10 @@ cdef class Orders:
             field, values = "lat", (first.lat, batch.columns.lat[row])
         elif first.lng != batch.columns.lng[row]:
             field, values = "lng", (first.lng, batch.columns.lng[row])
-        else:
+        elif set(self._lines(&before)) != set(self._lines(&now)):
             field, values = "lines", (self._lines(&before), self._lines(&now))
+        else:
+            field, values = "amounts", (self._amounts(&before), self._amounts(&now))
         named, at = batch.name_of(row)
         refuse(Fault.ORDER_CONFLICT, named, batch.id_of(row), row=at,
                hint=f"{field} was {values[0]!r} and is now {values[1]!r}")
@@ -295,13 +297,31 @@ cdef class Orders:
             for line in range(basket.line_count)
         ]
 
+    cdef dict _amounts(self, const Basket* basket):
+        """What is paid for each SKU, as far as it was said."""
+        return {
+            self.stock.skus[basket.skus[line]]: amount_at(basket, line)
+            for line in range(basket.line_count)
+            if amount_at(basket, line)
+        }
+
+
+cdef inline int64_t amount_at(const Basket* basket, int64_t line) noexcept nogil:
+    return 0 if basket.amounts == NULL else basket.amounts[line]
+
 
 cdef inline Basket basket_in(const Columns* orders, int64_t row) noexcept nogil:
+    """One order's lines. It has amounts if one of them has, whatever others of the batch have."""
     cdef Basket basket
+    cdef int64_t line
     basket.skus = orders.skus + orders.offsets[row]
     basket.quantities = orders.quantities + orders.offsets[row]
     basket.amounts = NULL
     basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
+    for line in range(orders.offsets[row], orders.offsets[row + 1] if orders.amounts else 0):
+        if orders.amounts[line]:
+            basket.amounts = orders.amounts + orders.offsets[row]
+            break
     return basket
 
 
@@ -402,5 +422,7 @@ cdef bint same_basket(const Basket* one, const Basket* other) noexcept nogil:
         if other.skus[there] != one.skus[line]:
             return False
         if other.quantities[there] != one.quantities[line]:
+            return False
+        if amount_at(other, there) != amount_at(one, line):
             return False
     return True

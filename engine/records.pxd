@@ -34,8 +34,12 @@ cdef enum:
     RETURNED_TO_STOCK = 1
 
 
-# One order. Its block, in the page, is skus[line_count], quantities[line_count], the id's bytes, and
-# zeros up to the next multiple of 8.
+cdef enum:
+    FLAG_PRICED = 1             # of a record: its block has amounts
+
+
+# One order. Its block, in the page, is skus int32[line_count], quantities int32[line_count],
+# amounts int64[line_count] if it is priced, the id's bytes, and zeros up to the next multiple of 8.
 cdef struct Record:
     double lat
     double lng
@@ -111,6 +115,10 @@ cdef inline Page* page_of(const Table* table, int64_t number) noexcept nogil:
 cdef inline Record* record_at(const Table* table, int64_t number) noexcept nogil:
     return page_of(table, number).records + (number & (PAGE_ORDERS - 1))
 
+cdef inline int64_t line_bytes(uint8_t flags) noexcept nogil:
+    """How much of a record's block each line takes."""
+    return 16 if flags & FLAG_PRICED else 8
+
 cdef inline Basket basket_at(const Table* table, int64_t number) noexcept nogil:
     """What the order asked for; good until the next record is added."""
     cdef Basket basket
@@ -119,6 +127,8 @@ cdef inline Basket basket_at(const Table* table, int64_t number) noexcept nogil:
     basket.skus = <const int32_t*>(page_of(table, number).blocks + record.block)
     basket.quantities = basket.skus + record.line_count
     basket.amounts = NULL
+    if record.flags & FLAG_PRICED:
+        basket.amounts = <const int64_t*>(basket.quantities + record.line_count)
     return basket
 
 cdef inline const Rejection* rejection_of(const Table* table, int64_t number,
@@ -130,7 +140,8 @@ cdef inline Span id_at(const Table* table, int64_t number) noexcept nogil:
     """The order's id; good until the next record is added."""
     cdef Span id
     cdef const Record* record = record_at(table, number)
-    id.text = page_of(table, number).blocks + record.block + 8 * <int64_t>record.line_count
+    id.text = page_of(table, number).blocks + record.block
+    id.text += line_bytes(record.flags) * record.line_count
     id.size = record.id_size
     return id
 

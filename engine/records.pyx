@@ -4,8 +4,8 @@
     page     records[PAGE_ORDERS], blocks            filled in order of arrival
     slots    hash (32 bits) | number + 1 (32 bits)   0: empty; open addressing, at most half full
 
-A record's *number* is its page's number times PAGE_ORDERS and its place there. Its id, SKUs and
-quantities stand as one block in its page, so that a page is three allocations however many orders
+A record's *number* is its page's number times PAGE_ORDERS and its place there. Its id and lines
+stand as one block in its page, so that a page is three allocations however many orders
 it has, and forgetting 16,384 orders is freeing three blocks.
 
 `retire` forgets the oldest pages: those with more than so many newer orders behind them, and with
@@ -105,7 +105,9 @@ cdef void leave(Table* table, uint32_t hash, int64_t number) noexcept nogil:
 cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double lng,
                         const Basket* basket) noexcept nogil:
     """The number of a new record that holds nothing yet, or NO_ROOM. The id must not be known."""
-    cdef int64_t size = 8 * basket.line_count + id.size
+    cdef uint8_t flags = FLAG_PRICED if basket.amounts != NULL else 0
+    cdef int64_t lines_size = line_bytes(flags) * basket.line_count
+    cdef int64_t size = lines_size + id.size
     cdef int64_t padded = (size + 7) & ~<int64_t>7
     cdef int32_t number = page_with_room(table, padded)
     cdef Page* page
@@ -119,13 +121,16 @@ cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double
     memset(record, 0, sizeof(Record))
     memcpy(block, basket.skus, 4 * basket.line_count)
     memcpy(block + 4 * basket.line_count, basket.quantities, 4 * basket.line_count)
-    memcpy(block + 8 * basket.line_count, id.text, id.size)
+    if flags & FLAG_PRICED:
+        memcpy(block + 8 * basket.line_count, basket.amounts, 8 * basket.line_count)
+    memcpy(block + lines_size, id.text, id.size)
     memset(block + size, 0, padded - size)  # states are compared byte by byte
     record.lat, record.lng = lat, lng
     record.hash = hash
     record.line_count = <int32_t>basket.line_count
     record.block = page.used
     record.id_size = <uint8_t>id.size
+    record.flags = flags
     record.due_ns = NEVER_NS
     enter(table.slots, table.mask,
           <uint64_t>hash << 32 | <uint64_t>(<int64_t>number * PAGE_ORDERS + page.count + 1))

@@ -26,7 +26,9 @@ from fendan.engine.stock cimport (
 import numpy as np
 
 from fendan.engine.router import Reason
-from fendan.engine.snapshot import LAYOUT, PAGED, PER_PAGE, corrupt
+from fendan.engine.snapshot import (
+    LAYOUT as _LAYOUT, PAGED as _PAGED, PER_PAGE as _PER_PAGE, corrupt,
+)
 
 cdef enum:
     NONE_BAD = -1
@@ -50,7 +52,7 @@ def restored(arrays, int64_t remembered):
 def _network(arrays):
     cdef Network network = Network()
     ids, regions = _read_texts(arrays, "store_id"), _read_texts(arrays, "region")
-    layout_arrays = {name: arrays[name].copy() for name in LAYOUT}
+    layout_arrays = {name: arrays[name].copy() for name in _LAYOUT}
     _check_layout(layout_arrays, len(ids))
     if len(regions) != len(ids):
         corrupt("region_sizes", len(regions), hint="not one for each store")
@@ -225,14 +227,14 @@ def _enter_orders(Orders orders, arrays):
     cdef int32_t number
     cdef int64_t bad
     cdef int64_t total = len(arrays["records"])
-    per_page = [arrays[name].astype(np.int64) for name in PER_PAGE]
-    for name, counts in zip(PER_PAGE, per_page):
+    per_page = [arrays[name].astype(np.int64) for name in _PER_PAGE]
+    for name, counts in zip(_PER_PAGE, per_page):
         if len(counts) != len(per_page[0]) or (counts < 0).any():
             corrupt(name, len(counts), hint="not one for each page")
     if (per_page[0] < 1).any() or (per_page[0] > PAGE_ORDERS).any() or (
             per_page[0][:len(per_page[0]) - 1] < PAGE_ORDERS).any():
         corrupt("page_counts", hint="only the youngest page may have room")
-    for name, counts in zip(PAGED, per_page):
+    for name, counts in zip(_PAGED, per_page):
         if len(arrays[name]) != sum(counts.tolist()):  # which no int64 can overflow
             corrupt(name, len(arrays[name]), hint="its size is not that of its pages")
     if total and not has_slots(table, total):
@@ -242,7 +244,7 @@ def _enter_orders(Orders orders, arrays):
         ends = [start + int(counts[row]) for start, counts in zip(starts, per_page)]
         records, blocks, rejections = (
             arrays[name][start:end].view(np.uint8)
-            for name, start, end in zip(PAGED, starts, ends)
+            for name, start, end in zip(_PAGED, starts, ends)
         )
         number = add_page(table, records, blocks, rejections)
         with nogil:

@@ -74,7 +74,7 @@ cdef class Replay:
                 done += 1
             self._apply_rows()
             self._apply_stores()
-        except Contradiction as problem:
+        except ContradictionError as problem:
             refuse(Fault.BREACH, "journal", sequence + done, hint=str(problem))
         if reader.wrong != NULL or reader.at != reader.end or done != count:
             wrong = reader.wrong.decode() if reader.wrong != NULL else f"not {count} events"
@@ -107,12 +107,12 @@ cdef class Replay:
         cdef int64_t line
         if (number == NO_RECORD) != (event.flags & HAS_PLACE != 0):
             known = "not known" if number == NO_RECORD else "known already"
-            raise Contradiction(f"the order {text_of(event.id)!r} is {known}")
+            raise ContradictionError(f"the order {text_of(event.id)!r} is {known}")
         if number != NO_RECORD:
             return number
         for line in range(event.basket.line_count):
             if event.basket.skus[line] >= self._orders.stock.shelves.sku_count:
-                raise Contradiction(f"there is no SKU {event.basket.skus[line]}")
+                raise ContradictionError(f"there is no SKU {event.basket.skus[line]}")
         number = add_record(table, event.id, hash, event.lat, event.lng, &event.basket)
         if number == NO_ROOM:
             raise MemoryError("no room for more orders")
@@ -164,11 +164,11 @@ cdef class Replay:
         try:
             self._orders.stock.set_on_hand(stores, skus, after, names, before)
         except FendanError as error:
-            raise Contradiction(str(error)) from error
+            raise ContradictionError(str(error)) from error
         wrong = (before[:, 1] != reserved) | (before.sum(axis=1) != found)
         if wrong.any():
             row = int(np.argmax(wrong))
-            raise Contradiction(
+            raise ContradictionError(
                 f"store {stores[row]}, SKU {skus[row]}: the counts are not what was found"
             )
         return 0
@@ -202,10 +202,10 @@ cdef class Replay:
             try:
                 self._effects.stores(kind, rows)
             except (FendanError, IndexError) as error:
-                raise Contradiction(str(error)) from error
+                raise ContradictionError(str(error)) from error
 
 
-class Contradiction(Exception):
+class ContradictionError(Exception):
     """An event that cannot have followed the state it is applied to."""
 
 

@@ -33,6 +33,7 @@ cdef enum:
 cdef enum:
     TAG_SKU = 1 << 3 | 2
     TAG_QUANTITY = 2 << 3 | 0
+    TAG_AMOUNT = 3 << 3 | 0
 
 
 # What the message says; nothing in it is checked but that it is such a message. Owned by a
@@ -48,7 +49,9 @@ cdef struct Message:
     Span* ids                   # [count], UTF-8
     Span* skus                  # [line_count], UTF-8
     int32_t* quantities         # [line_count]
+    int64_t* amounts            # [line_count], of any sign
     bint has_datums             # False: all are 0
+    bint has_amounts            # False: all are 0
     bint has_policy
     bint has_radius
     double radius_m

@@ -69,7 +69,7 @@ cdef class Request:
         """Arrays in the size of what was counted."""
         cdef Message* message = &self.message
         cdef double[::1] lat, lng
-        cdef int64_t[::1] offsets
+        cdef int64_t[::1] offsets, amounts
         cdef int32_t[::1] datums, quantities
         cdef int64_t[:, ::1] ids, skus
         count, line_count = message.count, message.line_count
@@ -81,6 +81,7 @@ cdef class Request:
             "ids": np.empty((max(1, count), 2), dtype=np.int64),
             "skus": np.empty((line_count, 2), dtype=np.int64),
             "quantities": np.empty(line_count, dtype=np.int32),
+            "amounts": np.zeros(line_count, dtype=np.int64),
         }
         offsets = self._arrays["offsets"]
         message.offsets = &offsets[0]
@@ -91,7 +92,9 @@ cdef class Request:
             message.ids = <Span*>&ids[0, 0]
         if line_count:
             skus, quantities = self._arrays["skus"], self._arrays["quantities"]
+            amounts = self._arrays["amounts"]
             message.skus, message.quantities = <Span*>&skus[0, 0], &quantities[0]
+            message.amounts = &amounts[0]
         return 0
 
     # -- QUERIES -------------------------------------------------------------------------------
@@ -131,10 +134,10 @@ cdef class Request:
         return text_of(self.message.ids[row])
 
     def lines(self, Py_ssize_t row):
-        """The lines of one order as pairs of SKU and quantity; slow, for errors and tests."""
+        """The lines of one order as (SKU, quantity, amount); slow, for errors and tests."""
         cdef Message* message = &self.message
         return [
-            (text_of(message.skus[line]), message.quantities[line])
+            (text_of(message.skus[line]), message.quantities[line], message.amounts[line])
             for line in range(message.offsets[row], message.offsets[row + 1])
         ]
 
@@ -172,6 +175,8 @@ def columns_of(Request request, Names skus):
     cdef int32_t[::1] codes
     columns = dict(request._arrays)
     del columns["datums"]
+    if not message.has_amounts:
+        del columns["amounts"]
     columns["skus"] = np.empty(message.line_count, dtype=np.int32)
     codes = columns["skus"]
     with nogil:
@@ -252,7 +257,7 @@ cdef int64_t read_order(Reader* reader, Message* message, int64_t row,
     while next_field(reader, &field):
         if field.tag == TAG_LINES:
             inner = within(reader, &field)
-            read_line(&inner, &message.skus[line], &message.quantities[line])
+            read_line(&inner, message, line)
             line += 1
             if not passed(reader, &inner):
                 break
@@ -270,15 +275,22 @@ cdef int64_t read_order(Reader* reader, Message* message, int64_t row,
     return line
 
 
-cdef void read_line(Reader* reader, Span* sku, int32_t* quantity) noexcept nogil:
+cdef void read_line(Reader* reader, Message* message, int64_t line) noexcept nogil:
+    """Read one line. Where there is no amount the zeros stay untouched: they need no memory."""
     cdef Field field
-    sku.text = b""
-    sku.size = 0
-    quantity[0] = 0
+    cdef int64_t amount = 0
+    message.skus[line].text = b""
+    message.skus[line].size = 0
+    message.quantities[line] = 0
     while next_field(reader, &field):
         if field.tag == TAG_SKU:
             if not check_text(reader, field.span):
                 return
-            sku[0] = field.span
+            message.skus[line] = field.span
         elif field.tag == TAG_QUANTITY:
-            quantity[0] = <int32_t>field.bits
+            message.quantities[line] = <int32_t>field.bits
+        elif field.tag == TAG_AMOUNT:
+            amount = <int64_t>field.bits
+    if amount:
+        message.amounts[line] = amount
+        message.has_amounts = True

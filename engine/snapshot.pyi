@@ -18,7 +18,7 @@ class Section(NamedTuple):
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    parts: Iterable[NDArray[np.uint8]]
+    parts: Iterable[memoryview]
 
 def whole(name: str, array: NDArray[Any]) -> Section: ...
 def sections(orders: Orders) -> list[Section]: ...

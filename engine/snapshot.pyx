@@ -81,7 +81,11 @@ class Section(NamedTuple):
 def whole(name, array):
     """An array as a section of one part."""
     array = np.ascontiguousarray(array)
-    return Section(name, array.dtype, array.shape, (array.reshape(-1).view(np.uint8),))
+    return Section(name, array.dtype, array.shape, (_bytes_of(array),))
+
+
+def _bytes_of(array):
+    return memoryview(array.reshape(-1).view(np.uint8))
 
 
 def corrupt(name, value=None, *, hint=""):
@@ -142,7 +146,7 @@ def _shelves(Stock stock):
             sku += 1
         part = np.empty(size, dtype=np.uint64)
         _copy_shelves(&stock.shelves, first, sku, part)
-        yield part.view(np.uint8)
+        yield _bytes_of(part)
 
 
 cdef int _copy_shelves(const Shelves* shelves, int32_t sku, int32_t end, uint64_t[::1] part) except -1:
@@ -204,7 +208,7 @@ cdef object _of_page(Orders orders, int32_t number, str name):
         memcpy(&target[0], source, size)
         if name == "records":
             tidy(<Record*>&target[0], page.count)
-    return part
+    return _bytes_of(part)
 
 
 cdef void tidy(Record* records, int64_t count) noexcept nogil:

@@ -49,6 +49,7 @@ class Known:
 
     place: Place
     basket: Basket
+    amounts: dict[str, int]
     decision: Decision | None = None
     state: OrderState = OrderState.UNASSIGNED
     shop: Shop | None = None

@@ -193,7 +193,7 @@ class Lives(Ledger):
     # -- INSIDE --------------------------------------------------------------------------------
 
     def _assign(self, known: Known, radius_m: float, without: Iterable[Shop] = ()) -> None:
-        """Give an order that is nowhere to the nearest store that has it, or say why there is none."""
+        """Give an order that is nowhere to the nearest store that has it; or say why none."""
         shops = [shop for shop in self.shops.values() if not shop.paused and shop not in without]
         ranked = self._ranked(known.place, known.basket, radius_m, shops)
         if not ranked:
@@ -219,7 +219,7 @@ class Lives(Ledger):
     def _ranked(
         self, place: Place, basket: Basket, radius_m: float, shops: Iterable[Shop]
     ) -> list[tuple[float, Shop]]:
-        """Those of the stores that have the basket, within the radius, nearest first, then by id."""
+        """The stores that have the basket, within the radius, nearest first, then by id."""
         raise NotImplementedError
 
     def _given_back(self, known: Known) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from fendan import Engine, Order, Policy, Store, distance_m
+from fendan.model import Line
 from twin import Place, Twin
 
 SKUS = ("milk", "tea", "rice", "茶")
@@ -57,10 +58,16 @@ def store_lists(draw: st.DrawFn, most: int = 12) -> list[Store]:
     ]
 
 
-def lines(most: int = 4) -> st.SearchStrategy[list[tuple[str, int]]]:
+def with_amounts(pairs: st.SearchStrategy[tuple[str, int]]) -> st.SearchStrategy[Line]:
+    """Lines of which some say what they cost, some that nothing is said, and some nothing."""
+    amounts = st.sampled_from([0, 1, 2, 10**12])
+    return st.one_of(pairs, st.builds(lambda pair, amount: (*pair, amount), pairs, amounts))
+
+
+def lines(most: int = 4) -> st.SearchStrategy[list[Line]]:
     """Baskets; the same SKU may stand in several lines."""
     line = st.tuples(st.sampled_from(SKUS), st.integers(1, 3))
-    return st.lists(line, min_size=1, max_size=most)
+    return st.lists(with_amounts(line), min_size=1, max_size=most)
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ def scenes(draw: st.DrawFn, most_orders: int = 12) -> Scene:
         lat, lng = draw(spots)
         basket = draw(
             st.lists(
-                st.tuples(st.sampled_from(sorted(carried)), st.integers(1, 3)),
+                with_amounts(st.tuples(st.sampled_from(sorted(carried)), st.integers(1, 3))),
                 min_size=1,
                 max_size=4,
             )

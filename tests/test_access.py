@@ -108,9 +108,22 @@ def test_a_region_may_do_all_that_its_stores_may() -> None:
     assert all(Scope.REGION in scopes for scopes in METHODS.values() if Scope.STORE in scopes)
 
 
-def test_settlement_only_reads_decisions() -> None:
+def test_settlement_only_reads_orders_and_decisions() -> None:
     reads = {method for method, scopes in METHODS.items() if Scope.SETTLEMENT in scopes}
-    assert reads == {"/fendan.v1.OrderService/GetDecision"}
+    service = "/fendan.v1.OrderService"
+    assert reads == {f"{service}/GetOrder", f"{service}/GetDecision"}
+
+
+def test_ingest_asks_after_orders_cancels_and_returns_them_and_takes_no_step_for_a_store() -> None:
+    service = "/fendan.v1.OrderService/"
+    calls = {method for method, scopes in METHODS.items() if Scope.INGEST in scopes}
+    assert {method.removeprefix(service) for method in calls if method.startswith(service)} == {
+        "GetOrder",
+        "GetDecision",
+        "ReturnOrder",
+        "CancelOrder",
+        "ReleaseOrders",
+    }
 
 
 def test_ingest_brings_orders_in_and_leaves_the_network_and_its_stock_alone() -> None:

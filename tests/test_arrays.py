@@ -1,5 +1,6 @@
 """Orders and stock as arrays and columns: the same answers, from whatever a caller has at hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,34 @@ def test_orders_routed_with_ids_are_known_afterwards(engine: Engine) -> None:
     released = [engine.release(name) for name in IDS]
     assert released == [decision.status is Status.ASSIGNED for decision in told]
     assert availability(engine) == before
+
+
+def test_amounts_in_arrays_are_those_of_the_same_orders_as_objects(engine: Engine) -> None:
+    arrays = some_arrays(engine)
+    amounts = np.arange(len(arrays["skus"])) * 5 % 7
+    engine.route_arrays(**arrays, amounts=amounts, ids=IDS)
+    told = [engine.decision(name) for name in IDS]
+    ends = arrays["offsets"]
+    orders = [
+        replace(
+            order,
+            lines=[(*line[:2], paid) for line, paid in zip(order.lines, paid_for, strict=True)],
+        )
+        for order, paid_for in zip(
+            as_orders(engine, arrays), np.split(amounts, ends[1:-1]), strict=True
+        )
+    ]
+    assert engine.route_batch(orders) == told
+    with pytest.raises(OrderConflictError, match="amounts was"):
+        engine.route_arrays(**arrays, ids=IDS)
+
+
+def test_amounts_that_say_nothing_are_as_none(engine: Engine) -> None:
+    arrays = some_arrays(engine)
+    engine.route_arrays(**arrays, ids=IDS)
+    told = [engine.decision(name) for name in IDS]
+    engine.route_arrays(**arrays, amounts=np.zeros(len(arrays["skus"]), dtype=np.int64), ids=IDS)
+    assert [engine.decision(name) for name in IDS] == told
 
 
 def test_arrays_that_are_sent_again_move_no_stock_again(engine: Engine) -> None:

@@ -266,9 +266,23 @@ BAD_LINES: dict[str, tuple[Any, type[FendanError], str, str, object]] = {
     "one line bare": (("tea", 1), WrongTypeError, "WRONG_TYPE", "lines[0]", "tea"),
     "a line of a word": (["t1"], WrongTypeError, "WRONG_TYPE", "lines[0]", "t1"),
     "a line of one": ([("tea",)], WrongTypeError, "WRONG_TYPE", "lines[0]", ("tea",)),
-    "a line of three": (
-        [("tea", 1), ("tea", 1, 1)], WrongTypeError, "WRONG_TYPE", "lines[1]", ("tea", 1, 1),
+    "a line of four": (
+        [("tea", 1), ("tea", 1, 1, 1)], WrongTypeError, "WRONG_TYPE", "lines[1]", ("tea", 1, 1, 1),
     ),
+    "a negative amount": (
+        [("tea", 1), ("milk", 1, -1)], InvalidInputError, "OUT_OF_RANGE", "lines[1].amount", -1,
+    ),
+    "an amount too much": (
+        [("tea", 1, 10**12 + 1)], InvalidInputError, "OUT_OF_RANGE", "lines[0].amount", 10**12 + 1,
+    ),
+    "an amount beyond int64": (
+        [("tea", 1, 2**70)], InvalidInputError, "OUT_OF_RANGE", "lines[0].amount", 2**70,
+    ),
+    "an amount as float": ([("tea", 1, 5.0)], WrongTypeError, "WRONG_TYPE", "lines[0].amount", 5.0),
+    "an amount of none": (
+        [("tea", 1, None)], WrongTypeError, "WRONG_TYPE", "lines[0].amount", None,
+    ),
+    "an amount of text": ([("tea", 1, "5")], WrongTypeError, "WRONG_TYPE", "lines[0].amount", "5"),
     "a line of none": ([("tea", 1), None], WrongTypeError, "WRONG_TYPE", "lines[1]", None),
     "unknown SKU": ([("cola", 1)], UnknownSkuError, "UNKNOWN_SKU", "lines[0].sku", "cola"),
     "a SKU of other case": ([("Tea", 1)], UnknownSkuError, "UNKNOWN_SKU", "lines[0].sku", "Tea"),
@@ -322,7 +336,9 @@ def test_a_basket_that_cannot_be_refuses_the_whole_batch(
         assert value is ... or found.value == value
 
 
-@pytest.mark.parametrize("lines", [[("cola", 1)], [("tea", 0)], [("tea", 1.5)], 7, [("tea",)]])
+@pytest.mark.parametrize(
+    "lines", [[("cola", 1)], [("tea", 0)], [("tea", 1.5)], 7, [("tea",)], [("tea", 1, -5)]]
+)
 def test_whoever_asks_for_the_nearest_with_a_bad_basket_is_told_so(
     engine: Engine, lines: Any
 ) -> None:
@@ -371,6 +387,7 @@ OTHER_CONTENT = {
     "lat": ({"lat": 31.24}, "lat was 31.23 and is now 31.24"),
     "lng": ({"lng": 121.5}, "lng was 121.47 and is now 121.5"),
     "lines": ({"lines": [("tea", 2)]}, "lines was [('tea', 1)] and is now [('tea', 2)]"),
+    "amounts": ({"lines": [("tea", 1, 9)]}, "amounts was {} and is now {'tea': 9}"),
 }
 
 
@@ -470,6 +487,19 @@ BAD_ARRAYS: dict[str, tuple[dict[str, Any], type[FendanError], str, str, int | N
     ),
     "quantity beyond int32": (
         {"quantities": [1, 1, 2**31]}, QuantityOverflowError, "OVERFLOW", "quantities", 2, 2**31,
+    ),
+    "amounts too short": (
+        {"amounts": [1, 2]}, InvalidInputError, "RAGGED", "amounts", None, 2,
+    ),
+    "amount negative": (
+        {"amounts": [0, -1, 0]}, InvalidInputError, "OUT_OF_RANGE", "amounts", 1, -1,
+    ),
+    "amount too much": (
+        {"amounts": [0, 0, 10**12 + 1]},
+        InvalidInputError, "OUT_OF_RANGE", "amounts", 2, 10**12 + 1,
+    ),
+    "amounts of floats": (
+        {"amounts": np.array([5.0, 0.0, 0.0])}, WrongTypeError, "WRONG_TYPE", "amounts", 0, 5.0,
     ),
     "a sum beyond int32": (
         {"offsets": [0, 1, 3], "skus": [0, 1, 1], "quantities": [1, MOST, MOST]},

@@ -8,13 +8,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import pytest
 
 from fake_service import FakeService, aborting, saying
-from fendan import Datum, Decision, Engine, FendanError, Order, Policy, Store
+from fendan import (
+    Datum,
+    Decision,
+    Engine,
+    FendanError,
+    Order,
+    OrderState,
+    OrderStatus,
+    Policy,
+    RejectReason,
+    Store,
+)
 from fendan.aio import Client as AioClient
 from fendan.channel import Failure, Retries, Tls
 from fendan.client import Client
@@ -35,6 +46,7 @@ from fendan.v1.inventory_service_pb2 import (
     WatchAvailabilityResponse,
 )
 from fendan.v1.network_service_pb2 import AddStoresResponse
+from fendan.v1.order_service_pb2 import GetOrderResponse
 from serving import a_chain, serving
 from test_tls import Papers
 
@@ -97,32 +109,26 @@ NO_STORE = Store(id="", lat=0, lng=0)
 
 # What only makes sense beside the engine: files, codes, arrays, cursors.
 IN_PROCESS_ONLY = {
-    "accept_order",
     "apply_request",
     "availability",
-    "cancel_order",
     "changes",
     "cursor",
-    "deliver_order",
     "expire_orders",
     "listed_skus",
     "load_stock",
     "load_stores",
-    "order",
-    "pick_order",
     "region_of",
-    "reject_order",
-    "return_order",
     "route_arrays",
     "route_request",
-    "ship_order",
     "sku_codes",
     "store_codes",
     "wait_for_change",
 }
 
+Scenes: TypeAlias = dict[str, Callable[[Any], Any]]
+
 # The life of a chain, with everything that can be said to an engine, right and wrong.
-SCENES: dict[str, Callable[[Any], Any]] = {
+SCENES: Scenes = {
     "nothing yet": lambda face: (face.stores(), face.nearest(31.2, 121.4)),
     "route without stores": lambda face: face.route(tea("early")),
     "add stores": lambda face: face.add_stores(STORES),
@@ -245,23 +251,138 @@ SCENES: dict[str, Callable[[Any], Any]] = {
     "the end": lambda face: (face.stores(), face.stock("S1"), face.stock("店3")),
 }
 
+# The same for orders, from the shelf to the customer, and every other way.
+LIFE: Scenes = {
+    "stores": lambda face: face.add_stores(STORES),
+    "stock": lambda face: face.set_stock(ROWS),
+    "orders": lambda face: face.route_batch(
+        [tea("to the customer", 2), tea("back on the shelf"), tea("back in pieces")]
+        + [tea(f"rejected {n}") for n in range(5)]
+        + [tea("cancelled"), tea("nobody has", 99), tea("waits", 2, lng=121.42)]
+    ),
+    "where": lambda face: [face.order(name) for name in ("to the customer", "nobody has")],
+    "where is none": lambda face: face.order("O99"),
+    "where is a number": lambda face: face.order(7),
+    "ship first": lambda face: face.ship_order("to the customer"),
+    "pick first": lambda face: face.pick_order("to the customer", store_id="S1"),
+    "deliver what nobody has": lambda face: face.deliver_order("nobody has"),
+    "return what is there": lambda face: face.return_order("waits", to_stock=True),
+    "accept": lambda face: face.accept_order("to the customer"),
+    "accept again": lambda face: face.accept_order("to the customer", store_id="S1"),
+    "accept elsewhere": lambda face: face.accept_order("to the customer", store_id="S2"),
+    "accept nowhere": lambda face: face.accept_order("to the customer", store_id="S8"),
+    "accept in no name": lambda face: face.accept_order("to the customer", store_id=""),
+    "accept in a number": lambda face: face.accept_order("to the customer", store_id=8),
+    "accept none": lambda face: face.accept_order("O99"),
+    "accept a number": lambda face: face.accept_order(7),
+    "pick": lambda face: face.pick_order("to the customer", store_id="S1"),
+    "counted": lambda face: face.stock("S1"),
+    "ship": lambda face: face.ship_order("to the customer", store_id="S1"),
+    "no longer counted": lambda face: face.stock("S1"),
+    "accept what is shipped": lambda face: face.accept_order("to the customer"),
+    "cancel what is shipped": lambda face: face.cancel_order("to the customer"),
+    "reject what is shipped": lambda face: face.reject_order("to the customer", "S1"),
+    "release what is shipped": lambda face: face.release("to the customer"),
+    "deliver": lambda face: face.deliver_order("to the customer"),
+    "deliver again": lambda face: face.deliver_order("to the customer"),
+    "send two back": lambda face: [
+        step(name)
+        for name in ("back on the shelf", "back in pieces")
+        for step in (face.accept_order, face.pick_order, face.ship_order)
+    ],
+    "return": lambda face: face.return_order("back on the shelf", to_stock=True),
+    "return again": lambda face: face.return_order("back on the shelf", to_stock=True),
+    "return otherwise": lambda face: face.return_order("back on the shelf", to_stock=False),
+    "return in pieces": lambda face: face.return_order(
+        "back in pieces", to_stock=False, store_id="S1"
+    ),
+    "return elsewhere": lambda face: face.return_order(
+        "back in pieces", to_stock=False, store_id="S2"
+    ),
+    "return a word": lambda face: face.return_order("to the customer", to_stock="yes"),
+    "deliver what is back": lambda face: face.deliver_order("back in pieces"),
+    "what came back": lambda face: face.stock("S1"),
+    "reject": lambda face: face.reject_order("rejected 0", "S1"),
+    "reject again": lambda face: face.reject_order("rejected 0", "S1"),
+    "reject for another": lambda face: face.reject_order("rejected 0", "店3"),
+    "reject for nobody": lambda face: face.reject_order("rejected 0", "S8"),
+    "reject in no name": lambda face: face.reject_order("rejected 0", ""),
+    "reject for none": lambda face: face.reject_order("rejected 0", None),
+    "reject none": lambda face: face.reject_order("O99", "S1"),
+    "reject a number": lambda face: face.reject_order(7, "S1"),
+    "reject what nobody has": lambda face: face.reject_order("nobody has", "S1"),
+    "reject for no reason": lambda face: face.reject_order("rejected 1", "S1", reason="tired"),
+    "reject for no known reason": lambda face: face.reject_order("rejected 1", "S1", reason=9),
+    "miss what is not asked for": lambda face: face.reject_order(
+        "rejected 1", "S1", reason=RejectReason.DAMAGED, missing_skus=["tea", "milk"]
+    ),
+    "miss a number": lambda face: face.reject_order(
+        "rejected 1", "S1", reason=RejectReason.DAMAGED, missing_skus=["tea", 7]
+    ),
+    "miss a str": lambda face: face.reject_order(
+        "rejected 1", "S1", reason=RejectReason.DAMAGED, missing_skus="tea"
+    ),
+    "too busy": lambda face: face.reject_order("rejected 1", "S1", reason=RejectReason.TOO_BUSY),
+    "closed": lambda face: face.reject_order(
+        "rejected 2", "S1", reason=RejectReason.CLOSED, missing_skus=[]
+    ),
+    "still sold": lambda face: face.stock("S1", ["tea"]),
+    "not on the shelf": lambda face: face.reject_order(
+        "rejected 3", "S1", reason=RejectReason.NOT_ON_SHELF
+    ),
+    "damaged": lambda face: face.reject_order(
+        "rejected 3", "S2", reason=RejectReason.DAMAGED, missing_skus=["tea"]
+    ),
+    "no longer sold": lambda face: [face.stock(store_id) for store_id in ("S1", "S2")],
+    "the last rejects": lambda face: face.reject_order("rejected 3", "店3"),
+    "the last rejects again": lambda face: face.reject_order("rejected 3", "店3"),
+    "accept what all rejected": lambda face: face.accept_order("rejected 3"),
+    "told first": lambda face: face.decision("rejected 3"),
+    "sent again": lambda face: face.route(tea("rejected 3")),
+    "cancel what all rejected": lambda face: face.cancel_order("rejected 3"),
+    "cancel": lambda face: face.cancel_order("cancelled"),
+    "cancel again": lambda face: face.cancel_order("cancelled"),
+    "accept what is cancelled": lambda face: face.accept_order("cancelled"),
+    "cancel what nobody has": lambda face: face.cancel_order("nobody has"),
+    "cancel a second shipment": lambda face: face.cancel_order("waits", shipment=2),
+    "cancel shipment 0": lambda face: face.cancel_order("waits", shipment=0),
+    "cancel a huge shipment": lambda face: face.cancel_order("waits", shipment=2**40),
+    "cancel a word": lambda face: face.cancel_order("waits", shipment="all"),
+    "cancel half a shipment": lambda face: face.cancel_order("waits", shipment=0.5),
+    "cancel none": lambda face: face.cancel_order("O99"),
+    "cancel a number": lambda face: face.cancel_order(7),
+    "cancel the shipment": lambda face: face.cancel_order("waits", shipment=1),
+    "held": lambda face: [face.is_held(name) for name in ("waits", "rejected 1")],
+    "release the accepted": lambda face: (
+        face.accept_order("rejected 1"),
+        face.release("rejected 1"),
+        face.order("rejected 1"),
+    ),
+    "close": lambda face: (face.remove_stores(["S2"]), face.order("rejected 2")),
+    "the end": lambda face: [face.stock(store_id) for store_id in ("S1", "店3")],
+}
 
-def played(face: Any) -> dict[str, object]:
+
+def played(scenes: Scenes, face: Any) -> dict[str, object]:
     """What each scene gave, or what was wrong with it."""
     given: dict[str, object] = {}
-    for name, scene in SCENES.items():
+    for name, scene in scenes.items():
         try:
             given[name] = scene(face)
         except FendanError as error:
-            given[name] = (type(error), error.code, error.field, error.row, error.value)
+            value = (error.field, error.row, error.value)
+            # Where an order is, only the hint tells.
+            hint = error.hint if error.grpc_status == "FAILED_PRECONDITION" else ""
+            given[name] = (type(error), error.code, *value, hint)
     return given
 
 
 @pytest.mark.parametrize("opened", [client, aio_client], ids=["Client", "aio.Client"])
-def test_a_client_says_what_the_engine_says(opened: Callable[[], Any]) -> None:
+@pytest.mark.parametrize("scenes", [SCENES, LIFE], ids=["a chain", "orders"])
+def test_a_client_says_what_the_engine_says(scenes: Scenes, opened: Callable[[], Any]) -> None:
     with engine() as here, opened() as there:
-        expected, given = played(here), played(there)
-    different = {name: (expected[name], given[name]) for name in SCENES}
+        expected, given = played(scenes, here), played(scenes, there)
+    different = {name: (expected[name], given[name]) for name in scenes}
     assert {name: pair for name, pair in different.items() if pair[0] != pair[1]} == {}
 
 
@@ -356,6 +477,31 @@ def test_what_would_fail_again_is_not_tried_again(code: grpc.StatusCode) -> None
         with pytest.raises(FendanError):
             client.route(tea("O1"))
         assert len(service.requests_to("Route")) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "step"),
+    [
+        ("AcceptOrder", lambda client: client.accept_order("O1")),
+        ("PickOrder", lambda client: client.pick_order("O1")),
+        ("ShipOrder", lambda client: client.ship_order("O1")),
+        ("DeliverOrder", lambda client: client.deliver_order("O1")),
+        ("ReturnOrder", lambda client: client.return_order("O1", to_stock=True)),
+        ("RejectOrder", lambda client: client.reject_order("O1", "S1")),
+        ("CancelOrder", lambda client: client.cancel_order("O1")),
+        ("GetOrder", lambda client: client.order("O1")),
+    ],
+)
+def test_a_step_whose_answer_was_lost_is_sent_again(
+    method: str, step: Callable[[Client], OrderStatus]
+) -> None:
+    # The responses are alike: each has where the order is.
+    there = GetOrderResponse(order={"order_id": "O1", "state": OrderState.ASSIGNED})
+    with FakeService() as service, Client(service.address, retries=AT_ONCE) as client:
+        service.answers[method] = [BROKEN, BUSY, saying(there)]
+        assert step(client).state is OrderState.ASSIGNED
+        first, *others = service.requests_to(method)
+        assert others == [first, first]
 
 
 def test_stock_is_sent_again_under_one_key_and_the_next_stock_under_another() -> None:

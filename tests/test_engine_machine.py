@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 
 from clock import StoppedClock
 from fendan import Engine, FendanError, Order, Policy, RejectReason, Store
+from fendan.model import Line
 from strategies import SKUS, lines, places, store_ids
 from twin import Place, Twin
 from watcher import Watcher
@@ -208,15 +209,13 @@ class Days(RuleBasedStateMachine):
 
     # -- ORDERS ----------------------------------------------------------------------------------
 
-    def order(self, place: Place, basket: list[tuple[str, int]]) -> Order:
+    def order(self, place: Place, basket: list[Line]) -> Order:
         order = Order(id=f"order {len(self.orders)}", lat=place[0], lng=place[1], lines=basket)
         self.orders.append(order)
         return order
 
     @rule(place=places, basket=st.one_of(lines(), later_baskets), policy=policies)
-    def an_order_comes(
-        self, place: Place, basket: list[tuple[str, int]], policy: Policy | None
-    ) -> None:
+    def an_order_comes(self, place: Place, basket: list[Line], policy: Policy | None) -> None:
         """Perhaps for a SKU nobody has ever had."""
         order = self.order(place, basket)
         self.both(lambda face: face.route(order, policy=policy))
@@ -224,7 +223,7 @@ class Days(RuleBasedStateMachine):
     @rule(asked=st.lists(st.tuples(places, lines()), max_size=12), policy=policies)
     def a_batch_comes(
         self,
-        asked: list[tuple[Place, list[tuple[str, int]]]],
+        asked: list[tuple[Place, list[Line]]],
         policy: Policy | None,
     ) -> None:
         orders = [self.order(place, basket) for place, basket in asked]
@@ -251,13 +250,23 @@ class Days(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(number=st.integers(0), place=places, basket=lines())
     def an_id_comes_again_with_other_content(
-        self, number: int, place: Place, basket: list[tuple[str, int]]
+        self, number: int, place: Place, basket: list[Line]
     ) -> None:
         known = self.pick(number, self.orders)
         fresh = self.order(place, basket)
         other = Order(id=known.id, lat=place[0], lng=place[1], lines=basket)
         self.both(lambda face: face.route(other))
         self.both(lambda face: face.route_batch([fresh, other]))
+
+    @precondition(lambda self: self.orders)
+    @rule(number=st.integers(0), amount=st.sampled_from([0, 1, 10**12]))
+    def an_order_comes_again_at_another_price(self, number: int, amount: int) -> None:
+        """Perhaps at the same one: nothing, or 0, was said the first time."""
+        known = self.pick(number, self.orders)
+        (sku, quantity, *_), *others = known.lines
+        lines = [(sku, quantity, amount), *others]
+        other = Order(id=known.id, lat=known.lat, lng=known.lng, lines=lines)
+        self.both(lambda face: face.route(other))
 
     @rule(number=st.integers(0))
     def an_order_is_released(self, number: int) -> None:
@@ -280,7 +289,7 @@ class Days(RuleBasedStateMachine):
     )
     def a_dry_run_changes_nothing(
         self,
-        asked: list[tuple[Place, list[tuple[str, int]]]],
+        asked: list[tuple[Place, list[Line]]],
         again: list[int],
         policy: Policy | None,
     ) -> None:
@@ -311,10 +320,7 @@ class Days(RuleBasedStateMachine):
         return self.pick(number, self.orders).id if self.orders else "nobody's"
 
     def store_of(self, order_id: str, number: int) -> str | None:
-        """A store that says it has the order: it does, or had it before, or is another, or nobody's.
-
-        Or no store is named.
-        """
+        """Who says to have the order: who does, who did before, another, nobody's, or no store."""
         known = self.twin.known.get(order_id)
         named = [known.shop] if known and known.shop else []
         named += [shop for shop, _ in known.rejections] if known else []
@@ -394,7 +400,7 @@ class Days(RuleBasedStateMachine):
     @rule(
         lat=st.sampled_from([0.0, 90.5, float("nan"), float("inf"), "31", None]),
         lng=st.sampled_from([0.0, -180.5, float("nan")]),
-        line=st.sampled_from([("tea", 0), ("tea", 1.5), ("tea", 2**31), ("?", 1)]),
+        line=st.sampled_from([("tea", 0), ("tea", 1.5), ("tea", 2**31), ("?", 1), ("tea", 1, -1)]),
     )
     def a_bad_order_spoils_its_batch(self, lat: Any, lng: Any, line: Any) -> None:
         good = self.order((0.0, 0.0), [("milk", 1)])
@@ -442,7 +448,7 @@ class Days(RuleBasedStateMachine):
 
     @rule(place=places, basket=st.one_of(st.just([]), lines()), policy=policies)
     def somebody_asks_for_the_nearest(
-        self, place: Place, basket: list[tuple[str, int]], policy: Policy | None
+        self, place: Place, basket: list[Line], policy: Policy | None
     ) -> None:
         self.both(lambda face: face.nearest(*place, lines=basket, limit=7, policy=policy))
 

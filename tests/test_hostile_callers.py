@@ -34,7 +34,18 @@ from fendan.v1.network_service_pb2 import (
     UpdateStoresRequest,
 )
 from fendan.v1.order_pb2 import Order, OrderLine
-from fendan.v1.order_service_pb2 import GetDecisionRequest, ReleaseOrdersRequest
+from fendan.v1.order_service_pb2 import (
+    AcceptOrderRequest,
+    CancelOrderRequest,
+    DeliverOrderRequest,
+    GetDecisionRequest,
+    GetOrderRequest,
+    PickOrderRequest,
+    RejectOrderRequest,
+    ReleaseOrdersRequest,
+    ReturnOrderRequest,
+    ShipOrderRequest,
+)
 from fendan.v1.routing_service_pb2 import (
     BatchRouteRequest,
     NearestRequest,
@@ -173,7 +184,17 @@ NOT_ITS_OWN: list[tuple[str, Message, str]] = [
     (f"{NETWORK}/ResumeStores", ResumeStoresRequest(store_ids=["S1", "S3"]), "store_ids[1]"),
     (f"{NETWORK}/RemoveStores", RemoveStoresRequest(store_ids=["S1"]), "method"),
     (f"{NETWORK}/ListStores", ListStoresRequest(region="puxi"), "method"),
+    (f"{ORDERS}/GetOrder", GetOrderRequest(order_id="at S2"), "order_id"),
     (f"{ORDERS}/GetDecision", GetDecisionRequest(order_id="at S2"), "order_id"),
+    (f"{ORDERS}/AcceptOrder", AcceptOrderRequest(order_id="at S2"), "order_id"),
+    (f"{ORDERS}/AcceptOrder", AcceptOrderRequest(order_id="at S2", store_id="S1"), "order_id"),
+    (f"{ORDERS}/PickOrder", PickOrderRequest(order_id="at S2", store_id="S2"), "order_id"),
+    (f"{ORDERS}/ShipOrder", ShipOrderRequest(order_id="at S2"), "order_id"),
+    (f"{ORDERS}/DeliverOrder", DeliverOrderRequest(order_id="at S2"), "order_id"),
+    (f"{ORDERS}/ReturnOrder", ReturnOrderRequest(order_id="at S2", to_stock=True), "order_id"),
+    (f"{ORDERS}/RejectOrder", RejectOrderRequest(order_id="at S1", store_id="S2"), "store_id"),
+    (f"{ORDERS}/RejectOrder", RejectOrderRequest(order_id="at S2", store_id="S1"), "order_id"),
+    (f"{ORDERS}/CancelOrder", CancelOrderRequest(order_id="at S2"), "order_id"),
     (f"{ORDERS}/ReleaseOrders", ReleaseOrdersRequest(order_ids=["at S1", "at S2"]), "order_ids[1]"),
 ]
 

@@ -35,7 +35,19 @@ from fendan.v1.network_service_pb2 import (
     UpdateStoresRequest,
 )
 from fendan.v1.order_pb2 import Order, OrderLine, RoutePolicy
-from fendan.v1.order_service_pb2 import GetDecisionRequest, ReleaseOrdersRequest
+from fendan.v1.order_service_pb2 import (
+    AcceptOrderRequest,
+    CancelOrderRequest,
+    DeliverOrderRequest,
+    GetDecisionRequest,
+    GetOrderRequest,
+    PickOrderRequest,
+    RejectOrderRequest,
+    RejectReason,
+    ReleaseOrdersRequest,
+    ReturnOrderRequest,
+    ShipOrderRequest,
+)
 from fendan.v1.routing_service_pb2 import (
     BatchRouteRequest,
     NearestRequest,
@@ -100,7 +112,22 @@ REQUESTS: dict[str, Message] = {
     "/fendan.v1.NetworkService/ResumeStores": ResumeStoresRequest(store_ids=["nowhere"]),
     "/fendan.v1.NetworkService/RemoveStores": RemoveStoresRequest(store_ids=["nowhere"]),
     "/fendan.v1.NetworkService/ListStores": ListStoresRequest(region="puxi", page_size=1),
+    "/fendan.v1.OrderService/GetOrder": GetOrderRequest(order_id="nobody's"),
     "/fendan.v1.OrderService/GetDecision": GetDecisionRequest(order_id="nobody's"),
+    "/fendan.v1.OrderService/AcceptOrder": AcceptOrderRequest(order_id="nobody's", store_id="S1"),
+    "/fendan.v1.OrderService/PickOrder": PickOrderRequest(order_id="nobody's", store_id="S1"),
+    "/fendan.v1.OrderService/ShipOrder": ShipOrderRequest(order_id="nobody's", store_id="S1"),
+    "/fendan.v1.OrderService/DeliverOrder": DeliverOrderRequest(order_id="nobody's", store_id="S1"),
+    "/fendan.v1.OrderService/ReturnOrder": ReturnOrderRequest(
+        order_id="nobody's", store_id="S1", to_stock=True
+    ),
+    "/fendan.v1.OrderService/RejectOrder": RejectOrderRequest(
+        order_id="nobody's",
+        store_id="S1",
+        reason=RejectReason.REJECT_REASON_DAMAGED,
+        missing_skus=["tea"],
+    ),
+    "/fendan.v1.OrderService/CancelOrder": CancelOrderRequest(order_id="nobody's", shipment=1),
     "/fendan.v1.OrderService/ReleaseOrders": ReleaseOrdersRequest(order_ids=["nobody's"]),
 }
 
@@ -249,8 +276,20 @@ NOTHING = dict.fromkeys(REQUESTS, b"\x0a\x00") | {
     "/fendan.v1.RoutingService/Nearest": b"\x22\x00",
     "/fendan.v1.InventoryService/GetStock": b"\x12\x00",
     "/fendan.v1.InventoryService/WatchAvailability": b"\x12\x00",
+    "/fendan.v1.OrderService/RejectOrder": b"\x22\x00",
 }
-TAKE_ONE = (ROUTE, "/fendan.v1.NetworkService/ListStores", "/fendan.v1.OrderService/GetDecision")
+TAKE_ONE = (
+    ROUTE,
+    "/fendan.v1.NetworkService/ListStores",
+    "/fendan.v1.OrderService/GetOrder",
+    "/fendan.v1.OrderService/GetDecision",
+    "/fendan.v1.OrderService/AcceptOrder",
+    "/fendan.v1.OrderService/PickOrder",
+    "/fendan.v1.OrderService/ShipOrder",
+    "/fendan.v1.OrderService/DeliverOrder",
+    "/fendan.v1.OrderService/ReturnOrder",
+    "/fendan.v1.OrderService/CancelOrder",
+)
 MILLION = 1_000_000
 
 
@@ -281,6 +320,7 @@ def test_a_million_of_lines_in_one_order_are_too_many(server: Besieged) -> None:
 NO_NUMBERS = [math.nan, math.inf, -math.inf]
 NO_PLACES = [*NO_NUMBERS, 180.1, -180.1, 1e308]
 NO_QUANTITIES = [0, -1, -(2**31)]
+NO_AMOUNTS = [-1, 10**12 + 1, 2**63 - 1, -(2**63)]
 NO_DATUMS = [4, -1, 2**31 - 1]
 
 
@@ -323,12 +363,20 @@ def bad_numbers() -> Iterator[tuple[str, Message, str]]:
         bad = Order(id="order", lat=31.2, lng=121.4, lines=lines)
         yield from orders_with("lines[1].quantity", bad)
         yield service, NearestRequest(lat=31, lng=121, lines=lines), "lines[1].quantity"
+    for amount in NO_AMOUNTS:
+        lines = [OrderLine(sku="tea", quantity=1), OrderLine(sku="milk", quantity=1, amount=amount)]
+        bad = Order(id="order", lat=31.2, lng=121.4, lines=lines)
+        yield from orders_with("lines[1].amount", bad)
+        yield service, NearestRequest(lat=31, lng=121, lines=lines), "lines[1].amount"
     for radius_m in (math.nan, -math.inf, -1.0):  # no radius and an endless one are the same
         policy = RoutePolicy(radius_m=radius_m)
         yield ROUTE, RouteRequest(order=order, policy=policy), "policy.radius_m"
         yield BATCH, BatchRouteRequest(orders=[order], policy=policy), "policy.radius_m"
         yield STREAM, StreamRouteRequest(orders=[order], policy=policy), "policy.radius_m"
         yield service, NearestRequest(lat=31, lng=121, policy=policy), "policy.radius_m"
+    for reason in (-1, 6, 2**31 - 1):
+        reject = RejectOrderRequest(order_id="nobody's", store_id="S1")
+        yield "/fendan.v1.OrderService/RejectOrder", changed(reject, reason=reason), "reason"
     for limit in (-1, 1_001, 2**31 - 1, -(2**31)):
         yield service, NearestRequest(lat=31, lng=121, limit=limit), "limit"
     for size in (-1, 10_001, 2**31 - 1, -(2**31)):
@@ -414,7 +462,16 @@ def named(name: str) -> Iterator[tuple[str, Message]]:
     yield "/fendan.v1.NetworkService/PauseStores", PauseStoresRequest(store_ids=ids)
     yield "/fendan.v1.NetworkService/ResumeStores", ResumeStoresRequest(store_ids=ids)
     yield "/fendan.v1.NetworkService/RemoveStores", RemoveStoresRequest(store_ids=ids)
+    yield "/fendan.v1.OrderService/GetOrder", GetOrderRequest(order_id=name)
     yield "/fendan.v1.OrderService/GetDecision", GetDecisionRequest(order_id=name)
+    yield "/fendan.v1.OrderService/AcceptOrder", AcceptOrderRequest(order_id=name, store_id=name)
+    yield "/fendan.v1.OrderService/PickOrder", PickOrderRequest(order_id=name, store_id=name)
+    yield "/fendan.v1.OrderService/ShipOrder", ShipOrderRequest(order_id=name, store_id=name)
+    yield "/fendan.v1.OrderService/DeliverOrder", DeliverOrderRequest(order_id=name, store_id=name)
+    yield "/fendan.v1.OrderService/ReturnOrder", ReturnOrderRequest(order_id=name, store_id=name)
+    reject = RejectOrderRequest(order_id=name, store_id=name, missing_skus=[name])
+    yield "/fendan.v1.OrderService/RejectOrder", reject
+    yield "/fendan.v1.OrderService/CancelOrder", CancelOrderRequest(order_id=name)
     yield "/fendan.v1.OrderService/ReleaseOrders", ReleaseOrdersRequest(order_ids=[name])
 
 

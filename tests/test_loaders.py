@@ -30,7 +30,7 @@ TEXTS = {"stores": STORES, "stock": STOCK, "orders": ORDERS}
 def frame(text: str) -> pd.DataFrame:
     header, *rows = [line.split(",") for line in text.splitlines()]
     table = pd.DataFrame(rows, columns=header)
-    kinds = {"lat": float, "lng": float, "quantity": int}
+    kinds = {"lat": float, "lng": float, "quantity": int, "amount": int}
     return table.astype({name: kind for name, kind in kinds.items() if name in header})
 
 
@@ -122,6 +122,66 @@ def test_the_rows_of_one_order_need_not_be_adjacent(source: Callable[[str], Any]
     ]
 
 
+def test_a_line_may_say_what_it_costs(source: Callable[[str], Any]) -> None:
+    priced = ORDERS.replace("quantity\n", "quantity,amount\n")
+    priced = (
+        priced.replace(",1\n", ",1,1250\n")
+        .replace(",2\n", ",2,0\n")
+        .replace(",3\n", ",3,1000000000000\n")
+    )
+    first, second = read_orders(source(priced))
+    assert first.lines == [("A", 1, 1250), ("B", 3, 10**12)]
+    assert second.lines == [("可乐", 2, 0)]
+
+
+@pytest.mark.parametrize("gap", ["", "  "])
+def test_a_line_need_not_say_what_it_costs(tmp_path: Path, gap: str) -> None:
+    text = f"order_id,lat,lng,sku,quantity,amount\nO1,31,121,A,1,5\nO1,31,121,B,2,{gap}\n"
+    (order,) = read_orders(as_csv(text, tmp_path / "orders.csv"))
+    assert order.lines == [("A", 1, 5), ("B", 2, 0)]
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        pa.array([None, 7], pa.int64()),
+        pa.array([None, "7"]),
+        pa.array([None, 7], pa.int64()).dictionary_encode(),
+        pa.chunked_array([pa.array([None], pa.int32()), pa.array([7], pa.int32())]),
+    ],
+    ids=lambda amounts: str(amounts.type),
+)
+def test_a_gap_among_the_amounts_of_a_table_says_nothing(amounts: Any) -> None:
+    place = {"lat": [31.0, 31.0], "lng": [121.0, 121.0]}
+    columns = {"order": ["O1", "O1"], **place, "sku": ["A", "B"], "qty": [1, 2], "amount": amounts}
+    assert read_orders(pa.table(columns))[0].lines == [("A", 1, 0), ("B", 2, 7)]
+
+
+def test_a_column_of_amounts_may_be_all_gaps() -> None:
+    place = {"lat": [31.0], "lng": [121.0]}
+    columns = {"order": ["O1"], **place, "sku": ["A"], "qty": [1], "amount": pa.nulls(1)}
+    assert read_orders(pa.table(columns))[0].lines == [("A", 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "code"),
+    [
+        ("-1", "OUT_OF_RANGE"),
+        ("1000000000001", "OUT_OF_RANGE"),
+        ("12.50", "WRONG_TYPE"),
+        ("¥12", "WRONG_TYPE"),
+    ],
+)
+def test_an_amount_that_cannot_be_is_named_by_its_line(
+    refused: Callable[..., FendanError], amount: str, code: str
+) -> None:
+    error = refused(
+        "orders", f"id,lat,lng,sku,qty,amount\nO1,31,121,A,1,5\nO2,31,121,A,1,{amount}\n"
+    )
+    assert (error.code, error.field, error.value, error.row) == (code, "amount", amount, 1)
+    assert error.hint == "must be a whole number from 0 to 1,000,000,000,000"
+
+
 def test_stock_that_was_read_is_ready_for_the_engine(source: Callable[[str], Any]) -> None:
     engine = Engine()
     engine.add_stores(read_stores(source(STORES)))
@@ -131,7 +191,7 @@ def test_stock_that_was_read_is_ready_for_the_engine(source: Callable[[str], Any
     assert engine.available("S1", "B") == 0
 
 
-@pytest.mark.parametrize("column", ALIASES)
+@pytest.mark.parametrize("column", [name for name in ALIASES if name != "amount"])
 def test_a_column_may_go_by_each_of_its_names(tmp_path: Path, column: str) -> None:
     kind = "stores" if column == "store_id" else "orders"
     expected = READ[kind](as_csv(TEXTS[kind], tmp_path / "plain.csv"))

@@ -1,5 +1,7 @@
 """What the model says survives the way through protobuf, in both directions."""
 
+from typing import Any
+
 import pytest
 
 from fendan import (
@@ -7,8 +9,11 @@ from fendan import (
     Decision,
     InvalidInputError,
     Nearby,
+    OrderState,
+    OrderStatus,
     Policy,
     Reason,
+    RejectReason,
     Shortfall,
     Status,
     Store,
@@ -17,6 +22,7 @@ from fendan import messages as m
 from fendan.model import (
     Availability,
     AvailabilityChanges,
+    Line,
     StaleStock,
     StockLevel,
     StockUpdate,
@@ -24,6 +30,7 @@ from fendan.model import (
 )
 from fendan.v1 import inventory_service_pb2 as inventory
 from fendan.v1 import network_service_pb2 as network
+from fendan.v1 import order_service_pb2 as orders
 
 STORE = Store(id="S1", lat=31.2, lng=121.4, region="puxi", datum=Datum.GCJ02)
 SHORTFALL = Shortfall(store_id="S1", sku="tea", on_hand=1, reserved=3, order_ids=("O1", "O2"))
@@ -83,8 +90,9 @@ def test_a_policy_survives_no_limit_and_no_metre_apart(radius_m: float | None) -
 
 
 def test_lines_and_nearby_stores_survive() -> None:
-    lines = [("tea", 1), ("milk", 2), ("tea", 3)]
+    lines: list[Line] = [("tea", 1, 0), ("milk", 2, 10**12), ("tea", 3, 5)]
     assert m.lines_of(m.line_messages(lines)) == lines
+    assert m.lines_of(m.line_messages([("tea", 1)])) == [("tea", 1, 0)]
     nearby = Nearby(store_id="S1", distance_m=12.5)
     assert m.nearby_of(m.nearby_message(nearby)) == nearby
 
@@ -109,3 +117,49 @@ def test_decisions_survive_also_the_one_at_no_distance() -> None:
                 reason=reason,
             )
             assert m.decision_of(m.decision_message(unassigned)) == unassigned
+
+
+@pytest.mark.parametrize("reserved_until_ns", [None, 0, 1, 1_800_000_000_123_456_789])
+def test_where_an_order_is_survives_to_the_nanosecond(reserved_until_ns: int | None) -> None:
+    status = OrderStatus(
+        order_id="O1",
+        state=OrderState.ASSIGNED,
+        store_id="S1",
+        distance_m=0.0,
+        reason=Reason.NONE,
+        attempts=2,
+        reserved_until_ns=reserved_until_ns,
+    )
+    assert m.order_status_of(m.order_status_message(status)) == status
+
+
+def test_every_state_and_every_reason_for_no_store_survives() -> None:
+    for state in OrderState:
+        for reason in Reason:
+            status = OrderStatus(
+                order_id="O1",
+                state=state,
+                store_id=None,
+                distance_m=None,
+                reason=reason,
+                attempts=0,
+                reserved_until_ns=None,
+            )
+            assert m.order_status_of(m.order_status_message(status)) == status
+
+
+def test_every_reason_to_reject_survives_and_none_is_other() -> None:
+    for reason in RejectReason:
+        assert m.reject_reason_of(m.reject_reason_message(reason)) is reason
+    assert m.reject_reason_of(orders.REJECT_REASON_UNSPECIFIED) is RejectReason.OTHER
+
+
+@pytest.mark.parametrize(
+    ("named", "enum"),
+    [(OrderState, orders.OrderState), (RejectReason, orders.RejectReason)],
+    ids=["OrderState", "RejectReason"],
+)
+def test_the_engine_and_the_contract_give_each_name_the_same_number(named: Any, enum: Any) -> None:
+    prefix = {OrderState: "ORDER_STATE_", RejectReason: "REJECT_REASON_"}[named]
+    here = {f"{prefix}{member.name}": member.value for member in named}
+    assert here | {f"{prefix}UNSPECIFIED": 0} == dict(enum.items())

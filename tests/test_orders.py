@@ -1,6 +1,7 @@
 """An order has one answer for ever, gives its stock back once, and is named when that is short."""
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,9 @@ from fendan import (
     Store,
     UnknownOrderError,
 )
+from fendan.engine.events import Events
+from fendan.engine.history import read
+from fendan.model import Line
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def engine() -> Engine:
     return engine
 
 
-def order(name: str, *lines: tuple[str, int], lat: float = 31.23, lng: float = 121.49) -> Order:
+def order(name: str, *lines: Line, lat: float = 31.23, lng: float = 121.49) -> Order:
     return Order(id=name, lat=lat, lng=lng, lines=list(lines) or [("tea", 1)])
 
 
@@ -92,6 +96,82 @@ def test_an_id_with_other_content_is_refused_and_says_what_differs(engine: Engin
         assert refused.value.value == "1"
         assert what in str(refused.value)
     assert engine.decision("1") == first
+
+
+# -- MONEY ---------------------------------------------------------------------------------------
+
+PRICED = ("tea", 2, 1998), ("milk", 1)
+
+
+def test_what_an_order_costs_makes_no_difference_to_where_it_goes(engine: Engine) -> None:
+    priced = engine.route(order("1", *PRICED), dry_run=True)
+    assert priced == engine.route(order("1", ("tea", 2), ("milk", 1)), dry_run=True)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (("milk", 1), ("tea", 2, 1998)),
+        (("tea", 1, 999), ("milk", 1, 0), ("tea", 1, 999)),
+        (("tea", 1, 1998), ("tea", 1), ("milk", 1)),
+    ],
+)
+def test_a_retry_that_adds_up_to_the_same_amounts_is_the_same_order(
+    engine: Engine, lines: tuple[Line, ...]
+) -> None:
+    first = engine.route(order("1", *PRICED))
+    assert engine.route(order("1", *lines)) == first
+
+
+def test_a_retry_at_another_price_is_refused_and_says_what_differs(engine: Engine) -> None:
+    engine.route_batch([order("1", *PRICED), order("2")])
+    for changed, what in (
+        (order("1", ("tea", 2), ("milk", 1)), "amounts was {'tea': 1998} and is now {}"),
+        (order("1", ("tea", 2, 1997), ("milk", 1)), "and is now {'tea': 1997}"),
+        (order("1", ("milk", 1, 5), ("tea", 2, 1998)), "and is now {'milk': 5, 'tea': 1998}"),
+        (order("1", ("tea", 1, 1998), ("milk", 1)), "lines was [('tea', 2), ('milk', 1)] and"),
+        (order("2", ("tea", 1, 1)), "amounts was {} and is now {'tea': 1}"),
+    ):
+        with pytest.raises(OrderConflictError) as refused:
+            engine.route(changed)
+        assert what in str(refused.value)
+
+
+def test_an_amount_of_nothing_is_no_amount(engine: Engine) -> None:
+    first = engine.route(order("1", ("tea", 1), ("milk", 1, 0)))
+    assert engine.route(order("1", ("tea", 1, 0), ("milk", 1))) == first
+
+
+def test_the_largest_amounts_of_the_longest_order_add_up(engine: Engine) -> None:
+    engine.set_stock([("east", "tea", 10_000)])
+    first = engine.route(order("1", *[("tea", 1, 10**12)] * 10_000))
+    assert first.store_id == "east"
+    with pytest.raises(OrderConflictError, match="'tea': 10000000000000000}"):
+        engine.route(order("1", ("tea", 10_000, 10**12)))
+
+
+def test_amounts_stand_in_the_events_of_the_orders_that_have_some(engine: Engine) -> None:
+    engine._orders.events = events = Events()
+    engine.route_batch([order("plain"), order("priced", ("tea", 1, 5), ("milk", 1), ("tea", 1, 7))])
+    plain, priced = read(bytes(events.padded()[: events.size]), 1, 0, 2)
+    assert [move.amount for move in plain.moves] == [0]
+    assert {move.sku: move.amount for move in priced.moves} == {0: 12, 1: 0}
+
+
+def test_an_order_without_amounts_takes_no_more_memory_in_a_batch_with_them() -> None:
+    def growth(priced: bool) -> int:
+        """Bytes of 16,000 orders, of which at most one has an amount."""
+        engine = Engine()
+        engine.add_stores([Store(id="east", lat=31, lng=121)])
+        engine.set_stock([("east", f"{sku}", 1) for sku in range(20)])
+        lines: list[Line] = [(f"{sku}", 1) for sku in range(20)]
+        orders = [Order(id=f"{row:05}", lat=31, lng=121, lines=lines) for row in range(16_000)]
+        if priced:
+            orders[7] = replace(orders[7], lines=[*lines[:-1], ("19", 1, 5)])
+        engine.route_batch(orders)
+        return engine._orders.records.byte_count
+
+    assert growth(priced=True) == growth(priced=False)
 
 
 # -- RELEASE -------------------------------------------------------------------------------------

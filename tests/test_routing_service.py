@@ -37,8 +37,10 @@ def routing(served: Served) -> Iterator[routing_service_pb2_grpc.RoutingServiceS
         yield routing_service_pb2_grpc.RoutingServiceStub(channel)
 
 
-def an_order(name: str, quantity: int = 1, sku: str = "tea", lat: float = 31.2) -> order_pb2.Order:
-    lines = [order_pb2.OrderLine(sku=sku, quantity=quantity)]
+def an_order(
+    name: str, quantity: int = 1, sku: str = "tea", lat: float = 31.2, amount: int = 0
+) -> order_pb2.Order:
+    lines = [order_pb2.OrderLine(sku=sku, quantity=quantity, amount=amount)]
     return order_pb2.Order(id=name, lat=lat, lng=121.4, lines=lines)
 
 
@@ -211,6 +213,7 @@ def assert_refused(error: grpc.RpcError, status: str, code: str, field: str) -> 
 
 
 TWICE = BatchRouteRequest(orders=[an_order("twice", 1), an_order("twice", 2)])
+TWO_PRICES = BatchRouteRequest(orders=[an_order("o", amount=990), an_order("o")])
 BAD_POLICY = RouteRequest(order=an_order("o"), policy=order_pb2.RoutePolicy(radius_m=-1))
 
 
@@ -235,6 +238,14 @@ BAD_POLICY = RouteRequest(order=an_order("o"), policy=order_pb2.RoutePolicy(radi
             "orders[1].lines[0].quantity",
         ),
         ("BatchRoute", TWICE, "ALREADY_EXISTS", "ORDER_CONFLICT", "orders[1].id"),
+        ("BatchRoute", TWO_PRICES, "ALREADY_EXISTS", "ORDER_CONFLICT", "orders[1].id"),
+        (
+            "Route",
+            RouteRequest(order=an_order("o", amount=-1)),
+            "INVALID_ARGUMENT",
+            "OUT_OF_RANGE",
+            "order.lines[0].amount",
+        ),
         (
             "Nearest",
             NearestRequest(lat=91, lng=0),

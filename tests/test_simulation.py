@@ -1,8 +1,8 @@
 """Deterministic simulation: a chain's days with power cuts, failing disks and clocks that jump.
 
 Clock, chance and disk are objects; one seed is one run, the same every time. The disk drops, tears
-and reorders whatever was not synced. After every cut the engine must come back in exactly a state it
-was in: one after everything that was acknowledged. FENDAN_SEEDS=100:200 runs other seeds.
+and reorders whatever was not synced. After every cut the engine must come back in exactly a state
+that it was in: one after everything that was acknowledged. FENDAN_SEEDS=100:200 runs other seeds.
 """
 
 import os

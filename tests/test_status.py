@@ -87,7 +87,7 @@ def test_every_fault_comes_back_as_the_exception_it_was(fault: Fault) -> None:
     assert received.fault is fault
     assert received.grpc_status == sent.grpc_status
     assert (received.field, received.row, received.value) == ("orders[3].lat", 3, 91.0)
-    assert str(received) == str(sent)
+    assert (str(received), received.hint) == (str(sent), sent.hint)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,9 @@ def test_a_value_that_json_cannot_say_comes_back_as_text() -> None:
     assert crossed(error(Fault.WRONG_TYPE, value=b"S9")).value == "b'S9'"
 
 
-def test_an_error_without_a_row_comes_back_without_one() -> None:
-    assert crossed(error(Fault.UNKNOWN_ORDER, "order_id", "O1")).row is None
+def test_an_error_without_a_row_or_a_hint_comes_back_without_one() -> None:
+    received = crossed(error(Fault.UNKNOWN_ORDER, "order_id", "O1"))
+    assert (received.row, received.hint) == (None, "")
 
 
 @pytest.mark.parametrize("fault", TABLE, ids=lambda fault: fault.name)

@@ -24,8 +24,10 @@ from fendan.engine.wire import (
     write_request,
 )
 from fendan.errors import Fault, MalformedMessageError
+from fendan.messages import line_messages
 from fendan.v1 import inventory_service_pb2, order_pb2, place_pb2
 from fendan.v1 import routing_service_pb2 as pb
+from strategies import with_amounts
 from wire_judge import REFUSED, REQUESTS, RESPONSES, agree_on, judged_request
 
 MOST = 2**31 - 1
@@ -52,7 +54,7 @@ SCHEMA: dict[str, dict[int, tuple[int, str]]] = {
         4: (LENGTH, "line"),
         5: (VARINT, ""),
     },
-    "line": {1: (LENGTH, "text"), 2: (VARINT, "")},
+    "line": {1: (LENGTH, "text"), 2: (VARINT, ""), 3: (VARINT, "")},
     "update": {1: (LENGTH, "part"), 2: (LENGTH, "text")},
     "part": {1: (LENGTH, "text"), 2: (VARINT, ""), 3: (LENGTH, "line")},
     "response": {1: (LENGTH, "decision"), 2: (VARINT, ""), 3: (LENGTH, "refusal")},
@@ -337,7 +339,30 @@ def test_a_request_keeps_the_text_it_points_into() -> None:
     rubbish = [bytes([row]) * 60 for row in range(100)]  # where the message was, if it was freed
     assert len(set(rubbish)) == 100
     assert request.order_id(0) == "kept"
-    assert request.lines(0) == [("tea", 1)]
+    assert request.lines(0) == [("tea", 1, 0)]
+
+
+@pytest.mark.parametrize("amount", [1, MOST + 1, 10**12, 2**63 - 1, -1, -(2**63)])
+def test_an_amount_is_read_with_all_its_bits_and_its_sign(amount: int) -> None:
+    message = pb.RouteRequest(order=order_pb2.Order(lines=[order_pb2.OrderLine(amount=amount)]))
+    assert Request.read(message.SerializeToString(), Kind.ROUTE).lines(0) == [("", 0, amount)]
+    agree_on(message.SerializeToString())
+
+
+def test_the_last_amount_of_a_line_counts_as_the_last_of_any_field_does() -> None:
+    for amounts, last in (((5, 7), 7), ((5, 0), 0), ((2**64 - 1, 3), 3)):
+        line = b"".join(tag(3, VARINT) + varint(amount) for amount in amounts)
+        data = sized(1, sized(4, line))
+        assert Request.read(data, Kind.BATCH).lines(0) == [("", 0, last)]
+        agree_on(data)
+
+
+def test_amounts_are_there_only_where_a_line_has_one() -> None:
+    plain = Order(id="plain", lat=1, lng=1, lines=[("tea", 1), ("cup", 1, 0)])
+    priced = Order(id="priced", lat=1, lng=1, lines=[("tea", 1), ("cup", 1, 10**12)])
+    assert "amounts" not in columns_of(Request.read(write_request([plain]), Kind.BATCH), Names())
+    mixed = columns_of(Request.read(write_request([plain, priced]), Kind.BATCH), Names())
+    assert mixed["amounts"].tolist() == [0, 0, 0, 10**12]
 
 
 def test_datums_are_there_only_where_an_order_names_one() -> None:
@@ -368,7 +393,7 @@ orders = st.builds(
     id=names,
     lat=st.floats(-90, 90),
     lng=st.floats(-180, 180),
-    lines=st.lists(st.tuples(names, st.integers(1, MOST)), min_size=1, max_size=9),
+    lines=st.lists(with_amounts(st.tuples(names, st.integers(1, MOST))), min_size=1, max_size=9),
     datum=st.sampled_from(list(DATUMS)),
 )
 policies = st.one_of(
@@ -381,7 +406,7 @@ def as_message(order: Order) -> order_pb2.Order:
         id=order.id,
         lat=order.lat,
         lng=order.lng,
-        lines=[order_pb2.OrderLine(sku=sku, quantity=quantity) for sku, quantity in order.lines],
+        lines=line_messages(order.lines),
         datum=DATUMS[order.datum],
     )
 
@@ -409,7 +434,7 @@ def test_one_order_is_written_as_the_request_of_one_order() -> None:
 
 
 def test_the_longest_order_is_written_and_read() -> None:
-    order = Order(id="x" * 255, lat=1, lng=2, lines=[(f"sku {n}", n + 1) for n in range(10_000)])
+    order = Order(id="x" * 255, lat=1, lng=2, lines=[(f"sku {n}", n + 1, n) for n in range(10_000)])
     data = write_request([order, order])
     assert data == pb.BatchRouteRequest(orders=[as_message(order)] * 2).SerializeToString()
     assert Request.read(data, Kind.BATCH).lines(1) == order.lines
@@ -506,7 +531,15 @@ GOOD: dict[str, Any] = {"id": "o", "lat": 31.0, "lng": 121.0, "lines": [("tea", 
         {"lines": [("tea", 1)] * 10_001},
         {"lines": [("tea", 1), "ab"]},
         {"lines": [("tea",)]},
-        {"lines": [("tea", 1, 2)]},
+        {"lines": [("tea", 1, 2, 3)]},
+        {"lines": [("tea", 1, -1)]},
+        {"lines": [("tea", 1, 10**12 + 1)]},
+        {"lines": [("tea", 1, 2**70)]},
+        {"lines": [("tea", 1, 2.5)]},
+        {"lines": [("tea", 1, "2")]},
+        {"lines": [("tea", 1, None)]},
+        {"lines": [("tea", 1, np.True_)]},
+        {"lines": [("tea", 1, 5), ("tea", 0, -1)]},
         {"lines": [(b"tea", 1)]},
         {"lines": [("", 1)]},
         {"lines": [("\ud800", 1)]},

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from fendan import Datum, Decision, Nearby, Order, OrderState, Policy, Status
 from fendan.errors import Fault, refuse
+from fendan.model import Line
 from ledger import MOST, Basket, Known, Place, Shop, is_usable_id
 from lives import Lives
 
@@ -19,6 +20,9 @@ __all__ = ["Place", "Twin", "haversine_m"]
 EARTH_RADIUS_M = 6371008.8
 RADIANS_PER_DEGREE = 0.017453292519943295
 MOST_LINES = 10_000
+MOST_AMOUNT = 10**12
+
+Amounts = dict[str, int]
 
 
 def haversine_m(a: Place, b: Place) -> float:
@@ -29,6 +33,14 @@ def haversine_m(a: Place, b: Place) -> float:
     cosines = math.cos(a[0] * k) * math.cos(b[0] * k)
     h = half_lat * half_lat + cosines * half_lng * half_lng
     return 2.0 * EARTH_RADIUS_M * math.asin(math.sqrt(min(h, 1.0)))
+
+
+def amounts_of(order: Order) -> Amounts:
+    """What is paid for each SKU, as far as it was said."""
+    amounts: Counter[str] = Counter()
+    for sku, _, *said in order.lines:
+        amounts[sku] += sum(said)
+    return dict(+amounts)
 
 
 class Twin(Lives):
@@ -60,7 +72,7 @@ class Twin(Lives):
         lat: float,
         lng: float,
         *,
-        lines: Sequence[tuple[str, int]] = (),
+        lines: Sequence[Line] = (),
         limit: int = 5,
         policy: Policy | None = None,
         datum: Datum | None = None,
@@ -91,17 +103,17 @@ class Twin(Lives):
         rows: Sequence[int | None],
     ) -> list[Decision]:
         radius_m = self._radius_m(policy)
-        asked: list[tuple[Place, Basket]] = []
+        asked: list[tuple[Place, Basket, Amounts]] = []
         for order, prefix, row in zip(orders, prefixes, rows, strict=True):
             if not is_usable_id(order.id):
                 refuse(Fault.BAD_ID, f"{prefix}id", order.id, row=row)
             place = self._place(order, prefix, row)
-            asked.append((place, self._basket(order, prefix, row)))
+            asked.append((place, self._basket(order, prefix, row), amounts_of(order)))
         self._refuse_conflicts(orders, asked, prefixes, rows)
         known, reserved = dict(self.known), Counter(self.reserved)
         decisions = [
-            self._decide(order.id, place, basket, radius_m)
-            for order, (place, basket) in zip(orders, asked, strict=True)
+            self._decide(order.id, place, basket, amounts, radius_m)
+            for order, (place, basket, amounts) in zip(orders, asked, strict=True)
         ]
         if dry_run:
             self.known, self.reserved = known, reserved
@@ -110,18 +122,22 @@ class Twin(Lives):
     def _refuse_conflicts(
         self,
         orders: Sequence[Order],
-        asked: Sequence[tuple[Place, Basket]],
+        asked: Sequence[tuple[Place, Basket, Amounts]],
         prefixes: Sequence[str],
         rows: Sequence[int | None],
     ) -> None:
-        first = {name: (known.place, known.basket) for name, known in self.known.items()}
+        first = {
+            name: (known.place, known.basket, known.amounts) for name, known in self.known.items()
+        }
         for order, content, prefix, row in zip(orders, asked, prefixes, rows, strict=True):
             if first.setdefault(order.id, content) != content:
                 refuse(Fault.ORDER_CONFLICT, f"{prefix}id", order.id, row=row)
 
-    def _decide(self, order_id: str, place: Place, basket: Basket, radius_m: float) -> Decision:
+    def _decide(
+        self, order_id: str, place: Place, basket: Basket, amounts: Amounts, radius_m: float
+    ) -> Decision:
         if order_id not in self.known:
-            known = self.known[order_id] = Known(place, basket)
+            known = self.known[order_id] = Known(place, basket, amounts)
             self._assign(known, radius_m)
             known.state = OrderState.ASSIGNED if known.shop else OrderState.UNASSIGNED
             known.decision = Decision(
@@ -153,7 +169,7 @@ class Twin(Lives):
         if len(order.lines) > MOST_LINES:
             refuse(Fault.OUT_OF_RANGE, f"{prefix}lines", len(order.lines), row=row)
         basket: Counter[str] = Counter()
-        for place, (sku, quantity) in enumerate(order.lines):
+        for place, (sku, quantity, *amounts) in enumerate(order.lines):
             field = f"{prefix}lines[{place}]"
             if not isinstance(sku, str):
                 refuse(Fault.WRONG_TYPE, f"{field}.sku", sku, row=row)
@@ -165,8 +181,16 @@ class Twin(Lives):
                 refuse(Fault.OUT_OF_RANGE, f"{field}.quantity", quantity, row=row)
             if quantity > MOST:
                 refuse(Fault.OVERFLOW, f"{field}.quantity", quantity, row=row)
+            for amount in amounts:
+                self._check_amount(amount, f"{field}.amount", row)
             basket[sku] += quantity
         for total in basket.values():
             if total > MOST:
                 refuse(Fault.OVERFLOW, f"{prefix}lines", total, row=row)
         return dict(basket)
+
+    def _check_amount(self, amount: object, field: str, row: int | None) -> None:
+        if not isinstance(amount, int):
+            refuse(Fault.WRONG_TYPE, field, amount, row=row)
+        if not 0 <= amount <= MOST_AMOUNT:
+            refuse(Fault.OUT_OF_RANGE, field, amount, row=row)

@@ -54,7 +54,7 @@ def judged_request(data: bytes, kind: Kind) -> object:
                 bits(order.lat),
                 bits(order.lng),
                 order.datum,
-                [(line.sku, line.quantity) for line in order.lines],
+                [(line.sku, line.quantity, line.amount) for line in order.lines],
             )
             for order in orders
         ],

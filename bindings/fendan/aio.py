@@ -13,6 +13,7 @@ from fendan.channel import (
     Call,
     Exchange,
     Failure,
+    Following,
     Retries,
     RpcError,
     Tls,
@@ -23,8 +24,10 @@ from fendan.columns import Column
 from fendan.engine.geo import Datum
 from fendan.engine.orders import Decision
 from fendan.errors import Fault, FendanError
+from fendan.ledger_client import AioLedgerClient
 from fendan.model import (
     AvailabilityChanges,
+    Line,
     Nearby,
     Order,
     Policy,
@@ -34,13 +37,14 @@ from fendan.model import (
     Store,
     StoreStatus,
 )
+from fendan.order_client import AioOrderClient
 
 __all__ = ["Client", "Retries", "Tls"]
 
 T = TypeVar("T")
 
 
-class Client:
+class Client(AioOrderClient, AioLedgerClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,
@@ -127,19 +131,6 @@ class Client:
     ) -> list[Decision]:
         """Route up to 100,000 orders as if one after another; a bad order refuses all of them."""
         return await self._do(calls.route_batch(orders, policy, dry_run), timeout_s)
-
-    async def release(self, order_id: str, *, timeout_s: float | None = None) -> bool:
-        """Give back the stock held for an order; True if there was any.
-
-        False may also mean that this very call did it, at a try whose answer was lost.
-        """
-        return await self._do(calls.release(order_id), timeout_s)
-
-    async def release_batch(
-        self, order_ids: Iterable[str], *, timeout_s: float | None = None
-    ) -> list[bool]:
-        """As `release`, for up to 100,000 orders: all, or none where an id is unknown."""
-        return await self._do(calls.release_batch(order_ids), timeout_s)
 
     @overload
     async def set_stock(
@@ -252,7 +243,7 @@ class Client:
         lat: float,
         lng: float,
         *,
-        lines: Sequence[tuple[str, int]] = (),
+        lines: Sequence[Line] = (),
         limit: int = 5,
         policy: Policy | None = None,
         datum: Datum | None = None,
@@ -261,14 +252,6 @@ class Client:
         """The nearest stores that have every line, nearest first, 1,000 at most."""
         exchange = calls.nearest(lat, lng, lines, limit, policy, datum)
         return await self._do(exchange, timeout_s)
-
-    async def decision(self, order_id: str, *, timeout_s: float | None = None) -> Decision:
-        """What a known order was told."""
-        return await self._do(calls.decision(order_id), timeout_s)
-
-    async def is_held(self, order_id: str, *, timeout_s: float | None = None) -> bool:
-        """Whether stock is held for a known order."""
-        return await self._do(calls.is_held(order_id), timeout_s)
 
     async def stores(self, *, timeout_s: float | None = None) -> list[StoreStatus]:
         """All stores, in the order in which they were added."""
@@ -310,7 +293,7 @@ class Client:
         After a broken connection it goes on from the last cursor by itself; where changes have
         `reset`, forget what you know, 0 for every pair: the full state begins anew.
         """
-        return self._changes(calls.Watch(channel, store_ids, skus, cursor, changes_only))
+        return self._follow(calls.Watch(channel, store_ids, skus, cursor, changes_only))
 
     # -- INSIDE --------------------------------------------------------------------------------
 
@@ -387,23 +370,23 @@ class Client:
     ) -> Decision:
         return await self._do(calls.route(order, policy, dry_run), timeout_s)
 
-    async def _changes(self, watch: calls.Watch) -> AsyncIterator[AvailabilityChanges]:
+    async def _follow(self, stream: Following[T]) -> AsyncIterator[T]:
         tries = 0
         while True:
-            stream = self._opened().unary_stream(watch.method)(
-                watch.request(), metadata=self._address.metadata
+            call = self._opened().unary_stream(stream.method)(
+                stream.request(), metadata=self._address.metadata
             )
             try:
-                async for data in stream:
-                    yield watch.heard(data)
+                async for data in call:
+                    yield stream.heard(data)
                     tries = 0
-                failure = Failure(service_error(Fault.UNAVAILABLE, "the service ended the watch"))
+                failure = Failure(service_error(Fault.UNAVAILABLE, "the service ended the stream"))
             except RpcError as problem:
                 failure = Failure.of(problem)
             finally:
-                stream.cancel()
+                call.cancel()
             if tries >= self._retries.most or not failure.may_pass(repeatable=True):
                 raise failure.error
-            watch.broke()
+            stream.broke()
             await asyncio.sleep(self._retries.wait_s(failure, tries))
             tries += 1

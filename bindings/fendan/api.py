@@ -13,10 +13,11 @@ from fendan import columns
 from fendan.columns import Column
 from fendan.core import Clock
 from fendan.durable import DurableFace
-from fendan.engine.batch import Batch, place_of
+from fendan.engine.batch import Batch
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED, Decision, decisions
+from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
@@ -24,8 +25,8 @@ from fendan.filelog import FileLog
 from fendan.journal import Durability
 from fendan.life_face import LifeFace
 from fendan.log import Log
-from fendan.model import Nearby, Order, Policy, Routed
 from fendan.snapshotting import EVERY_BYTES, Snapshots
+from fendan.model import Line, Nearby, Order, Policy, Routed
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
 from fendan.watch_face import WatchFace
@@ -33,7 +34,7 @@ from fendan.watch_face import WatchFace
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace):
+class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -145,6 +146,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace):
         offsets: ArrayLike,
         skus: ArrayLike,
         quantities: ArrayLike,
+        amounts: ArrayLike | None = None,
         ids: Sequence[str] | None = None,
         policy: Policy | None = None,
         dry_run: bool = False,
@@ -153,8 +155,9 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace):
 
         `lat`, `lng`: float64[n], degrees in the engine's datum. `offsets`: int64[n + 1], the lines
         of order i are offsets[i]:offsets[i + 1]. `skus`: int32[m], codes as from `sku_codes`.
-        `quantities`: int32[m], 1 or more. With `ids` (n of them) the orders are known by id, as in
-        `route`; without, only stock moves. A bad value refuses the whole batch.
+        `quantities`: int32[m], 1 or more. `amounts`: int64[m], as in `Order`. With `ids` (n of
+        them) the orders are known by id, as in `route`; without, only stock moves. A bad value
+        refuses the whole batch.
         """
         radius_m = self._radius_m(policy)
         arrays = (
@@ -165,11 +168,12 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace):
             columns.int32s("quantities", quantities),
         )
         names = None if ids is None else columns.strings("ids", ids)
+        money = None if amounts is None else columns.int64s("amounts", amounts)
         if names is None and self._journal is not None and not dry_run:
             hint = "what a journal keeps can be given back only by id"
             refuse(Fault.MISSING, "ids", hint=hint)
         with self._command() as command:
-            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus))
+            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money)
             due_ns = self._life.due_ns(command.now_ns)
             verdicts = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
         return Routed(
@@ -221,7 +225,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace):
         lat: float,
         lng: float,
         *,
-        lines: Sequence[tuple[str, int]] = (),
+        lines: Sequence[Line] = (),
         limit: int = 5,
         policy: Policy | None = None,
         datum: Datum | None = None,
@@ -229,7 +233,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace):
         """The nearest stores that have every line, nearest first; reserves nothing.
 
         Without lines, the nearest stores. At most `limit`, within the policy's radius; stores at
-        the same distance stand in the order of their ids.
+        the same distance stand in the order of their ids. What lines cost makes no difference.
         """
         radius_m = self._radius_m(policy)
         if not isinstance(limit, int) or limit < 0:

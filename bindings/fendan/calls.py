@@ -13,15 +13,14 @@ from typing import Any
 from fendan.channel import Call, Exchange, message_of, service_error
 from fendan.columns import rows, strings
 from fendan.engine import wire
-from fendan.engine.batch import place_of
 from fendan.engine.geo import Datum
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.engine.orders import Decision
+from fendan.engine.place import place_of
 from fendan.errors import Fault, FendanError, refuse
 from fendan.messages import (
     availability_changes_of,
     datum_message,
-    decision_of,
     line_messages,
     nearby_of,
     policy_message,
@@ -31,6 +30,7 @@ from fendan.messages import (
 )
 from fendan.model import (
     AvailabilityChanges,
+    Line,
     Nearby,
     Order,
     Policy,
@@ -40,13 +40,11 @@ from fendan.model import (
 )
 from fendan.v1 import inventory_service_pb2 as inventory
 from fendan.v1 import network_service_pb2 as network
-from fendan.v1 import order_service_pb2 as orders_
 from fendan.v1 import routing_service_pb2 as routing
 
 ROUTING = "/fendan.v1.RoutingService"
 INVENTORY = "/fendan.v1.InventoryService"
 NETWORK = "/fendan.v1.NetworkService"
-ORDERS = "/fendan.v1.OrderService"
 
 # The largest page there is: what is wanted is all of it.
 PAGE_SIZE = 10_000
@@ -110,16 +108,15 @@ def as_single(error: FendanError, order: Order) -> FendanError:
 
 
 def _value_at(order: Order, path: str) -> object:
-    if line := re.fullmatch(r"lines\[(\d+)\]\.(sku|quantity)", path):
-        sku, quantity = order.lines[int(line[1])]
-        return sku if line[2] == "sku" else quantity
+    if line := re.fullmatch(r"lines\[(\d+)\]\.(sku|quantity|amount)", path):
+        return order.lines[int(line[1])][("sku", "quantity", "amount").index(line[2])]
     return getattr(order, path, None)
 
 
 def nearest(
     lat: float,
     lng: float,
-    lines: Sequence[tuple[str, int]],
+    lines: Sequence[Line],
     limit: int,
     policy: Policy | None,
     datum: Datum | None,
@@ -149,54 +146,7 @@ def _own(thing: Store | Order) -> Any:
     return getattr(thing, "datum", None)
 
 
-# -- ORDERS ------------------------------------------------------------------------------------
-
-
-def decision(order_id: str) -> Exchange[Decision]:
-    """What a known order was told."""
-    answer = yield from _decided(order_id)
-    return decision_of(answer.decision)
-
-
-def is_held(order_id: str) -> Exchange[bool]:
-    """Whether stock is held for a known order."""
-    answer = yield from _decided(order_id)
-    return answer.held
-
-
-def _decided(order_id: str) -> Exchange[orders_.GetDecisionResponse]:
-    check_known(Fault.UNKNOWN_ORDER, "order_id", order_id)
-    request = orders_.GetDecisionRequest(order_id=order_id)
-    answer: orders_.GetDecisionResponse = yield Call.of(
-        f"{ORDERS}/GetDecision", request, orders_.GetDecisionResponse
-    )
-    return answer
-
-
-def release(order_id: str) -> Exchange[bool]:
-    """Cancel one order."""
-    check_known(Fault.UNKNOWN_ORDER, "order_id", order_id)
-    try:
-        released = yield from release_batch([order_id])
-    except FendanError as error:
-        raise as_only(error, "order_ids", "order_id") from None
-    return released[0]
-
-
-def release_batch(order_ids: Iterable[str]) -> Exchange[list[bool]]:
-    """Cancel many orders, all or none."""
-    names = rows("order_ids", order_ids)
-    for row, name in enumerate(names):
-        if not isinstance(name, str):
-            refuse(Fault.UNKNOWN_ORDER, "order_ids", name, row=row)
-    request = orders_.ReleaseOrdersRequest(order_ids=names)
-    try:
-        answer: orders_.ReleaseOrdersResponse = yield Call.of(
-            f"{ORDERS}/ReleaseOrders", request, orders_.ReleaseOrdersResponse
-        )
-    except FendanError as error:
-        raise as_column(error) from None
-    return list(answer.released)
+# -- NAMES -------------------------------------------------------------------------------------
 
 
 def as_column(error: FendanError) -> FendanError:
@@ -215,10 +165,10 @@ def _ids(field: str, names: Iterable[str]) -> list[str]:
     return strings(field, rows(field, names))
 
 
-def check_known(fault: Fault, field: str, name: object) -> None:
+def check_known(fault: Fault, field: str, name: object, row: int | None = None) -> None:
     """What is no str cannot be sent, and nobody knows it; the rest is for the service to judge."""
     if not isinstance(name, str):
-        refuse(fault, field, name)
+        refuse(fault, field, name, row=row)
 
 
 # -- STORES ------------------------------------------------------------------------------------

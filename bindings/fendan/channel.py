@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 try:
     import grpc
@@ -29,6 +29,7 @@ __all__ = [
     "Call",
     "Exchange",
     "Failure",
+    "Following",
     "Retries",
     "RpcError",
     "Tls",
@@ -49,6 +50,7 @@ MOST_ANSWER_BYTES = 64 * 1024 * 1024
 WRITE_FAILED = "Internal error from Core"
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 M = TypeVar("M", bound=Message)
 
 
@@ -87,6 +89,21 @@ def message_of(kind: type[M], data: bytes) -> M:
 # What one method of a client comes to: it yields calls, is sent their answers (or thrown their
 # errors), and returns a T. Whether it is waited for with a thread or a coroutine, it need not know.
 Exchange: TypeAlias = Generator[Call, Any, T]
+
+
+class Following(Protocol[T_co]):
+    """A stream that a client follows over broken connections: how far it has got, it knows."""
+
+    method: str
+
+    def request(self) -> bytes:
+        """What to ask for now."""
+
+    def heard(self, data: bytes) -> T_co:
+        """What one message says; from now on the stream goes on after it."""
+
+    def broke(self) -> None:
+        """The connection broke."""
 
 
 # -- PATIENCE ----------------------------------------------------------------------------------

@@ -57,11 +57,16 @@ def check_log(log: Log) -> Report:
         return lines[-1].problem is None
 
     replayed = _Replayed(log)
-    if line("every frame is whole, in order, of one epoch after another", replayed.frames):
-        if line("events follow from one another, each order is there once", replayed.replay):
-            line("what left and what is there is what came", replayed.conserved)
-            line("counts, their bitmaps and the orders agree", replayed.audited)
-            line("a snapshot and the events after it give the same state", replayed.compared)
+    promises: list[tuple[str, Callable[[], int]]] = [
+        ("every frame is whole, in order, of one epoch after another", replayed.frames),
+        ("events follow from one another, each order is there once", replayed.replay),
+        ("what left and what is there is what came", replayed.conserved),
+        ("counts, their bitmaps and the orders agree", replayed.audited),
+        ("a snapshot and the events after it give the same state", replayed.compared),
+    ]
+    for name, look in promises:
+        if not line(name, look):
+            break
     return Report(lines=lines)
 
 

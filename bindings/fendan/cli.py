@@ -5,9 +5,7 @@ when something was refused, 130 when interrupted; then no output file is left be
 """
 
 import csv
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -21,21 +19,25 @@ from rich.progress import Progress
 
 import fendan
 from fendan import Datum, Engine, Policy, Reason, Routed, Status, loaders, report
-from fendan.errors import Fault, refuse
+from fendan.journal_commands import journal_app, ledger_app
 from fendan.loaders import OrderColumns, StockColumns
 from fendan.server.commands import config_app, token_app
 from fendan.server.serve import serve
-from fendan.terminal import plain_errors
+from fendan.terminal import new_file, plain_errors, progress_bars, step
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(serve)
+app.add_typer(journal_app, name="journal")
+app.add_typer(ledger_app, name="ledger")
 app.add_typer(config_app, name="config")
 app.add_typer(token_app, name="token")
 
 # Large enough that the engine is never held up, small enough that the progress bar moves.
 ORDERS_PER_CHUNK = 10_000
+
+FORMATS = (".csv", ".parquet")
 
 
 def main() -> None:
@@ -84,23 +86,23 @@ def route(
 
     Files are .csv, .csv.gz or .parquet.
     """
-    with plain_errors(), _progress() as progress:
+    with plain_errors(), progress_bars() as progress:
         engine = Engine(policy=Policy(radius_m=radius_m), datum=datum)
-        with _new_file(out, unlike=(stores, stock, orders)) as file:
+        with new_file(out, FORMATS, unlike=(stores, stock, orders)) as file:
             with suppress(ImportError):
                 # pyarrow does so anyway, sooner or later, but loses a Ctrl-C that falls into it.
                 import_module("pandas")
-            with _step(progress, f"Reading {stores.name}"):
+            with step(progress, f"Reading {stores.name}"):
                 engine.add_stores(loaders.read_stores(stores, encoding=encoding))
-            with _step(progress, f"Reading {stock.name}"):
+            with step(progress, f"Reading {stock.name}"):
                 stock_columns = loaders.read_stock(stock, encoding=encoding)
-            with _step(progress, f"Reading {orders.name}"):
+            with step(progress, f"Reading {orders.name}"):
                 order_columns = loaders.read_order_columns(orders, encoding=encoding)
-            with _step(progress, f"Loading {len(stock_columns):,} counts of stock"):
+            with step(progress, f"Loading {len(stock_columns):,} counts of stock"):
                 _load(engine, stock_columns, stores.name)
             skus = _sku_codes(engine, order_columns, stock.name)
             routed, seconds = _route(engine, order_columns, skus, progress)
-            with _step(progress, f"Writing {out.name}"):
+            with step(progress, f"Writing {out.name}"):
                 _write(_decisions(engine, order_columns, routed), file, out.suffix)
     table = report.summary(
         routed,
@@ -200,28 +202,6 @@ def _write(columns: dict[str, list[Any]], file: Path, suffix: str) -> None:
         writer.writerows(zip(*columns.values(), strict=True))
 
 
-@contextmanager
-def _new_file(path: Path, unlike: tuple[Path, ...]) -> Iterator[Path]:
-    """A file beside `path` to write to, which takes its place at the end, or else is removed."""
-    path = path.resolve()
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        refuse(Fault.BAD_FILE, "--out", str(path), hint="the name must end in .csv or .parquet")
-    if path.exists() and not path.is_file():
-        refuse(Fault.BAD_FILE, "--out", str(path), hint="there is something else of that name")
-    if path in [other.resolve() for other in unlike]:
-        refuse(Fault.BAD_FILE, "--out", str(path), hint="it is one of the files to be read")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.touch()
-    except OSError as error:
-        refuse(Fault.BAD_FILE, "--out", str(path), hint=f"cannot be written: {error.strerror}")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 # -- DEMO --------------------------------------------------------------------------------------
 
 
@@ -247,23 +227,6 @@ def demo(
             picture=None if no_picture else picture,
             console=Console(),
         )
-
-
-# -- THE TERMINAL ------------------------------------------------------------------------------
-
-
-def _progress() -> Progress:
-    """A bar on standard error, and nothing at all where that is not a terminal."""
-    console = Console(stderr=True)
-    return Progress(console=console, disable=not console.is_terminal)
-
-
-@contextmanager
-def _step(progress: Progress, what: str) -> Iterator[None]:
-    """A task whose length nobody knows."""
-    task = progress.add_task(what, total=None)
-    yield
-    progress.update(task, total=1, completed=1)
 
 
 if __name__ == "__main__":

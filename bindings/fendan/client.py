@@ -13,6 +13,7 @@ from fendan.channel import (
     Call,
     Exchange,
     Failure,
+    Following,
     Retries,
     RpcError,
     Tls,
@@ -23,8 +24,10 @@ from fendan.columns import Column
 from fendan.engine.geo import Datum
 from fendan.engine.orders import Decision
 from fendan.errors import Fault, FendanError
+from fendan.ledger_client import LedgerClient
 from fendan.model import (
     AvailabilityChanges,
+    Line,
     Nearby,
     Order,
     Policy,
@@ -34,13 +37,14 @@ from fendan.model import (
     Store,
     StoreStatus,
 )
+from fendan.order_client import OrderClient
 
 __all__ = ["Client", "Retries", "Tls"]
 
 T = TypeVar("T")
 
 
-class Client:
+class Client(OrderClient, LedgerClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,
@@ -120,19 +124,6 @@ class Client:
     ) -> list[Decision]:
         """Route up to 100,000 orders as if one after another; a bad order refuses all of them."""
         return self._do(calls.route_batch(orders, policy, dry_run), timeout_s)
-
-    def release(self, order_id: str, *, timeout_s: float | None = None) -> bool:
-        """Give back the stock held for an order; True if there was any.
-
-        False may also mean that this very call did it, at a try whose answer was lost.
-        """
-        return self._do(calls.release(order_id), timeout_s)
-
-    def release_batch(
-        self, order_ids: Iterable[str], *, timeout_s: float | None = None
-    ) -> list[bool]:
-        """As `release`, for up to 100,000 orders: all, or none where an id is unknown."""
-        return self._do(calls.release_batch(order_ids), timeout_s)
 
     @overload
     def set_stock(
@@ -239,7 +230,7 @@ class Client:
         lat: float,
         lng: float,
         *,
-        lines: Sequence[tuple[str, int]] = (),
+        lines: Sequence[Line] = (),
         limit: int = 5,
         policy: Policy | None = None,
         datum: Datum | None = None,
@@ -248,14 +239,6 @@ class Client:
         """The nearest stores that have every line, nearest first, 1,000 at most."""
         exchange = calls.nearest(lat, lng, lines, limit, policy, datum)
         return self._do(exchange, timeout_s)
-
-    def decision(self, order_id: str, *, timeout_s: float | None = None) -> Decision:
-        """What a known order was told."""
-        return self._do(calls.decision(order_id), timeout_s)
-
-    def is_held(self, order_id: str, *, timeout_s: float | None = None) -> bool:
-        """Whether stock is held for a known order."""
-        return self._do(calls.is_held(order_id), timeout_s)
 
     def stores(self, *, timeout_s: float | None = None) -> list[StoreStatus]:
         """All stores, in the order in which they were added."""
@@ -297,7 +280,7 @@ class Client:
         After a broken connection it goes on from the last cursor by itself; where changes have
         `reset`, forget what you know, 0 for every pair: the full state begins anew.
         """
-        return self._changes(calls.Watch(channel, store_ids, skus, cursor, changes_only))
+        return self._follow(calls.Watch(channel, store_ids, skus, cursor, changes_only))
 
     # -- INSIDE --------------------------------------------------------------------------------
 
@@ -354,23 +337,23 @@ class Client:
         if self._closed.is_set():
             raise service_error(Fault.UNAVAILABLE, "the client is closed")
 
-    def _changes(self, watch: calls.Watch) -> Iterator[AvailabilityChanges]:
+    def _follow(self, stream: Following[T]) -> Iterator[T]:
         tries = 0
         while True:
             self._check_open()
-            open_stream: Any = self._channel.unary_stream(watch.method)
-            stream = open_stream(watch.request(), metadata=self._address.metadata)
+            open_stream: Any = self._channel.unary_stream(stream.method)
+            call = open_stream(stream.request(), metadata=self._address.metadata)
             try:
-                for data in stream:
-                    yield watch.heard(data)
+                for data in call:
+                    yield stream.heard(data)
                     tries = 0
-                failure = Failure(service_error(Fault.UNAVAILABLE, "the service ended the watch"))
+                failure = Failure(service_error(Fault.UNAVAILABLE, "the service ended the stream"))
             except RpcError as problem:
                 failure = Failure.of(problem)
             finally:
-                stream.cancel()
+                call.cancel()
             if tries >= self._retries.most or not failure.may_pass(repeatable=True):
                 raise failure.error
-            watch.broke()
+            stream.broke()
             self._pause(self._retries.wait_s(failure, tries))
             tries += 1

@@ -155,15 +155,18 @@ def _error_in(status: status_pb2.Status) -> FendanError | None:
     if not _unpack(status, info) or info.domain != DOMAIN or info.reason not in Fault.__members__:
         return None
     fault = Fault[info.reason]
+    entry = TABLE[fault]
     bad_request = error_details_pb2.BadRequest()
     _unpack(status, bad_request)
-    fields = [violation.field for violation in bad_request.field_violations]
-    return TABLE[fault].exception(
+    violations = [(found.field, found.description) for found in bad_request.field_violations]
+    field, described = violations[0] if violations else ("", "")
+    return entry.exception(
         status.message,
         fault=fault,
-        field=fields[0] if fields else "",
+        field=field,
         row=_row_in(info.metadata.get("row", "")),
         value=_value_in(info.metadata.get("value", "null")),
+        hint="" if described == entry.meaning else described,
     )
 
 

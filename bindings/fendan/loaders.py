@@ -4,6 +4,8 @@
              and, where there is one, region | area, whose cells may be empty
     stock    store_id | store | id      sku | sku_id        quantity | qty | on_hand
     orders   order_id | order | id      lat, lng, sku, quantity as above; one row per order line
+             and, where there is one, amount, what the customer pays for the line in minor units
+             such as fen, whose cells may be empty
 
 Those columns and no others, in any order; capitals and spaces around the names do not matter. A
 source is the path of a .csv, .csv.gz or .parquet file, a pyarrow Table or a pandas DataFrame. All
@@ -25,10 +27,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.engine.batch import AMOUNT_HINT, MOST_AMOUNT
 from fendan.engine.geo import Datum
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, FendanError
-from fendan.model import Order, Store
+from fendan.model import Line, Order, Store
 from fendan.sources import Source, open_source
 
 __all__ = [
@@ -49,6 +52,7 @@ ALIASES = {
     "lat": ("lat", "latitude"),
     "lng": ("lng", "lon", "longitude"),
     "region": ("region", "area"),
+    "amount": ("amount",),
 }
 MOST = 2**31 - 1  # what the engine can count
 WHOLE_NUMBER = re.compile(r"[+-]?\d{1,99}", re.ASCII)
@@ -75,7 +79,8 @@ class OrderColumns:
     """Orders ready for `Engine.route_arrays`, but for the codes of their SKUs.
 
     The lines of order i are offsets[i]:offsets[i + 1]; `skus` is a dictionary-encoded pyarrow
-    Array, and `rows` says which row of the source each line came from.
+    Array, and `rows` says which row of the source each line came from. `amounts` is None where the
+    source has none.
     """
 
     ids: list[str]
@@ -84,6 +89,7 @@ class OrderColumns:
     offsets: NDArray[np.int64]
     skus: Any
     quantities: NDArray[np.int32]
+    amounts: NDArray[np.int64] | None
     rows: NDArray[np.int64]
     source: Source
 
@@ -135,7 +141,9 @@ def read_orders(source: Any, *, encoding: str = "utf-8", datum: Datum | None = N
     of `datum`. Raises a FendanError that names the first thing wrong.
     """
     orders = read_order_columns(source, encoding=encoding)
-    lines = list(zip(orders.skus.to_pylist(), orders.quantities.tolist(), strict=True))
+    columns = [orders.skus.to_pylist(), orders.quantities.tolist()]
+    columns += [] if orders.amounts is None else [orders.amounts.tolist()]
+    lines: list[Line] = list(zip(*columns, strict=True))
     ends = orders.offsets.tolist()
     places = zip(orders.ids, orders.lat.tolist(), orders.lng.tolist(), strict=True)
     return [
@@ -146,10 +154,11 @@ def read_orders(source: Any, *, encoding: str = "utf-8", datum: Datum | None = N
 
 def read_order_columns(source: Any, *, encoding: str = "utf-8") -> OrderColumns:
     """As `read_orders`, but as arrays, with nothing per order in Python but the ids."""
-    sheet = _Sheet.of(source, encoding, ("order_id", "lat", "lng", "sku", "quantity"))
+    wanted = ("order_id", "lat", "lng", "sku", "quantity")
+    sheet = _Sheet.of(source, encoding, wanted, optional="amount")
     lat = sheet.degrees("lat", 90).as_array(np.float64)
     lng = sheet.degrees("lng", 180).as_array(np.float64)
-    skus, quantities = sheet.ids("sku"), sheet.quantities(least=1)
+    skus, quantities, amounts = sheet.ids("sku"), sheet.quantities(least=1), sheet.amounts()
     orders, ids = sheet.ids("order_id").by_first_appearance()
     rows = np.argsort(orders, kind="stable")
     ends = np.cumsum(np.bincount(orders, minlength=len(ids)), dtype=np.int64)
@@ -171,6 +180,7 @@ def read_order_columns(source: Any, *, encoding: str = "utf-8") -> OrderColumns:
         offsets=offsets,
         skus=skus.as_dictionary().take(rows),
         quantities=quantities.as_array(np.int32)[rows],
+        amounts=None if amounts is None else amounts.as_array(np.int64)[rows],
         rows=rows,
         source=sheet.source,
     )
@@ -237,12 +247,24 @@ def _degrees_of(value: Any, limit: int) -> float:
 
 def _quantity_of(value: Any, least: int) -> int:
     hint = f"must be a whole number from {least} to {MOST}"
+    quantity = _whole_number_of(value, hint)
+    if not least <= quantity <= MOST:
+        raise _UnfitError(Fault.OVERFLOW if quantity > MOST else Fault.OUT_OF_RANGE, hint)
+    return quantity
+
+
+def _amount_of(value: Any) -> int:
+    amount = _whole_number_of(value, AMOUNT_HINT)
+    if not 0 <= amount <= MOST_AMOUNT:
+        raise _UnfitError(Fault.OUT_OF_RANGE, AMOUNT_HINT)
+    return amount
+
+
+def _whole_number_of(value: Any, hint: str) -> int:
     if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value.strip()):
-        value = int(value)
+        return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise _UnfitError(Fault.WRONG_TYPE, hint)
-    if not least <= value <= MOST:
-        raise _UnfitError(Fault.OVERFLOW if value > MOST else Fault.OUT_OF_RANGE, hint)
     return value
 
 
@@ -313,17 +335,28 @@ class _Sheet:
     def quantities(self, *, least: int) -> _Column:
         return self._read("quantity", lambda value: _quantity_of(value, least))
 
-    def _read(self, name: str, value_of: Callable[[Any], Any]) -> _Column:
+    def amounts(self) -> _Column | None:
+        """The column that need not be there; an empty cell is 0, which says nothing."""
+        return self._read("amount", _amount_of, empty=0) if "amount" in self.columns else None
+
+    def _read(
+        self, name: str, value_of: Callable[[Any], Any], *, empty: int | None = None
+    ) -> _Column:
+        """A column, checked. `empty`: the value of an empty cell; None: there must be none."""
         import pyarrow as pa
 
         column = self.columns[name]
-        if column.null_count:
+        if column.null_count and empty is None:
             row = int(np.argmax(column.is_null().to_numpy()))
             self.source.refuse(Fault.MISSING, name, None, row=row)
         try:
-            if not pa.types.is_dictionary(column.type):
-                column = column.dictionary_encode()
-            array = column.unify_dictionaries().combine_chunks()
+            is_dictionary = pa.types.is_dictionary(column.type)
+            if column.null_count:  # null becomes a value, and then dictionaries cannot be unified
+                plain = column.cast(column.type.value_type) if is_dictionary else column
+                array = plain.combine_chunks().dictionary_encode("encode")
+            else:
+                encoded = column if is_dictionary else column.dictionary_encode()
+                array = encoded.unify_dictionaries().combine_chunks()
         except pa.ArrowNotImplementedError:  # lists, structs
             self.source.refuse(Fault.WRONG_TYPE, name, str(column.type))
         indices = array.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
@@ -332,9 +365,12 @@ class _Sheet:
         for index in np.flatnonzero(np.bincount(indices, minlength=len(raw))):
             value = raw[index]
             try:
-                if value is None or (isinstance(value, str) and not value.strip()):
+                if value is not None and not (isinstance(value, str) and not value.strip()):
+                    values[index] = value_of(value)
+                elif empty is None:
                     raise _UnfitError(Fault.MISSING, "the cell is empty")
-                values[index] = value_of(value)
+                else:
+                    values[index] = empty
             except _UnfitError as unfit:
                 row = int(np.argmax(indices == index))
                 self.source.refuse(unfit.fault, name, value, row=row, hint=unfit.hint)

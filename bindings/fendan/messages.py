@@ -7,14 +7,25 @@ and decisions by the thousand, are not here: `fendan.engine.wire` reads and writ
 from collections.abc import Iterable, Sequence
 from typing import cast
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
+from fendan.engine.life import RejectReason
 from fendan.engine.orders import Decision
+from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
+from fendan.ledger import Filter
 from fendan.model import (
     Availability,
     AvailabilityChanges,
+    Line,
+    EventPage,
+    LedgerEvent,
+    Movement,
     Nearby,
+    OrderStatus,
     Policy,
     Shortfall,
     StaleStock,
@@ -24,8 +35,10 @@ from fendan.model import (
     StoreStatus,
 )
 from fendan.v1 import inventory_service_pb2 as inventory
+from fendan.v1 import ledger_service_pb2 as ledger
 from fendan.v1 import network_service_pb2 as network
 from fendan.v1 import order_pb2 as order
+from fendan.v1 import order_service_pb2 as life
 from fendan.v1 import place_pb2 as place
 from fendan.v1 import routing_service_pb2 as routing
 
@@ -36,12 +49,20 @@ __all__ = [
     "datum_of",
     "decision_message",
     "decision_of",
+    "event_filter_message",
+    "event_page_of",
+    "ledger_event_message",
+    "ledger_event_of",
     "line_messages",
     "lines_of",
     "nearby_message",
     "nearby_of",
+    "order_status_message",
+    "order_status_of",
     "policy_message",
     "policy_of",
+    "reject_reason_message",
+    "reject_reason_of",
     "shortfall_message",
     "shortfall_of",
     "stock_level_message",
@@ -209,14 +230,17 @@ def policy_of(message: order.RoutePolicy) -> Policy:
     return Policy(radius_m=message.radius_m if message.HasField("radius_m") else None)
 
 
-def line_messages(lines: Iterable[tuple[str, int]]) -> list[order.OrderLine]:
-    """Pairs of SKU and quantity as lines."""
-    return [order.OrderLine(sku=sku, quantity=quantity) for sku, quantity in lines]
+def line_messages(lines: Iterable[Line]) -> list[order.OrderLine]:
+    """Lines of an order."""
+    return [
+        order.OrderLine(sku=line[0], quantity=line[1], amount=line[2] if len(line) == 3 else 0)
+        for line in lines
+    ]
 
 
-def lines_of(messages: Sequence[order.OrderLine]) -> list[tuple[str, int]]:
-    """Lines as pairs of SKU and quantity."""
-    return [(line.sku, line.quantity) for line in messages]
+def lines_of(messages: Sequence[order.OrderLine]) -> list[Line]:
+    """Lines as SKU, quantity and amount."""
+    return [(line.sku, line.quantity, line.amount) for line in messages]
 
 
 def nearby_message(nearby: Nearby) -> routing.NearbyStore:
@@ -250,4 +274,130 @@ def decision_of(message: order.Decision) -> Decision:
         store_id=message.store_id if assigned else None,
         distance_m=message.distance_m if assigned else None,
         reason=Reason(message.reason),
+    )
+
+
+# -- THE LIFE OF AN ORDER ----------------------------------------------------------------------
+
+
+def order_status_message(status: OrderStatus) -> life.OrderStatus:
+    """Where an order is now."""
+    message = life.OrderStatus(
+        order_id=status.order_id,
+        state=cast(life.OrderState, status.state),
+        store_id=status.store_id or "",
+        distance_m=status.distance_m or 0.0,
+        reason=cast(order.DecisionReason, status.reason),
+        attempts=status.attempts,
+    )
+    if status.reserved_until_ns is not None:
+        message.reserved_until.FromNanoseconds(status.reserved_until_ns)
+    return message
+
+
+def order_status_of(message: life.OrderStatus) -> OrderStatus:
+    """Where an order is, as a message says."""
+    is_reserved = message.HasField("reserved_until")
+    return OrderStatus(
+        order_id=message.order_id,
+        state=OrderState(message.state),
+        store_id=message.store_id or None,
+        distance_m=message.distance_m if message.store_id else None,
+        reason=Reason(message.reason),
+        attempts=message.attempts,
+        reserved_until_ns=message.reserved_until.ToNanoseconds() if is_reserved else None,
+    )
+
+
+def reject_reason_message(reason: RejectReason) -> life.RejectReason:
+    """The enum's number."""
+    return cast(life.RejectReason, reason)
+
+
+def reject_reason_of(number: int, field: str = "reason") -> RejectReason:
+    """The reason of an enum's number. `field`: what an error calls it.
+
+    Unspecified is OTHER. Raises InvalidInputError for the number of a later version.
+    """
+    if number not in life.RejectReason.values():
+        refuse(Fault.OUT_OF_RANGE, field, number, hint="must be a fendan.v1.RejectReason")
+    return RejectReason(number or RejectReason.OTHER)
+
+
+# -- THE LEDGER --------------------------------------------------------------------------------
+
+NS_PER_S = 1_000_000_000
+
+
+def event_filter_message(filter: Filter) -> ledger.EventFilter:
+    """A filter; absent lists are empty ones."""
+    return ledger.EventFilter(
+        store_ids=filter.store_ids,
+        regions=filter.regions,
+        order_ids=filter.order_ids,
+        kinds=cast(Iterable[ledger.EventKind], filter.kinds),
+    )
+
+
+def ledger_event_message(event: LedgerEvent) -> ledger.LedgerEvent:
+    """One event of the ledger."""
+    seconds, nanos = divmod(event.time_ns, NS_PER_S)
+    return ledger.LedgerEvent(
+        sequence=event.sequence,
+        time=Timestamp(seconds=seconds, nanos=nanos),
+        kind=cast(ledger.EventKind, event.kind),
+        order_id=event.order_id or "",
+        store_id=event.store_id or "",
+        region=event.region,
+        reason=event.reason,
+        attempts=event.attempts,
+        distance_m=event.distance_m,
+        movements=[
+            ledger.Movement(
+                sku=movement.sku,
+                quantity=movement.quantity,
+                on_hand_before=movement.on_hand_before,
+                on_hand_after=movement.on_hand_after,
+                reserved_before=movement.reserved_before,
+                reserved_after=movement.reserved_after,
+                amount=movement.amount,
+            )
+            for movement in event.movements
+        ],
+    )
+
+
+def ledger_event_of(message: ledger.LedgerEvent) -> LedgerEvent:
+    """The event of a message."""
+    return LedgerEvent(
+        sequence=message.sequence,
+        time_ns=message.time.seconds * NS_PER_S + message.time.nanos,
+        kind=EventKind(message.kind),
+        order_id=message.order_id or None,
+        store_id=message.store_id or None,
+        region=message.region,
+        reason=message.reason,
+        attempts=message.attempts,
+        distance_m=message.distance_m if message.HasField("distance_m") else None,
+        movements=tuple(
+            Movement(
+                sku=movement.sku,
+                quantity=movement.quantity,
+                on_hand_before=movement.on_hand_before,
+                on_hand_after=movement.on_hand_after,
+                reserved_before=movement.reserved_before,
+                reserved_after=movement.reserved_after,
+                amount=movement.amount,
+            )
+            for movement in message.movements
+        ),
+    )
+
+
+def event_page_of(message: ledger.ReadEventsResponse | ledger.TailResponse) -> EventPage:
+    """Some events, and where to go on."""
+    return EventPage(
+        events=tuple(map(ledger_event_of, message.events)),
+        next_sequence=message.next_sequence,
+        last_sequence=message.last_sequence,
     )

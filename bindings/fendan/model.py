@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
@@ -16,6 +17,11 @@ from fendan.engine.router import Reason, Status
 __all__ = [
     "Availability",
     "AvailabilityChanges",
+    "Line",
+    "EventKind",
+    "EventPage",
+    "LedgerEvent",
+    "Movement",
     "Nearby",
     "Order",
     "OrderStatus",
@@ -54,19 +60,24 @@ class StoreStatus:
     paused: bool
 
 
+# SKU and quantity, and what the customer pays for the whole line.
+Line = tuple[str, int] | tuple[str, int, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A basket and where it goes.
 
-    `lines` are pairs of SKU and quantity (1 or more); a SKU that stands in several lines is wanted
-    that many times. `lat`, `lng` and `datum` are as in `Store`. The `id` is the idempotency key:
-    the same id with the same place and basket returns the first decision.
+    `lines` are (SKU, quantity) or (SKU, quantity, amount): pieces from 1, and what the customer
+    pays for the whole line in minor units such as fen, 0 (not said) to 1,000,000,000,000. Lines of
+    one SKU are added up. `lat`, `lng` and `datum` are as in `Store`. The `id` is the idempotency
+    key: the same id with the same place, basket and amounts returns the first decision.
     """
 
     id: str
     lat: float
     lng: float
-    lines: Sequence[tuple[str, int]]
+    lines: Sequence[Line]
     datum: Datum | None = None
 
 
@@ -180,6 +191,61 @@ class AvailabilityChanges:
     changes: list[Availability]
     cursor: str
     reset: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """What one event did to the counts of one SKU in the event's store.
+
+    `quantity`: pieces, of an order's line 1 or more; of counts that were set, how many more there
+    are than before, or, below zero, fewer. `amount`: money for them, in minor units such as fen, 0
+    where the order carried none.
+    """
+
+    sku: str
+    quantity: int
+    on_hand_before: int
+    on_hand_after: int
+    reserved_before: int
+    reserved_after: int
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEvent:
+    """One decision, movement or change of the network, as the ledger keeps it.
+
+    `sequence` counts every event of the engine, from 1, those included that only its recovery
+    needs and that nobody is shown: so numbers are missing here and there. `time_ns`: since 1970,
+    UTC; it never goes back. `region` is that of the store now; where a store was added or updated,
+    the one it was given. `reason` is the name of a Reason or RejectReason, else "". `attempts`: how
+    many stores the order was assigned to by then. `distance_m`: from the order to the store, where
+    it was assigned. `movements`: empty where no counts changed.
+    """
+
+    sequence: int
+    time_ns: int
+    kind: EventKind
+    order_id: str | None = None
+    store_id: str | None = None
+    region: str = ""
+    reason: str = ""
+    attempts: int = 0
+    distance_m: float | None = None
+    movements: tuple[Movement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """Some events, in order. Go on from `next_sequence`; `last_sequence` is the newest of all.
+
+    A page may be short, or empty, before the end is reached: where `next_sequence` is not beyond
+    `last_sequence`, there is more to read.
+    """
+
+    events: tuple[LedgerEvent, ...]
+    next_sequence: int
+    last_sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -78,9 +78,8 @@ class _Effects:
         network, stock = self._core._network, self._core._stock
         if kind in (EventKind.STORE_ADDED, EventKind.STORE_UPDATED):
             ids, regions = [row[0] for row in rows], [row[1] for row in rows]
-            points = points_of(
-                np.array([row[2] for row in rows]), np.array([row[3] for row in rows])
-            )
+            lat, lng = (np.array([row[column] for row in rows]) for column in (2, 3))
+            points = points_of(lat, lng)
             if kind is EventKind.STORE_ADDED:
                 stock.adopt(network.layout.grown(*points, ids), ids, regions)
             else:

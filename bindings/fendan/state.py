@@ -72,7 +72,7 @@ def restore(core: Core, data: memoryview) -> Moment:
     """
     moment, settings, arrays = _read(data)
     datum, remembered = settings.get("datum"), settings.get("remembered_orders")
-    if datum not in {known.value for known in Datum}:
+    if datum not in [known.value for known in Datum]:
         corrupt("settings.datum", datum)
     if not isinstance(remembered, int) or not 0 <= remembered < 2**63:
         corrupt("settings.remembered_orders", remembered)

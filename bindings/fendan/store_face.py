@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from fendan import columns
 from fendan.core import Core
-from fendan.engine.batch import place_of
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.network import ID_HINT, is_usable_id, points_of
+from fendan.engine.place import place_of
 from fendan.errors import Fault, refuse
 from fendan.loaders import read_stores
 from fendan.model import Shortfall, Store, StoreStatus

@@ -1,14 +1,20 @@
-"""What every command says to people when it fails: one readable line on standard error."""
+"""What every command does for people: one readable line when it fails, a bar while it works.
 
-from collections.abc import Iterator
+And no half file: what is written takes its place at the end, or not at all.
+"""
+
+import os
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
-from fendan.errors import FendanError
+from fendan.errors import Fault, FendanError, refuse
 
-__all__ = ["plain_errors", "say"]
+__all__ = ["new_file", "plain_errors", "progress_bars", "say", "step"]
 
 
 @contextmanager
@@ -33,3 +39,42 @@ def say(message: str, *, style: str | None = None) -> None:
     line = " ".join(message.splitlines())
     console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
     console.print(line, style=style)
+
+
+def progress_bars() -> Progress:
+    """Bars on standard error, and nothing at all where that is not a terminal."""
+    console = Console(stderr=True)
+    return Progress(console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def step(progress: Progress, what: str) -> Iterator[None]:
+    """A task whose length nobody knows."""
+    task = progress.add_task(what, total=None)
+    yield
+    progress.update(task, total=1, completed=1)
+
+
+@contextmanager
+def new_file(
+    path: Path, suffixes: Collection[str] = (), unlike: tuple[Path, ...] = ()
+) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place at the end, or else is removed."""
+    path = path.resolve()
+    if suffixes and path.suffix.lower() not in suffixes:
+        hint = f"the name must end in {' or '.join(suffixes)}"
+        refuse(Fault.BAD_FILE, "--out", str(path), hint=hint)
+    if path.exists() and not path.is_file():
+        refuse(Fault.BAD_FILE, "--out", str(path), hint="there is something else of that name")
+    if path in [other.resolve() for other in unlike]:
+        refuse(Fault.BAD_FILE, "--out", str(path), hint="it is one of the files to be read")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.touch()
+    except OSError as error:
+        refuse(Fault.BAD_FILE, "--out", str(path), hint=f"cannot be written: {error.strerror}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

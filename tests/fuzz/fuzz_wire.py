@@ -157,7 +157,7 @@ def forget_signs(read: Any) -> Any:
         if content == wire_judge.REFUSED:
             return content
         orders = [
-            (*order, [(sku, quantity & 0x7FFFFFFF) for sku, quantity in lines])
+            (*order, [(sku, quantity & 0x7FFFFFFF, amount) for sku, quantity, amount in lines])
             for *order, lines in content[0]
         ]
         return (orders, *content[1:])

@@ -19,7 +19,7 @@ ORDER = order_pb2.Order(
     lng=121.5,
     lines=[
         order_pb2.OrderLine(sku="tea", quantity=2),
-        order_pb2.OrderLine(sku="SKU-000042", quantity=2**31 - 1),
+        order_pb2.OrderLine(sku="SKU-000042", quantity=2**31 - 1, amount=10**12),
     ],
     datum=place_pb2.DATUM_GCJ02,
 )
@@ -56,6 +56,7 @@ MESSAGES = {
     "padded_tag": b"\x98\x80\x80\x80\x00\x01",
     "padded_length": b"\x0a\x85\x80\x00\x0a\x03tea",
     "padded_number": b"\x20\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00",
+    "negative_amount": b"\x0a\x0f\x22\x0d\x10\x01\x18" + b"\xff" * 9 + b"\x01",
     "unknown_fields": b"\x48\x01\x4d\x00\x00\x00\x00\x49" + bytes(8) + b"\x4a\x02\x08\x01",
     "groups": b"\x4b\x53\x08\x01\x54\x4c",
     "group_in_an_order": b"\x0a\x04\x4b\x0a\x00\x4c",

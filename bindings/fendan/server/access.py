@@ -21,6 +21,7 @@ __all__ = ["METHODS", "AccessInterceptor", "Caller", "Scope", "caller"]
 _HEADQUARTERS = frozenset({Scope.HEADQUARTERS})
 _REGIONS = _HEADQUARTERS | {Scope.REGION}
 _STORES = _REGIONS | {Scope.STORE}
+_LEDGER = _STORES | {Scope.SETTLEMENT}
 _ORDERS_IN = _HEADQUARTERS | {Scope.INGEST}
 
 METHODS: dict[str, frozenset[Scope]] = {
@@ -38,8 +39,19 @@ METHODS: dict[str, frozenset[Scope]] = {
     "/fendan.v1.NetworkService/ResumeStores": _STORES,
     "/fendan.v1.NetworkService/RemoveStores": _HEADQUARTERS,
     "/fendan.v1.NetworkService/ListStores": _REGIONS,
+    # A platform asks and cancels, a store does the rest; goods come back by way of either.
+    "/fendan.v1.OrderService/GetOrder": _STORES | _ORDERS_IN | {Scope.SETTLEMENT},
     "/fendan.v1.OrderService/GetDecision": _STORES | _ORDERS_IN | {Scope.SETTLEMENT},
+    "/fendan.v1.OrderService/AcceptOrder": _STORES,
+    "/fendan.v1.OrderService/PickOrder": _STORES,
+    "/fendan.v1.OrderService/ShipOrder": _STORES,
+    "/fendan.v1.OrderService/DeliverOrder": _STORES,
+    "/fendan.v1.OrderService/ReturnOrder": _STORES | _ORDERS_IN,
+    "/fendan.v1.OrderService/RejectOrder": _STORES,
+    "/fendan.v1.OrderService/CancelOrder": _STORES | _ORDERS_IN,
     "/fendan.v1.OrderService/ReleaseOrders": _STORES | _ORDERS_IN,
+    "/fendan.v1.LedgerService/ReadEvents": _LEDGER,
+    "/fendan.v1.LedgerService/Tail": _LEDGER,
 }
 
 # Load balancers and orchestrators ask for health, and have no tokens; it tells nothing else.

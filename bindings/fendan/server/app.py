@@ -1,4 +1,4 @@
-"""The server: one engine, four services, and an orderly end."""
+"""The server: one engine, five services, and an orderly end."""
 
 import asyncio
 import time
@@ -19,6 +19,7 @@ from fendan.server.calls import CallInterceptor
 from fendan.server.config import Config
 from fendan.server.inventory import InventoryService
 from fendan.server.lane import Lane
+from fendan.server.ledger import LedgerService
 from fendan.server.metrics import Metrics
 from fendan.server.network import NetworkService
 from fendan.server.orders import OrderService
@@ -27,6 +28,8 @@ from fendan.server.tokens import Tokens
 from fendan.server.tracing import Tracing
 from fendan.v1 import (
     inventory_service_pb2,
+    ledger_service_pb2,
+    ledger_service_pb2_grpc,
     network_service_pb2,
     network_service_pb2_grpc,
     order_service_pb2,
@@ -43,6 +46,7 @@ SERVICES: tuple[str, ...] = tuple(
         inventory_service_pb2,
         network_service_pb2,
         order_service_pb2,
+        ledger_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -88,10 +92,12 @@ class Server:
         self._ending: asyncio.Task[None] | None = None
         self._routing = RoutingService(engine, self._lane, self.metrics, config)
         self._inventory = InventoryService(engine, self._lane, self.metrics)
+        self._ledger = LedgerService(engine)
         self._calls = CallInterceptor(self.metrics, drain_themselves=frozenset({STREAM_ROUTE}))
         self._at_the_end = AsyncExitStack()
         self._at_the_end.push_async_callback(self._lane.close)
         self._at_the_end.callback(self._inventory.close)
+        self._at_the_end.callback(self._ledger.close)
 
     @classmethod
     async def start(cls, config: Config, engine: Engine) -> Self:
@@ -199,6 +205,7 @@ class Server:
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
             (order_service_pb2_grpc.add_OrderServiceServicer_to_server, OrderService(engine, lane)),
+            (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ]
         for add, service in register:

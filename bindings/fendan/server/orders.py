@@ -1,6 +1,9 @@
-"""OrderService: what orders were told, and the way back."""
+"""OrderService: where orders are, and the steps of their life."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from fendan.api import Engine
 from fendan.errors import (
@@ -11,7 +14,8 @@ from fendan.errors import (
     UnknownStoreError,
     refuse,
 )
-from fendan.messages import decision_message
+from fendan.messages import decision_message, order_status_message, reject_reason_of
+from fendan.model import OrderStatus
 from fendan.server.access import Caller, caller
 from fendan.server.lane import Lane
 from fendan.server.methods import Context, at_most, deadline_of, indexed, rename
@@ -20,7 +24,20 @@ from fendan.v1 import order_service_pb2_grpc
 
 __all__ = ["OrderService"]
 
-MOST_RELEASED = 100_000  # as the proto says
+# As the proto says.
+MOST_RELEASED = 100_000
+MOST_MISSING = 10_000  # no order has more lines
+
+# Whatever names one order.
+_Request: TypeAlias = (
+    messages.GetOrderRequest
+    | messages.AcceptOrderRequest
+    | messages.PickOrderRequest
+    | messages.ShipOrderRequest
+    | messages.DeliverOrderRequest
+    | messages.ReturnOrderRequest
+    | messages.CancelOrderRequest
+)
 
 
 class OrderService(order_service_pb2_grpc.OrderServiceServicer):
@@ -30,22 +47,80 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
         self._engine = engine
         self._lane = lane
 
-    async def GetDecision(  # noqa: N802
-        self, request: messages.GetDecisionRequest, context: Context
-    ) -> messages.GetDecisionResponse:
-        """What a known order was told, and whether its stock is still held."""
-        who, order_id = caller(), request.order_id
+    # -- THE STEPS OF ITS LIFE -----------------------------------------------------------------
 
-        def work() -> messages.GetDecisionResponse:
-            decision = self._engine.decision(order_id)
-            self._check(who, "order_id", order_id)
-            return messages.GetDecisionResponse(
-                decision=decision_message(decision), held=self._engine.is_held(order_id)
-            )
+    async def AcceptOrder(  # noqa: N802
+        self, request: messages.AcceptOrderRequest, context: Context
+    ) -> messages.AcceptOrderResponse:
+        """The store takes it on."""
+        step = partial(self._engine.accept_order, store_id=request.store_id or None)
+        return messages.AcceptOrderResponse(order=await self._moved(request, context, step))
 
-        return await self._lane.run(
+    async def PickOrder(  # noqa: N802
+        self, request: messages.PickOrderRequest, context: Context
+    ) -> messages.PickOrderResponse:
+        """It lies ready."""
+        step = partial(self._engine.pick_order, store_id=request.store_id or None)
+        return messages.PickOrderResponse(order=await self._moved(request, context, step))
+
+    async def ShipOrder(  # noqa: N802
+        self, request: messages.ShipOrderRequest, context: Context
+    ) -> messages.ShipOrderResponse:
+        """It has left the store."""
+        step = partial(self._engine.ship_order, store_id=request.store_id or None)
+        return messages.ShipOrderResponse(order=await self._moved(request, context, step))
+
+    async def DeliverOrder(  # noqa: N802
+        self, request: messages.DeliverOrderRequest, context: Context
+    ) -> messages.DeliverOrderResponse:
+        """The customer has it."""
+        step = partial(self._engine.deliver_order, store_id=request.store_id or None)
+        return messages.DeliverOrderResponse(order=await self._moved(request, context, step))
+
+    async def ReturnOrder(  # noqa: N802
+        self, request: messages.ReturnOrderRequest, context: Context
+    ) -> messages.ReturnOrderResponse:
+        """It came back."""
+        store_id = request.store_id or None
+        step = partial(self._engine.return_order, to_stock=request.to_stock, store_id=store_id)
+        return messages.ReturnOrderResponse(order=await self._moved(request, context, step))
+
+    async def CancelOrder(  # noqa: N802
+        self, request: messages.CancelOrderRequest, context: Context
+    ) -> messages.CancelOrderResponse:
+        """Nobody wants it any more."""
+        shipment = request.shipment if request.HasField("shipment") else None
+        step = partial(self._engine.cancel_order, shipment=shipment)
+        return messages.CancelOrderResponse(order=await self._moved(request, context, step))
+
+    async def RejectOrder(  # noqa: N802
+        self, request: messages.RejectOrderRequest, context: Context
+    ) -> messages.RejectOrderResponse:
+        """The store cannot fill it: it goes on to another, which is none of the first's business.
+
+        Once it has gone on, the store that rejected it does not reach it any more; but its late
+        retry is answered like the first try.
+        """
+        who = caller()
+        at_most(MOST_MISSING, "missing_skus", len(request.missing_skus))
+
+        def work() -> OrderStatus:
+            who.check_store(request.store_id, self._engine.region_of)
+            reason = reject_reason_of(request.reason)
+            skus = request.missing_skus or None
+            try:
+                status = self._engine.reject_order(
+                    request.order_id, request.store_id, reason=reason, missing_skus=skus
+                )
+            except FendanError as error:
+                self._check(who, "order_id", request.order_id)  # all that a stranger is told
+                rename(error, indexed(error.field, error.row), error.row)
+            return self._seen_by(who, status)
+
+        status = await self._lane.run(
             work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
         )
+        return messages.RejectOrderResponse(order=order_status_message(status))
 
     async def ReleaseOrders(  # noqa: N802
         self, request: messages.ReleaseOrdersRequest, context: Context
@@ -55,14 +130,56 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
         at_most(MOST_RELEASED, "order_ids", len(order_ids))
 
         def work() -> messages.ReleaseOrdersResponse:
-            if who.scope.is_bound:
-                for row, order_id in enumerate(order_ids):
-                    self._check(who, f"order_ids[{row}]", order_id)
+            for row, order_id in enumerate(order_ids):
+                self._check(who, f"order_ids[{row}]", order_id)
             return messages.ReleaseOrdersResponse(released=self._release(order_ids))
 
         return await self._lane.run(
             work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
         )
+
+    # -- QUESTIONS -----------------------------------------------------------------------------
+
+    async def GetOrder(  # noqa: N802
+        self, request: messages.GetOrderRequest, context: Context
+    ) -> messages.GetOrderResponse:
+        """Where a known order is now."""
+        order = await self._moved(request, context, self._engine.order)
+        return messages.GetOrderResponse(order=order)
+
+    async def GetDecision(  # noqa: N802
+        self, request: messages.GetDecisionRequest, context: Context
+    ) -> messages.GetDecisionResponse:
+        """What a known order was told first, and whether its stock is still held."""
+        who, order_id = caller(), request.order_id
+
+        def work() -> messages.GetDecisionResponse:
+            self._check(who, "order_id", order_id)
+            return messages.GetDecisionResponse(
+                decision=decision_message(self._engine.decision(order_id)),
+                held=self._engine.is_held(order_id),
+            )
+
+        return await self._lane.run(
+            work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
+        )
+
+    # -- INSIDE --------------------------------------------------------------------------------
+
+    async def _moved(
+        self, request: _Request, context: Context, step: Callable[[str], OrderStatus]
+    ) -> messages.OrderStatus:
+        """Have an order that the caller reaches take a step; where it is then."""
+        who, order_id = caller(), request.order_id
+
+        def work() -> OrderStatus:
+            self._check(who, "order_id", order_id)
+            return step(order_id)
+
+        status = await self._lane.run(
+            work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
+        )
+        return order_status_message(status)
 
     def _release(self, order_ids: Iterable[str]) -> list[bool]:
         try:
@@ -75,11 +192,25 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
 
         The error names the order and not its store, which is none of the caller's business.
         """
+        if not who.scope.is_bound:
+            return
         try:
-            store_id = self._engine.decision(order_id).store_id or ""
-            who.check_store(store_id, self._engine.region_of, field)
-        except (NotAllowedError, UnknownStoreError):
-            hint = f"it is at no store of the {who.scope.value} {who.of!r}"
-            refuse(Fault.NOT_ALLOWED, field, order_id, hint=hint)
+            store_id = self._engine.order(order_id).store_id
         except UnknownOrderError as error:
             rename(error, field)
+        if not self._is_reached(who, store_id):
+            hint = f"it is at no store of the {who.scope.value} {who.of!r}"
+            refuse(Fault.NOT_ALLOWED, field, order_id, hint=hint)
+
+    def _seen_by(self, who: Caller, status: OrderStatus) -> OrderStatus:
+        """A status without its store, where that is none of the caller's business."""
+        if self._is_reached(who, status.store_id):
+            return status
+        return replace(status, store_id=None, distance_m=None)
+
+    def _is_reached(self, who: Caller, store_id: str | None) -> bool:
+        try:
+            who.check_store(store_id or "", self._engine.region_of)
+        except (NotAllowedError, UnknownStoreError):
+            return False
+        return True
