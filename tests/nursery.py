@@ -39,7 +39,6 @@ def _serve(arguments: list[str]) -> None:
         status = ending.code or 0
     finally:
         sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(status if isinstance(status, int) else 1)
 
 

@@ -36,6 +36,7 @@ from fendan.client import Retries
 
 PATIENCE_S = 30.0
 KILLS = 200
+SMALL_BYTES = 20_000
 SHOPPERS = 2
 
 STORES = [f"S{number}" for number in range(6)]
@@ -98,8 +99,8 @@ class Nursery:
         return int(line.removeprefix("ended with "))
 
     def fill_the_disk(self) -> None:
-        """From now on every write of the server to a file fails, as on a full disk (EFBIG)."""
-        resource.prlimit(self._server, resource.RLIMIT_FSIZE, (0, 0))
+        """The server can write on to the beginning of a file (its log), but no further (EFBIG)."""
+        resource.prlimit(self._server, resource.RLIMIT_FSIZE, (SMALL_BYTES, SMALL_BYTES))
 
     def said(self) -> str:
         return self._log.read_text()

@@ -145,9 +145,9 @@ class Server:
             await asyncio.sleep(NOTICE_S)
             await self._grpc.stop(NOTICE_S)
 
-        logs.log.error("nothing is accepted any more; the server ends", error=str(crash))
         self.crash = crash
         self._ending = asyncio.create_task(end())
+        logs.log.error("nothing is accepted any more; the server ends", error=str(crash))
 
     async def _look_after(self) -> None:
         """Again and again: give back what is held for orders that no store has accepted.
