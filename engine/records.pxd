@@ -32,10 +32,7 @@ cdef enum:
 # What is to be known of an order beside its state.
 cdef enum:
     RETURNED_TO_STOCK = 1
-
-
-cdef enum:
-    FLAG_PRICED = 1             # of a record: its block has amounts
+    FLAG_PRICED = 2             # its block has amounts
 
 
 # One order. Its block, in the page, is skus int32[line_count], quantities int32[line_count],
@@ -53,7 +50,7 @@ cdef struct Record:
     uint8_t id_size             # MAX_ID_BYTES fits
     uint8_t state               # StateCode
     uint8_t attempts            # how many stores it was assigned to
-    uint8_t flags               # RETURNED_TO_STOCK
+    uint8_t flags               # RETURNED_TO_STOCK, FLAG_PRICED
 
 
 # That a store would not have an order.

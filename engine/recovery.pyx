@@ -15,12 +15,12 @@ from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Layout, Leaves, Ne
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
     NO_PAGE, PAGE_ORDERS, STATE_ASSIGNED, STATE_RETURNED, Page, Record, Rejection, Table, basket_at,
-    fresh_page, has_slots, holds, id_at, page_of, record_at,
+    fresh_page, has_slots, holds, id_at, line_bytes, page_of, record_at,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
 from fendan.engine.stock cimport (
-    MAX_SKUS, Basket, Quantity, Shelf, Shelves, Stock, available, base, listed, popcount, quantity,
-    summary, words_of,
+    MAX_QUANTITY, MAX_SKUS, Basket, Quantity, Shelf, Shelves, Stock, available, base, listed,
+    popcount, quantity, summary, words_of,
 )
 
 import numpy as np
@@ -203,7 +203,7 @@ cdef bint is_good_shelf(const Shelves* shelves, int32_t sku,
             bits ^= bit
             pair = shelves.shelf[sku].quantities + rank
             rank += 1
-            if pair.reserved < 0 or <int64_t>pair.net + pair.reserved < 0:
+            if pair.reserved < 0 or not 0 <= <int64_t>pair.net + pair.reserved <= MAX_QUANTITY:
                 return False
             if pair.net > 0:
                 can_sell |= bit
@@ -321,7 +321,7 @@ cdef bint is_good_record(const Table* table, int64_t number, const Shelves* shel
         end = record[1].block
     if not 0 <= record.block <= end <= page.used or record.block & 7 or record.line_count < 0:
         return False
-    if 8 * <int64_t>record.line_count + record.id_size > end - record.block:
+    if line_bytes(record.flags) * record.line_count + record.id_size > end - record.block:
         return False
     id = id_at(table, number)
     if id.size == 0 or id.text + id.size > page.blocks + end:

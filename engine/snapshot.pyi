@@ -4,11 +4,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan.engine.fault import Fault
 from fendan.engine.orders import Orders
 
-CORRUPT: Fault
-NEWER_FORMAT: Fault
 LAYOUT: tuple[str, ...]
 PAGED: tuple[str, ...]
 PER_PAGE: tuple[str, ...]

@@ -30,9 +30,6 @@ from fendan.errors import refuse
 cdef enum:
     CHUNK_WORDS = 1 << 19       # 4 MB: few calls, and little memory beside the engine's own
 
-CORRUPT = Fault.CORRUPT
-NEWER_FORMAT = Fault.NEWER_FORMAT
-
 cdef Record[1] _record
 cdef Rejection[1] _rejection
 
@@ -89,8 +86,8 @@ def _bytes_of(array):
 
 
 def corrupt(name, value=None, *, hint=""):
-    """Refuse a snapshot for what stands in one of its sections."""
-    refuse(CORRUPT, f"snapshot.{name}", value, hint=hint)
+    """Refuse a snapshot for what stands in one of its sections: CorruptJournalError."""
+    refuse(Fault.CORRUPT, f"snapshot.{name}", value, hint=hint)
 
 
 

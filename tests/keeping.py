@@ -4,7 +4,6 @@ from pathlib import Path
 
 from fendan import Engine, EventPage, LedgerEvent, Order, Store
 from fendan.filelog import FileLog
-from fendan.journal import Durability, Journal
 
 __all__ = ["Clock", "a_kept_chain", "all_events", "an_order", "kept"]
 
@@ -23,22 +22,10 @@ class Clock:
         return self.ns
 
 
-class Kept(Engine):
-    def __enter__(self):
-        return self
-    def __exit__(self, *a):
-        self._journal.close()
-
-
 def kept(folder: Path) -> Engine:
     """An engine whose journal is in a folder."""
     log = FileLog(folder, first_segment_bytes=1 << 20, segment_bytes=1 << 20)
-    engine = Kept()
-    engine._clock = Clock()
-    claim = log.claim("a test")
-    engine._journal = Journal(log, claim.epoch, claim.last_sequence, Durability.SYNC)
-    engine._orders.events = engine._journal.events
-    return engine
+    return Engine.open(folder, clock=Clock(), log=log, snapshot_bytes=0)
 
 
 def a_kept_chain(folder: Path) -> Engine:

@@ -107,13 +107,16 @@ ROWS = [(store, sku, 10) for store in ("S1", "S2", "店3") for sku in ("tea", "m
 NEW_STORE = Store(id="S9", lat=0, lng=0)
 NO_STORE = Store(id="", lat=0, lng=0)
 
-# What only makes sense beside the engine: files, codes, arrays, cursors.
+# What only makes sense beside the engine: files, codes, arrays, cursors, the journal.
 IN_PROCESS_ONLY = {
     "apply_request",
     "availability",
     "changes",
     "cursor",
+    "deferred",
+    "durable_mark",
     "expire_orders",
+    "journal_stats",
     "listed_skus",
     "load_stock",
     "load_stores",
@@ -121,8 +124,11 @@ IN_PROCESS_ONLY = {
     "route_arrays",
     "route_request",
     "sku_codes",
+    "snapshot",
     "store_codes",
+    "wait_durable",
     "wait_for_change",
+    "wait_for_event",
 }
 
 Scenes: TypeAlias = dict[str, Callable[[Any], Any]]

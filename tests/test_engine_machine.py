@@ -11,18 +11,17 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
     rule,
 )
 
-from clock import StoppedClock
-from fendan import Engine, FendanError, Order, Policy, RejectReason, Store
+from fendan import Order, Policy, Store
 from fendan.model import Line
+from life_rules import LifeRules, outcome
 from strategies import SKUS, lines, places, store_ids
-from twin import Place, Twin
+from twin import Place
 from watcher import Watcher
 
 LATER_SKUS = ("coffee", "noodles")
@@ -40,14 +39,6 @@ movement_rows = st.lists(
 )
 some_versions = st.dictionaries(numbers, st.integers(1, 4), max_size=3)
 keys = st.sampled_from([None, None, None, "key 1", "key 2"])
-
-
-def outcome(call: Callable[[], Any]) -> object:
-    """What a call returned; or what it raised, as far as that is promised to be stable."""
-    try:
-        return call()
-    except FendanError as error:
-        return type(error), error.code, error.field, error.row, repr(error.value)
 
 
 def routed(orders: list[Order], face: Any) -> object:
@@ -70,32 +61,13 @@ def opened(stores: list[Store], face: Any) -> object:
     return face.add_stores(stores)
 
 
-class Days(RuleBasedStateMachine):
+class Days(LifeRules):
     def __init__(self) -> None:
-        super().__init__()
-        self.clock = StoppedClock()
-        policy = Policy(reservation_timeout_s=60.0, most_attempts=3, cool_down_s=30.0)
-        self.engine = Engine(policy=policy, clock=self.clock)
-        self.twin = Twin(policy=policy, clock=self.clock)
+        super().__init__(Policy(reservation_timeout_s=60.0, most_attempts=3, cool_down_s=30.0))
         self.watcher = Watcher(self.engine)
         self.lazy_watcher = Watcher(self.engine)
         self.tea_watcher: Watcher | None = None
-        self.orders: list[Order] = []
         self.updates: list[Callable[[Any], object]] = []
-
-    def both(self, call: Callable[[Any], object]) -> object:
-        """Let engine and twin do the same; they must agree."""
-        ours, theirs = outcome(lambda: call(self.engine)), outcome(lambda: call(self.twin))
-        assert ours == theirs
-        return ours
-
-    def pick(self, number: int, among: list[Any]) -> Any:
-        return among[number % len(among)]
-
-    @property
-    def names(self) -> list[str]:
-        """Stores that are there, nearly always."""
-        return list(self.twin.shops) or ["nobody's"]
 
     def named(self, some: list[int]) -> list[str]:
         return [self.pick(number, self.names) for number in some]
@@ -313,88 +285,6 @@ class Days(RuleBasedStateMachine):
         held = [outcome(partial(self.engine.order, order.id)) for order in self.orders]
         return stock, told, held, self.engine.cursor(), len(self.engine._orders)
 
-    # -- THE LIFE OF ORDERS ----------------------------------------------------------------------
-
-    def named_order(self, number: int) -> str:
-        """One that was sent, and perhaps refused then."""
-        return self.pick(number, self.orders).id if self.orders else "nobody's"
-
-    def store_of(self, order_id: str, number: int) -> str | None:
-        """Who says to have the order: who does, who did before, another, nobody's, or no store."""
-        known = self.twin.known.get(order_id)
-        named = [known.shop] if known and known.shop else []
-        named += [shop for shop, _ in known.rejections] if known else []
-        ids = [shop.id for shop in named] * 3
-        return self.pick(number, [*ids, None, *self.names[:2], "nobody's"])
-
-    @rule(number=st.integers(0), store=st.integers(0), steps=st.integers(1, 4))
-    def an_order_goes_on(self, number: int, store: int, steps: int) -> None:
-        """Perhaps all the way at once, perhaps from where it cannot, perhaps where it is not."""
-        name = self.named_order(number)
-        at = self.store_of(name, store)
-        self.both(lambda face: face.accept_order(name, store_id=at))
-        if steps > 1:
-            self.both(lambda face: face.pick_order(name, store_id=at))
-        if steps > 2:
-            self.both(lambda face: face.ship_order(name))
-        if steps > 3:
-            self.both(lambda face: face.deliver_order(name, store_id=at))
-
-    @rule(number=st.integers(0), step=st.sampled_from(["pick", "ship", "deliver"]))
-    def a_step_comes_late_or_too_early(self, number: int, step: str) -> None:
-        name = self.named_order(number)
-        self.both(lambda face: getattr(face, f"{step}_order")(name))
-
-    @rule(number=st.integers(0), store=st.integers(0), to_stock=st.sampled_from([True, False, 1]))
-    def an_order_comes_back(self, number: int, store: int, to_stock: Any) -> None:
-        name = self.named_order(number)
-        at = self.store_of(name, store)
-        self.both(lambda face: face.return_order(name, to_stock=to_stock, store_id=at))
-
-    @rule(
-        number=st.integers(0),
-        store=st.integers(0),
-        reason=st.sampled_from([*RejectReason, RejectReason.NOT_ON_SHELF, 2]),
-        missing=st.lists(st.sampled_from((*SKUS, "?", "")), max_size=2),
-        times=st.integers(1, 3),
-    )
-    def a_store_rejects_an_order(
-        self, number: int, store: int, reason: Any, missing: list[str], times: int
-    ) -> None:
-        """And perhaps the next one does so, too; or the same says it again."""
-        name = self.named_order(number)
-        for _ in range(times):
-            at = self.store_of(name, store) or "?"
-            self.both(
-                lambda face, at=at: face.reject_order(name, at, reason=reason, missing_skus=missing)
-            )
-
-    @rule(number=st.integers(0), store=st.integers(0), sku=st.sampled_from(SKUS))
-    def a_store_does_not_find_what_an_order_has(self, number: int, store: int, sku: str) -> None:
-        name = self.named_order(number)
-        at = self.store_of(name, store) or "?"
-        known = self.twin.known.get(name)
-        missing = [sku] if known and sku in known.basket else None
-        reason = RejectReason.NOT_ON_SHELF
-        self.both(lambda face: face.reject_order(name, at, reason=reason, missing_skus=missing))
-
-    @rule(number=st.integers(0), shipment=st.sampled_from([None, 1, 0, 2]))
-    def an_order_is_cancelled(self, number: int, shipment: int | None) -> None:
-        name = self.named_order(number)
-        self.both(lambda face: face.cancel_order(name, shipment=shipment))
-
-    @rule(seconds=st.sampled_from([1, 29, 30, 31, 60, 3600]), expire=st.booleans())
-    def time_passes(self, seconds: int, expire: bool) -> None:
-        self.clock.pass_s(seconds)
-        if expire:
-            self.both(lambda face: face.expire_orders())
-
-    @rule(seconds=st.sampled_from([1, 30, 100]))
-    def the_clock_is_set_back(self, seconds: int) -> None:
-        self.both(lambda face: face.expire_orders())
-        self.clock.pass_s(-seconds)
-        self.both(lambda face: face.expire_orders())
-
     # -- MISTAKES --------------------------------------------------------------------------------
 
     @rule(
@@ -486,12 +376,6 @@ class Days(RuleBasedStateMachine):
             levels = self.engine.stock(name)
             assert levels == self.twin.stock(name)
             assert all(0 <= level.sellable <= level.on_hand for level in levels)
-
-    @invariant()
-    def both_know_where_every_order_is(self) -> None:
-        for name in self.twin.known:
-            assert self.engine.order(name) == self.twin.order(name)
-            assert self.engine.decision(name) == self.twin.decision(name)
 
     @invariant()
     def a_watcher_sees_what_can_be_sold(self) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from fendan import Engine, EventKind, LedgerEvent, Movement, Store
 from fendan.cli import app
 from fendan.filelog import FileLog
-from fendan.journal_look import look, names_of
+from fendan.journal_look import look, names_of, segments_of
 from fendan.ledger import Names
 from fendan.ledger_files import iso_time
 from keeping import NOON_NS, SECOND_NS, a_kept_chain, all_events, an_order
@@ -209,7 +209,7 @@ def test_names_come_from_the_log_alone(engine: Engine, folder: Path) -> None:
     engine.remove_stores(["S3"])
     engine.add_stores([Store(id="S3", lat=31.2, lng=121.5, region="new")])
     engine.update_stores([Store(id="S1", lat=31.2, lng=121.4, region="jing'an")])
-    names, last = names_of(FileLog(folder))
+    names, last = names_of(FileLog(folder), 1)
     assert names == Names(
         ["S1", "S2", "S3", "S3"], ["jing'an", "puxi", "pudong", "new"], ["tea", "milk"]
     )
@@ -272,3 +272,56 @@ def test_looking_changes_nothing(engine: Engine, folder: Path, tmp_path: Path) -
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     engine.route(an_order("after all that", sku="milk"))
     assert all_events(engine)[-1].kind is EventKind.ASSIGNED
+
+
+# -- LOOKING AFTER -----------------------------------------------------------------------------
+
+
+def test_a_check_says_what_was_looked_at(engine: Engine, folder: Path) -> None:
+    said = done("check", folder)
+    assert "kept" in said
+    assert "broken" not in said
+
+
+def test_a_broken_promise_is_told_and_ends_with_status_2(folder: Path) -> None:
+    a_damaged_chain(folder)
+    said = refused("check", folder)
+    assert "broken" in said
+    assert "log-00000000000000000001.seg" in said
+
+
+def test_a_snapshot_may_be_taken_beside_the_engine(engine: Engine, folder: Path) -> None:
+    last = engine.events().last_sequence
+    assert f"event {last}" in done("snapshot", folder)
+    assert [snapshot.sequence for snapshot in look(folder).snapshots] == [last]
+    done("check", folder)
+
+
+def test_a_damaged_snapshot_is_told_of(folder: Path) -> None:
+    with a_kept_chain(folder):
+        done("snapshot", folder)
+    (path,) = folder.glob("snapshot-*")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert path.name in refused("journal", "verify", folder)
+
+
+def test_names_from_before_the_oldest_segment_come_from_the_snapshot(
+    folder: Path, tmp_path: Path
+) -> None:
+    with a_kept_chain(folder) as engine:
+        for batch in range(50):
+            engine.set_stock(("S1", f"sku-{batch}-{n}", 1) for n in range(2_000))
+        engine.snapshot()
+        engine.snapshot()
+        engine.route(an_order("O1"))
+        journal = engine._journal
+        assert journal is not None
+        journal.log.trim(journal.sequence)
+        oldest = segments_of(folder)[0].first_sequence
+        assert oldest > 1
+        done("ledger", "export", folder, "--out", tmp_path / "out.jsonl")
+        events = engine.events(oldest, limit=10_000).events
+        assert lines_of(tmp_path / "out.jsonl") == [as_line(event) for event in events]
+        assert events[-1].order_id == "O1"
+        said = refused("ledger", "export", folder, "--out", tmp_path / "a.jsonl", "--from", 1)
+        assert "not kept" in said or "oldest" in said

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fendan import Datum, Engine, FendanError, Order, Store
+from fendan import Datum, Engine, FendanError, Order, Policy, RejectReason, Store
 from fendan.state import FORMAT, HEADER, KINDS, MAGIC, Moment, dump, restore, state_hash
 
 Command = Callable[[Engine], object]
@@ -31,8 +31,21 @@ def bytes_of(engine: Engine, moment: Moment = MOMENT) -> bytes:
     return b"".join(bytes(part) for part in dump(engine, moment))
 
 
-def taken_out(data: bytes) -> Engine:
-    engine = Engine()
+class Clock:
+    """One for an engine and for the one taken out, so that both live at the same time."""
+
+    def __init__(self) -> None:
+        self.time_ns = 0
+
+    def now_ns(self) -> int:
+        return self.time_ns
+
+
+POLICY = Policy(reservation_timeout_s=100.0, cool_down_s=100.0)
+
+
+def taken_out(data: bytes, clock: Clock | None = None) -> Engine:
+    engine = Engine(policy=POLICY, clock=clock or Clock())
     restore(engine, memoryview(data))
     return engine
 
@@ -81,9 +94,9 @@ def near(corner: int, step: int) -> tuple[float, float]:
     return lat + 0.003 * step * np.cos(step), lng + 0.003 * step * np.sin(step)
 
 
-def a_chain() -> Engine:
+def a_chain(clock: Clock | None = None) -> Engine:
     """A hundred and fifty stores: three leaves, with a few spare slots each."""
-    engine = Engine(remembered_orders=0)
+    engine = Engine(remembered_orders=0, policy=POLICY, clock=clock or Clock())
     stores = [(f"store {n}", *near(n, n)) for n in range(150)]
     engine.add_stores([Store(id=name, lat=lat, lng=lng) for name, lat, lng in stores])
     chance = random.Random(5)
@@ -102,7 +115,7 @@ orders = st.builds(
         lng=near(corner, step)[1],
         lines=[(SKUS[sku], quantity), (SKUS[(sku + 1) % 3], 1)],
     ),
-    st.integers(0, 30),
+    st.integers(0, 9),
     st.integers(0, 3),
     st.integers(0, 2),
     st.integers(0, 2),
@@ -152,6 +165,21 @@ def flooding(first: int, quantity: int, engine: Engine) -> object:
     return routed.store_codes.tobytes(), routed.reasons.tobytes()
 
 
+def stepping(number: int, step: str, engine: Engine) -> object:
+    return getattr(engine, step)(f"order {number}")
+
+
+def rejecting(number: int, reason: RejectReason, engine: Engine) -> object:
+    store = engine.order(f"order {number}").store_id or "store 0"
+    return engine.reject_order(f"order {number}", store, reason=reason)
+
+
+def returning(number: int, to_stock: bool, engine: Engine) -> object:
+    return engine.return_order(f"order {number}", to_stock=to_stock)
+
+
+steps = ("accept_order", "pick_order", "ship_order", "deliver_order", "cancel_order", "release")
+some_orders = st.integers(0, 5)
 keys = st.sampled_from([None, None, "key 1", "key 2"])
 commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(partial, st.just(opening), st.integers(140, 190), st.integers(1, 20), numbers),
@@ -171,14 +199,19 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(partial, st.just(adjusting), some_ids, st.integers(-5, 9), keys),
     st.builds(partial, st.just(routing), st.lists(orders, max_size=6), st.booleans()),
     st.builds(partial, st.just(routing), st.lists(orders, max_size=6), st.just(False)),
-    st.integers(0, 30).map(lambda n: lambda engine: engine.release(f"order {n}")),
+    st.builds(partial, st.just(stepping), some_orders, st.sampled_from(steps)),
+    st.builds(partial, st.just(stepping), some_orders, st.sampled_from(steps)),
+    st.builds(partial, st.just(rejecting), some_orders, st.sampled_from(RejectReason)),
+    st.builds(partial, st.just(rejecting), some_orders, st.sampled_from(RejectReason)),
+    st.builds(partial, st.just(returning), some_orders, st.booleans()),
+    st.just(lambda engine: engine.expire_orders()),
     st.builds(partial, st.just(flooding), st.integers(0, 50_000), st.sampled_from([1, 2**31 - 1])),
 )
 
 
 def everything_asked(engine: Engine) -> list[object]:
     """What an engine answers to all that can be asked of it."""
-    known = [f"order {number}" for number in range(31)]
+    known = [f"order {number}" for number in range(10)]
     return [
         engine.stores(),
         list(engine.skus),
@@ -193,6 +226,7 @@ def everything_asked(engine: Engine) -> list[object]:
         [engine.region_of(status.store.id) for status in engine.stores()],
         [outcome(partial(engine.decision, name)) for name in known],
         [outcome(partial(engine.is_held, name)) for name in known],
+        [outcome(partial(engine.order, name)) for name in known],
         [outcome(partial(engine.nearest, *spot, lines=[("tea", 1)])) for spot in CORNERS],
         [piece.changes for piece in engine.availability()],
     ]
@@ -202,18 +236,21 @@ def everything_asked(engine: Engine) -> list[object]:
 
 
 @settings(max_examples=60)
-@given(before=st.lists(commands, max_size=15), after=st.lists(commands, max_size=15))
+@given(before=st.lists(commands, max_size=20), after=st.lists(commands, max_size=20))
 def test_an_engine_taken_out_is_the_one_put_away_and_lives_on_like_it(
     before: list[Command], after: list[Command]
 ) -> None:
-    engine = a_chain()
+    clock = Clock()
+    engine = a_chain(clock)
     for command in before:
+        clock.time_ns += 10**10
         outcome(partial(command, engine))
     data = bytes_of(engine)
-    other = taken_out(data)
+    other = taken_out(data, clock)
     assert everything_asked(other) == everything_asked(engine)
     assert bytes_of(other) == data
     for command in after:
+        clock.time_ns += 10**10
         assert outcome(partial(command, other)) == outcome(partial(command, engine))
     assert everything_asked(other) == everything_asked(engine)
     assert bytes_of(other) == bytes_of(engine)

@@ -23,10 +23,11 @@ from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
 from fendan.filelog import FileLog
 from fendan.journal import Durability
+from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
 from fendan.log import Log
-from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.model import Line, Nearby, Order, Policy, Routed
+from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
 from fendan.watch_face import WatchFace
@@ -209,7 +210,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
             return Reply(request, verdicts, self._network.layout)
 
     def decision(self, order_id: str) -> Decision:
-        """What a known order was told first; `order` tells where it is. Raises UnknownOrderError."""
+        """What a known order was told first; see `order` for now. Raises UnknownOrderError."""
         with self._command():
             return self._orders.decision(order_id)
 

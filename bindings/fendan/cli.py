@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 import fendan
 from fendan import Datum, Engine, Policy, Reason, Routed, Status, loaders, report
-from fendan.journal_commands import journal_app, ledger_app
+from fendan.journal_commands import check, journal_app, ledger_app, snapshot
 from fendan.loaders import OrderColumns, StockColumns
 from fendan.server.commands import config_app, token_app
 from fendan.server.serve import serve
@@ -29,6 +29,8 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(serve)
+app.command()(check)
+app.command()(snapshot)
 app.add_typer(journal_app, name="journal")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(config_app, name="config")

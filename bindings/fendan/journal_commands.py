@@ -1,6 +1,6 @@
-"""`fendan journal`, `fendan ledger`: what is kept in a folder, looked at and written to files.
+"""`fendan journal`, `ledger`, `check`, `snapshot`: what a folder keeps, looked at and handed on.
 
-All of it works beside a server that writes the folder, and changes nothing in there.
+All of it works beside a server that writes the folder.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +12,10 @@ from typing import Annotated, TypeAlias
 import typer
 from rich.table import Table
 
-from fendan import ledger_files
+from fendan import checking, ledger_files, snapshotting
 from fendan.errors import Fault, refuse
 from fendan.filelog import FileLog
-from fendan.journal_look import JournalLook, look, names_of, segments_of, settle
+from fendan.journal_look import JournalLook, last_frame, look, names_of, segments_of, settle
 from fendan.ledger import LAST_SEQUENCE, Names, checked_sequence
 from fendan.ledger_files import (
     EventFile,
@@ -29,7 +29,7 @@ from fendan.log import Log
 from fendan.report import show
 from fendan.terminal import new_file, plain_errors, progress_bars, say, step
 
-__all__ = ["journal_app", "ledger_app"]
+__all__ = ["check", "journal_app", "ledger_app", "snapshot"]
 
 journal_app = typer.Typer(no_args_is_help=True, help="Look at the journal in a folder.")
 ledger_app = typer.Typer(no_args_is_help=True, help="Hand the ledger to others.")
@@ -99,7 +99,7 @@ def _export(
     log = FileLog(folder)
     with progress_bars() as progress, new_file(out) as part:
         with step(progress, "Reading names"):
-            names, last_sequence = names_of(log)
+            names, last_sequence = names_of(log, oldest)
         settle(folder)
         stretch = Stretch(
             from_sequence=oldest if from_sequence is None else from_sequence,
@@ -182,6 +182,40 @@ def _end(found: JournalLook) -> None:
         raise found.problem
     if found.damaged_snapshots:
         raise typer.Exit(2)
+
+
+# -- LOOKING AFTER -----------------------------------------------------------------------------
+
+
+def check(folder: Folder) -> None:
+    """Hold every promise against every event and count; exit status 2 where one is broken."""
+    with plain_errors():
+        segments_of(folder)
+        with progress_bars() as progress, step(progress, f"Checking {folder}"):
+            report = checking.check(folder)
+        table = _table(str(folder), "promise", "looked at", "")
+        for line in report.lines:
+            table.add_row(
+                line.name, f"{line.looked_at:,}", "kept" if line.problem is None else "broken"
+            )
+        show(table)
+        for line in report.lines:
+            if line.problem is not None:
+                say(f"{line.name}: {line.problem}", style="red")
+        if not report.is_good:
+            raise typer.Exit(2)
+
+
+def snapshot(folder: Folder) -> None:
+    """Write down the state after the last event, so that opening the folder takes less time."""
+    with plain_errors():
+        last = last_frame(FileLog(folder), segments_of(folder)[0].first_sequence)
+        if last is None:
+            refuse(Fault.BAD_FILE, "folder", folder, hint="nothing has happened in it yet")
+        settle(folder)  # no snapshot may be ahead of the log
+        with progress_bars() as progress, step(progress, f"Recovering {folder}"):
+            moment = snapshotting.take(folder, last.sequence + last.count - 1, last.epoch)
+        typer.echo(f"{folder}: a snapshot of the state after event {moment.sequence:,}")
 
 
 # -- TABLES ------------------------------------------------------------------------------------

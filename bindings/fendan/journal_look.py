@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan import state
+from fendan.core import Core
 from fendan.disk import Disk
 from fendan.engine.events import EventKind
 from fendan.engine.frames import HEADER_BYTES
-from fendan.engine.history import Reading, Wanted
+from fendan.engine.geo import Datum
+from fendan.engine.history import Event, Reading, Wanted
 from fendan.errors import Fault, FendanError, refuse
 from fendan.filelog import FileLog
 from fendan.ledger import LAST_SEQUENCE, NAMING, Names, readings
@@ -22,7 +25,16 @@ from fendan.log import Frame, Log
 from fendan.segments import Segment, segments_in
 from fendan.snapshots import SnapshotFile, load, snapshots_in
 
-__all__ = ["EpochLook", "JournalLook", "SegmentLook", "look", "names_of", "segments_of", "settle"]
+__all__ = [
+    "EpochLook",
+    "JournalLook",
+    "SegmentLook",
+    "last_frame",
+    "look",
+    "names_of",
+    "segments_of",
+    "settle",
+]
 
 
 @dataclass(slots=True)
@@ -149,28 +161,44 @@ def settle(folder: Path) -> None:
             disk.close(handle)
 
 
-def names_of(log: Log, advance: Callable[[int], None] = lambda _: None) -> tuple[Names, int]:
+def last_frame(log: Log, oldest_sequence: int) -> Frame | None:
+    """The last frame that is there; None where there is none yet."""
+    last = None
+    for last in log.read(oldest_sequence):  # noqa: B007
+        pass
+    return last
+
+
+def names_of(log: Log, oldest_sequence: int) -> tuple[Names, int]:
     """What codes stand for at the end of the log, and the number of its last event.
 
-    `advance` is told how many events were read.
+    `oldest_sequence`: of the first event that the log still has. A snapshot names what was before.
     """
-    store_ids: list[str] = []
-    regions: list[str] = []
-    skus: list[str] = []
-    code_of: dict[str, int] = {}
-    last_sequence = 0
+    core, last_sequence = Core(Datum.WGS84, 0), 0
+    if oldest_sequence > 1 and (snapshot := log.latest_snapshot()) is not None:
+        last_sequence = state.restore(core, snapshot.data).sequence
+    names = Names(
+        list(core._network.store_ids), list(core._network.regions), list(core._stock.skus)
+    )
+    code_of = dict(core._network.code_of)
     wanted = Wanted([*NAMING, EventKind.SKUS_NAMED])
-    for frame, reading in readings(log.read(1), 1):
+    for frame, reading in readings(log.read(last_sequence + 1), last_sequence + 1):
         for event in reading.take(frame.count, frame.count, LAST_SEQUENCE, wanted):
-            texts = [text.decode() for text in event.texts]
-            if event.kind is EventKind.SKUS_NAMED:
-                skus += texts
-            elif event.kind is EventKind.STORE_ADDED:
-                code_of[texts[0]] = len(store_ids)
-                store_ids.append(texts[0])
-                regions.append(texts[1])
-            else:
-                regions[code_of[texts[0]]] = texts[1]
+            _note(event, names, code_of)
         last_sequence = reading.end - 1
-        advance(frame.count)
-    return Names(store_ids, regions, skus), last_sequence
+    return names, last_sequence
+
+
+def _note(event: Event, names: Names, code_of: dict[str, int]) -> None:
+    """Follow one event that names something."""
+    texts = [text.decode() for text in event.texts]
+    if event.kind is EventKind.SKUS_NAMED:
+        names.skus.extend(texts)
+        return
+    store_id, region = texts
+    if event.kind is EventKind.STORE_UPDATED:
+        names.regions[code_of[store_id]] = region
+        return
+    code_of[store_id] = len(names.store_ids)
+    names.store_ids.append(store_id)
+    names.regions.append(region)

@@ -4,7 +4,7 @@ It is read from the log, not from the engine: whoever reads holds nobody up.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from fendan import columns
 from fendan.engine.events import EventKind
 from fendan.engine.history import Event, Move, Reading, Wanted
+from fendan.engine.life import RejectReason
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.engine.router import Reason
 from fendan.errors import Fault, refuse
@@ -56,9 +57,9 @@ SHOWN = frozenset(kind for kind in EventKind if not kind.is_internal)
 class Names(NamedTuple):
     """What codes stand for. `regions` are those of the stores now, by their codes."""
 
-    store_ids: Sequence[str]
-    regions: Sequence[str]
-    skus: Sequence[str]
+    store_ids: list[str]
+    regions: list[str]
+    skus: list[str]
 
 
 # -- WHAT IS WANTED ----------------------------------------------------------------------------
@@ -273,4 +274,6 @@ def _store_of(event: Event, names: Names) -> tuple[str | None, str]:
 
 def reason_of(kind: EventKind, number: int) -> str:
     """The name of a reason; "" for none."""
-    return Reason(number).name if number else ""
+    if not number:
+        return ""
+    return (RejectReason if kind is EventKind.REJECTED else Reason)(number).name

@@ -20,9 +20,9 @@ from fendan.ledger import Filter
 from fendan.model import (
     Availability,
     AvailabilityChanges,
-    Line,
     EventPage,
     LedgerEvent,
+    Line,
     Movement,
     Nearby,
     OrderStatus,

@@ -17,10 +17,10 @@ from fendan.engine.router import Reason, Status
 __all__ = [
     "Availability",
     "AvailabilityChanges",
-    "Line",
     "EventKind",
     "EventPage",
     "LedgerEvent",
+    "Line",
     "Movement",
     "Nearby",
     "Order",

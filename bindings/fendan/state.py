@@ -23,8 +23,8 @@ from fendan.core import Core
 from fendan.disk import Buffer
 from fendan.engine import recovery, snapshot
 from fendan.engine.geo import Datum
-from fendan.engine.snapshot import CORRUPT, NEWER_FORMAT, Section, corrupt
-from fendan.errors import refuse
+from fendan.engine.snapshot import Section, corrupt
+from fendan.errors import Fault, refuse
 from fendan.updates import Updates
 
 __all__ = ["Moment", "dump", "restore", "state_hash"]
@@ -67,8 +67,8 @@ def state_hash(core: Core) -> str:
 def restore(core: Core, data: memoryview) -> Moment:
     """Put a fresh core into the state that `data` tells of; datum and memory of orders included.
 
-    `data` is copied. Raises FileFormatError (CORRUPT, NEWER_FORMAT) naming the section that cannot
-    be; then the core is as it was.
+    `data` is copied. Raises CorruptJournalError naming the section that cannot be, NewerFormatError
+    for what a later release wrote; then the core is as it was.
     """
     moment, settings, arrays = _read(data)
     datum, remembered = settings.get("datum"), settings.get("remembered_orders")
@@ -105,7 +105,7 @@ def _padded(sections: list[Section]) -> Iterator[Buffer]:
         size = 0
         for part in section.parts:
             size += len(part)
-            yield part if isinstance(part, bytes) else part.data
+            yield part
         if size % ALIGNMENT:
             yield bytes(_aligned(size) - size)
 
@@ -131,7 +131,7 @@ def _read(data: memoryview) -> tuple[Moment, dict[str, Any], dict[str, NDArray[A
         corrupt("header", magic, hint="not the state of an engine")
     if version > FORMAT:
         hint = f"this release reads format {FORMAT}; a newer one wrote it"
-        refuse(NEWER_FORMAT, "snapshot.header", version, hint=hint)
+        refuse(Fault.NEWER_FORMAT, "snapshot.header", version, hint=hint)
     table = _table(data[HEADER.size : HEADER.size + size], size)
     body = data[HEADER.size + size :]
     arrays = {
@@ -150,7 +150,7 @@ def _table(data: memoryview, size: int) -> dict[str, Any]:
         sections = {name: rest for name, *rest in table["sections"]}
         return {"settings": dict(table["settings"]), "sections": sections}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        refuse(CORRUPT, "snapshot.table", len(data), hint=str(error))
+        corrupt("table", len(data), hint=str(error))
 
 
 def _array(
