@@ -27,6 +27,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from fendan import (
     Client,
     Decision,
+    JournalError,
     Order,
     OrderState,
     OrderStatus,
@@ -188,7 +189,7 @@ class Shopper:
                     self.cut_off(client)
                     self.cut_off = None
                     self.answers += 1
-        except UnavailableError:
+        except (UnavailableError, JournalError):
             pass
         except BaseException as error:
             self.wrong = error
@@ -237,7 +238,7 @@ class Shopper:
         return Order(id=name, lat=31.2, lng=121.4 + self.chance.random() / 2, lines=lines)
 
     def _bring(self, key: str) -> Callable[[Client], None]:
-        rows = [(self.chance.choice(STORES), sku, self.chance.randint(1, 30)) for sku in SKUS]
+        rows = [(self.chance.choice(STORES), sku, self.chance.randint(1, 15)) for sku in SKUS]
 
         def bring(client: Client) -> None:
             client.adjust_stock(rows, key=key)
