@@ -14,7 +14,7 @@ demo: $(VENV)/built
 	$(BIN)/fendan demo
 
 serve: $(VENV)/built
-	$(BIN)/fendan serve --demo
+	$(BIN)/fendan serve --demo --data $(VENV)/demo
 
 test: $(VENV)/built $(NODE)
 	$(BIN)/python -m pytest
