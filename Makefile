@@ -14,7 +14,7 @@ demo: $(VENV)/built
 	$(BIN)/fendan demo
 
 serve: $(VENV)/built
-	$(BIN)/fendan serve --demo
+	$(BIN)/fendan serve --demo --data $(VENV)/demo
 
 test: $(VENV)/built $(NODE)
 	$(BIN)/python -m pytest
@@ -30,9 +30,9 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 # A second build beside the first, and the tests that judge the core. Leaks are not looked for:
 # Python itself has many.
 SANITIZED := build/sanitized
-JUDGES := arrays availability bad_input engine_machine exactness geo life life_machine names \
-	order_events orders records rejections reservations scale snapshot stock_updates stores \
-	threads wire
+JUDGES := arrays availability bad_input engine_machine exactness frames geo life life_machine \
+	log_damage names order_events orders records rejections reservations scale snapshot \
+	stock_updates stores threads wire
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)

@@ -148,11 +148,16 @@ def sku_names(workload: Workload) -> list[str]:
 def bare_engine(workload: Workload) -> fendan.Engine:
     """An engine with the stores and no stock."""
     engine = fendan.Engine()
+    add_stores(engine, workload)
+    return engine
+
+
+def add_stores(engine: fendan.Engine, workload: Workload) -> None:
+    """Open the stores."""
     places = zip(
         store_ids(workload), workload.store_lat.tolist(), workload.store_lng.tolist(), strict=True
     )
     engine.add_stores([fendan.Store(id=name, lat=lat, lng=lng) for name, lat, lng in places])
-    return engine
 
 
 def add_catalogue(engine: fendan.Engine, workload: Workload) -> None:
@@ -163,11 +168,17 @@ def add_catalogue(engine: fendan.Engine, workload: Workload) -> None:
 
 def engine_for(workload: Workload) -> fendan.Engine:
     """An engine with the stores and the stock, whose codes are those of the workload."""
-    engine = bare_engine(workload)
+    engine = fendan.Engine()
+    fill(engine, workload)
+    return engine
+
+
+def fill(engine: fendan.Engine, workload: Workload) -> None:
+    """Give a new engine the stores and the stock, with the codes of the workload."""
+    add_stores(engine, workload)
     add_catalogue(engine, workload)
     stores, skus, quantities = workload.stock_rows
     engine.set_stock(stores=stores, skus=skus, quantities=quantities)
-    return engine
 
 
 def dictionary_columns(workload: Workload) -> dict[str, pa.Array]:

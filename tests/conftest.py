@@ -1,6 +1,7 @@
 """What all tests share: how hard Hypothesis tries, and where the real data lies."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,15 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)
 settings.load_profile(os.environ.get("FENDAN_HYPOTHESIS", "default"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_s_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers that are told no folder keep their journals where they can do no harm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

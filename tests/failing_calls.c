@@ -57,18 +57,22 @@ SYNC(fdatasync)
 WRITE(pwrite, "pwrite", off_t)
 WRITE(pwrite64, "pwrite", off64_t)
 
-#define WRITE_MANY(name, one, type)                                                    \
-    ssize_t name(int file, const struct iovec *parts, int count, type offset) {        \
+/* Python calls the one with flags, where there is one. */
+#define WRITE_MANY(name, one, type, more, flags)                                       \
+    ssize_t name(int file, const struct iovec *parts, int count, type offset more) {   \
         if (fails("pwritev", file)) {                                                  \
             if (failing_error == SHORT)                                                \
                 return REAL(one)(file, parts->iov_base, parts->iov_len / 2, offset);   \
             errno = failing_error;                                                     \
             return -1;                                                                 \
         }                                                                              \
-        return REAL(name)(file, parts, count, offset);                                 \
+        return REAL(name)(file, parts, count, offset flags);                           \
     }
-WRITE_MANY(pwritev, pwrite, off_t)
-WRITE_MANY(pwritev64, pwrite64, off64_t)
+#define COMMA ,
+WRITE_MANY(pwritev, pwrite, off_t, , )
+WRITE_MANY(pwritev64, pwrite64, off64_t, , )
+WRITE_MANY(pwritev2, pwrite, off_t, COMMA int flags, COMMA flags)
+WRITE_MANY(pwritev64v2, pwrite64, off64_t, COMMA int flags, COMMA flags)
 
 ssize_t write(int file, const void *data, size_t size) {
     if (fails("write", file)) {

@@ -210,6 +210,7 @@ def besieged(
     (folder / "stock.csv").write_text(STOCK)
     values: dict[str, object] = {
         "listen": "127.0.0.1:0",
+        "data.folder": "journal",
         "data.stores": "stores.csv",
         "data.stock": "stock.csv",
         "metrics.listen": "127.0.0.1:0",

@@ -121,12 +121,6 @@ def test_settlement_only_reads_orders_decisions_and_the_ledger() -> None:
     }
 
 
-def test_whoever_brings_orders_in_reads_no_ledger() -> None:
-    ledger = {method for method in METHODS if "LedgerService" in method}
-    assert len(ledger) == 2
-    assert not any(Scope.INGEST in METHODS[method] for method in ledger)
-
-
 def test_ingest_asks_after_orders_cancels_and_returns_them_and_takes_no_step_for_a_store() -> None:
     service = "/fendan.v1.OrderService/"
     calls = {method for method, scopes in METHODS.items() if Scope.INGEST in scopes}

@@ -61,6 +61,10 @@ def test_without_a_file_the_defaults_are_in_effect() -> None:
     assert config.limits.orders_per_request == 100_000
     assert config.data.remembered_orders == 1_000_000
     assert config.data.datum is Datum.WGS84
+    assert (config.data.folder, config.data.durability) == (None, "sync")
+    assert config.data.snapshot_bytes == 256 * MIB
+    assert config.orders.reservation_timeout_s is None
+    assert (config.orders.most_attempts, config.orders.cool_down_s) == (3, 1_800.0)
     assert (config.metrics.listen, config.tracing.enabled) == (None, False)
     assert (config.log.format, config.log.level, config.log.orders) == ("console", "info", "none")
 
@@ -92,6 +96,12 @@ def test_paths_in_the_file_start_from_its_folder(
     assert config.data.stores == folder / "stores.csv"
     absolute = load(folder, f"[data]\nstores = '{folder}/stores.csv'\n")
     assert absolute == config
+
+
+def test_the_folder_of_the_journal_need_not_be_there_yet(folder: Path) -> None:
+    config = load(folder, "[data]\nfolder = 'journal'\n")
+    assert config.data.folder == folder / "journal"
+    assert not config.data.folder.exists()
 
 
 def test_paths_of_flags_start_from_the_current_folder(
@@ -150,6 +160,13 @@ def test_settings_do_not_change_while_the_server_runs() -> None:
         ("data.datum = 3", "data.datum", 3, "WRONG_TYPE"),
         ("data.radius_m = -0.5", "data.radius_m", -0.5, "OUT_OF_RANGE"),
         ("data.encoding = 'klingon'", "data.encoding", "klingon", "OUT_OF_RANGE"),
+        ("data.folder = ''", "data.folder", "", "WRONG_TYPE"),
+        ("data.durability = 'maybe'", "data.durability", "maybe", "OUT_OF_RANGE"),
+        ("data.snapshot_bytes = -1", "data.snapshot_bytes", -1, "OUT_OF_RANGE"),
+        ("orders.reservation_timeout_s = 0", "orders.reservation_timeout_s", 0, "OUT_OF_RANGE"),
+        ("orders.most_attempts = 0", "orders.most_attempts", 0, "OUT_OF_RANGE"),
+        ("orders.most_attempts = 101", "orders.most_attempts", 101, "OUT_OF_RANGE"),
+        ("orders.cool_down_s = -1", "orders.cool_down_s", -1, "OUT_OF_RANGE"),
         ("data.stores = 5", "data.stores", 5, "WRONG_TYPE"),
         ("data.stores = ''", "data.stores", "", "WRONG_TYPE"),
         ("data.stores = 'none.csv'", "data.stores", "none.csv", "BAD_FILE"),
@@ -355,7 +372,7 @@ def test_the_settings_that_are_commented_out_are_good_examples(folder: Path) -> 
     config = load(folder, re.sub(r"^# (\w+ = )", r"\1", settings.template(), flags=re.MULTILINE))
     assert config.data.radius_m == 3_000.0
     assert config.metrics.listen == "127.0.0.1:9464"
-    for section in (config, config.tls, config.data, config.metrics, config.tracing):
+    for section in (config, config.tls, config.data, config.orders, config.metrics, config.tracing):
         assert None not in dict(section).values()
 
 

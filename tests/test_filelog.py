@@ -459,6 +459,19 @@ def test_a_segment_of_another_history_is_named_when_it_is_read(
         read(a_log(folder))
 
 
+def test_a_reader_stops_at_what_may_be_unfinished_and_names_what_is_damaged(
+    files: dict[Path, bytes], folder: Path
+) -> None:
+    last = segments(folder)[-1]
+    data = files[last]
+    end = len(data.rstrip(b"\0"))
+    last.write_bytes(data[: end - 1] + b"?" + data[end:])
+    assert read(a_log(folder)) == a_row(199)
+    last.write_bytes(data[:110] + b"?" + data[111:])
+    with pytest.raises(CorruptJournalError, match=rf"{last.name}: offset: damaged: 64;"):
+        read(a_log(folder))
+
+
 def test_a_file_called_lock_that_is_none_of_ours_stays(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "LOCK").write_text("4711\n")

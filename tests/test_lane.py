@@ -5,12 +5,21 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import pytest
 
 from fendan import Engine
-from fendan.errors import BusyError, InternalError, TimedOutError, UnavailableError
+from fendan.errors import (
+    BusyError,
+    Fault,
+    InternalError,
+    JournalError,
+    TimedOutError,
+    UnavailableError,
+    refuse,
+)
 from fendan.server.app import Server
 from fendan.server.config import Config
 from fendan.server.lane import MOST_JOBS_PER_TURN, Lane
@@ -25,8 +34,65 @@ class Readings:
     def __init__(self) -> None:
         self.seen: list[tuple[int, int]] = []
 
+        self.syncs = 0
+
     def queue(self, requests: int, bytes: int) -> None:
         self.seen.append((requests, bytes))
+
+    def synced(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.syncs += 1
+
+
+class FakeJournal:
+    """A journal whose disk does nothing until it is let, or that fails."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.durable = 0
+        self.waited: list[int] = []
+        self.fails = False
+        self._deferring: set[int] = set()
+        self._disk = threading.Condition()
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        self._deferring.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            self._deferring.remove(threading.get_ident())
+
+    def write(self, result: Any = None) -> Any:
+        """A command, such as the engine's."""
+        assert threading.get_ident() in self._deferring, "it would have waited for the disk"
+        self.done += 1
+        return result
+
+    def durable_mark(self) -> int:
+        return self.done
+
+    def wait_durable(self, mark: int) -> None:
+        with self._disk:
+            self.waited.append(mark)
+            self._disk.notify_all()
+            assert self._disk.wait_for(lambda: self.fails or self.durable >= mark, PATIENCE_S)
+        if self.fails:
+            refuse(Fault.JOURNAL, "journal", hint="Input/output error")
+
+    def until_waited(self, times: int) -> None:
+        with self._disk:
+            assert self._disk.wait_for(lambda: len(self.waited) >= times, PATIENCE_S)
+
+    def sync(self, mark: int) -> None:
+        with self._disk:
+            self.durable = mark
+            self._disk.notify_all()
+
+    def fail(self) -> None:
+        with self._disk:
+            self.fails = True
+            self._disk.notify_all()
 
 
 def on_a_loop(scene: Callable[[], Awaitable[None]]) -> None:
@@ -217,6 +283,170 @@ def test_work_whose_deadline_has_passed_is_never_begun() -> None:
         await timely
         assert done == ["timely"]
         await lane.close()
+
+    on_a_loop(scene)
+
+
+# -- THE JOURNAL -------------------------------------------------------------------------------
+
+
+async def until(what: Callable[[], bool]) -> None:
+    while not what():
+        await asyncio.sleep(0.001)
+
+
+def test_nobody_hears_of_a_result_before_it_is_on_disk() -> None:
+    async def scene() -> None:
+        journal, gauge = FakeJournal(), Readings()
+        lane = Lane(100, 1_000, gauge, journaled=journal)
+        routed = lane.submit(lambda: journal.write("routed"))
+        await asyncio.to_thread(journal.until_waited, 1)
+        assert journal.done == 1
+        assert (routed.done(), len(lane), gauge.syncs) == (False, 1, 0)
+        journal.sync(1)
+        assert await routed == "routed"
+        assert (len(lane), gauge.syncs) == (0, 1)
+        await lane.close()
+
+    on_a_loop(scene)
+
+
+def test_a_reading_too_waits_for_what_it_may_have_seen() -> None:
+    async def scene() -> None:
+        journal = FakeJournal()
+        lane = Lane(100, 1_000, journaled=journal)
+        lane.submit(journal.write)
+        await asyncio.to_thread(journal.until_waited, 1)
+        reading = lane.submit(lambda: journal.done)
+        await asyncio.sleep(0.01)
+        assert not reading.done()
+        journal.sync(1)
+        assert await reading == 1
+        await lane.close()
+
+    on_a_loop(scene)
+
+
+def test_the_next_turns_are_done_while_the_last_one_syncs_and_then_wait_together() -> None:
+    async def scene() -> None:
+        journal = FakeJournal()
+        lane = Lane(100, 1_000, journaled=journal)
+        futures = [lane.submit(lambda: journal.write("first"))]
+        await asyncio.to_thread(journal.until_waited, 1)
+        for turn in range(2, 6):
+            futures.append(lane.submit(lambda n=turn: journal.write(n)))
+            await until(lambda n=turn: journal.done == n)  # type: ignore[misc]
+        assert journal.waited == [1]
+        journal.sync(1)
+        assert await futures[0] == "first"
+        await asyncio.to_thread(journal.until_waited, 2)
+        assert journal.waited == [1, 5]
+        assert not any(future.done() for future in futures[1:])
+        journal.sync(5)
+        assert await asyncio.gather(*futures[1:]) == [2, 3, 4, 5]
+        await lane.close()
+
+    on_a_loop(scene)
+
+
+def test_the_bound_holds_for_what_is_done_and_not_on_disk() -> None:
+    async def scene() -> None:
+        journal = FakeJournal()
+        lane = Lane(2, 1_000, journaled=journal)
+        futures = [lane.submit(journal.write) for _ in range(2)]
+        await until(lambda: journal.done == 2)
+        with pytest.raises(BusyError):
+            lane.submit(journal.write)
+        journal.sync(2)
+        await asyncio.gather(*futures)
+        await lane.close()
+
+    on_a_loop(scene)
+
+
+def test_a_journaled_lane_drains_to_the_disk_and_leaves_no_thread() -> None:
+    async def scene() -> None:
+        journal = FakeJournal()
+        lane = Lane(100, 1_000, journaled=journal)
+        accepted = lane.submit(lambda: journal.write("done"))
+        closing = asyncio.create_task(lane.close())
+        await asyncio.to_thread(journal.until_waited, 1)
+        assert not closing.done()
+        journal.sync(1)
+        await closing
+        assert accepted.result() == "done"
+        await lane.close()
+        names = [thread.name for thread in threading.enumerate()]
+        assert not {"fendan-lane", "fendan-sync"} & set(names)
+
+    on_a_loop(scene)
+
+
+def test_when_the_disk_fails_nobody_is_told_of_a_success_any_more() -> None:
+    async def scene() -> None:
+        journal = FakeJournal()
+        crashes: list[Exception] = []
+        lane = Lane(100, 1_000, on_crash=crashes.append, journaled=journal)
+        first = lane.submit(journal.write)
+        await asyncio.to_thread(journal.until_waited, 1)
+        refused, left = lane.submit(lambda: 1 / 0), lane.submit(journal.write)
+        later = lane.submit(journal.write)
+        await until(lambda: journal.done == 3)
+        left.cancel()
+        journal.fail()
+        for future in (first, later):
+            with pytest.raises(JournalError, match="Input/output error"):
+                await future
+        with pytest.raises(ZeroDivisionError):
+            await refused
+        assert left.cancelled()
+        with pytest.raises(JournalError, match="about to stop"):
+            lane.submit(journal.write)
+        assert [type(crash) for crash in crashes] == [JournalError]
+        assert len(lane) == 0
+        await lane.close()
+
+    on_a_loop(scene)
+
+
+def test_what_waits_for_its_turn_when_the_disk_fails_is_told_too() -> None:
+    async def scene() -> None:
+        journal = FakeJournal()
+        lane = Lane(100, 1_000, journaled=journal)
+        first = lane.submit(journal.write)
+        await asyncio.to_thread(journal.until_waited, 1)
+        with held_up(lane):
+            waiting = [lane.submit(journal.write) for _ in range(3)]
+            journal.fail()
+            for future in (first, *waiting):
+                with pytest.raises(JournalError):
+                    await future
+        await lane.close()
+
+    on_a_loop(scene)
+
+
+def test_if_the_thread_fails_while_the_disk_syncs_all_of_it_counts_as_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene() -> None:
+        journal, gauge = FakeJournal(), Readings()
+        lane = Lane(100, 1_000, gauge, journaled=journal)
+        first = lane.submit(journal.write, size_bytes=100)
+        await asyncio.to_thread(journal.until_waited, 1)
+
+        def out_of_memory() -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(lane, "_turn", out_of_memory)
+        waiting = lane.submit(lambda: None)
+        second = lane.submit(lambda: None)
+        for future in (waiting, second, first):
+            with pytest.raises(MemoryError):
+                await future
+        journal.sync(9)
+        await lane.close()
+        assert gauge.seen[-1] == (0, 0)
 
     on_a_loop(scene)
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from fendan.engine.frames import HEADER_BYTES
 from fendan.errors import DiskError
 from fendan.filelog import FileLog
 from fendan.log import Outcome
-from framing import Written, read_back
-from simulated_disk import SimulatedDisk
+from framing import Written, a_row, read_back, written
+from simulated_disk import SECTOR_BYTES, SimulatedDisk
 
 FOLDER = Path("/data")
 SEGMENT_BYTES = 2048
@@ -151,3 +152,47 @@ def test_what_was_acknowledged_survives_every_crash(first: int) -> None:
             raise
         acknowledged += run.acknowledged
     assert acknowledged > RUNS_A_TEST
+
+
+def test_zeros_that_a_failed_sync_left_in_memory_only_are_written_again() -> None:
+    for seed in range(90):
+        disk = SimulatedDisk(seed)
+        log = FileLog(FOLDER, disk, segment_bytes=SEGMENT_BYTES, first_segment_bytes=SEGMENT_BYTES)
+        log.claim("a test")
+        a_sector = bytes([seed + 1]) * (SECTOR_BYTES - HEADER_BYTES)
+        group = [written(n, body=a_sector).frame(0) for n in (1, 2, 3)]
+        log.append(1, 1, group, durable=False)
+        disk.crash()  # some frames may be lost, and later ones not
+        disk.fail("sync", 1)  # the first is that of the lock file
+        with suppress(DiskError):
+            log = FileLog(FOLDER, disk, segment_bytes=SEGMENT_BYTES)
+            log.claim("one who meets a failing disk")
+        disk.restart()
+        log = FileLog(FOLDER, disk, segment_bytes=SEGMENT_BYTES)
+        epoch, last = log.claim("one who does not")
+        more = written(last + 1, epoch=epoch, body=a_sector)
+        assert log.append(epoch, last + 1, [more.frame()]) is Outcome.OK
+        disk.crash()
+        log = FileLog(FOLDER, disk, segment_bytes=SEGMENT_BYTES)
+        assert log.claim("the last").last_sequence == last + 1
+        assert list(read_back(log.read(last + 1))) == [more]
+
+
+def test_no_segment_goes_for_a_snapshot_whose_name_is_not_safe() -> None:
+    for seed in range(20):
+        disk = SimulatedDisk(seed)
+        log = FileLog(FOLDER, disk, segment_bytes=512, first_segment_bytes=512)
+        log.claim("a test")
+        frames = a_row(30)
+        for frame in frames:
+            log.append(1, frame.sequence, [frame.frame()])
+        disk.fail("sync_folder", 0)
+        assert log.put_snapshot(1, 30, [b"state"]) is Outcome.UNKNOWN
+        disk.fail("sync_folder", seed % 3)
+        with suppress(DiskError):
+            log.trim(30)
+        disk.crash()
+        log = FileLog(FOLDER, disk, segment_bytes=SEGMENT_BYTES)
+        assert log.claim("the next").last_sequence == 30
+        if log.latest_snapshot() is None:
+            assert list(read_back(log.read(1))) == frames

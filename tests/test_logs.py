@@ -1,5 +1,6 @@
 """Lines for people or machines; of orders only those that were asked for; of tokens nothing."""
 
+import errno
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -168,3 +169,14 @@ def test_a_token_that_a_caller_sends_is_never_written() -> None:
             stub.GetStock(request, metadata=[("authorization", "Bearer fendan_secret")])
     assert "GetStock" in stream.getvalue()
     assert "secret" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_a_log_that_cannot_be_written_stops_nobody(format: Format) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    logs.configure(format, "info", Full())
+    for say in (logs.log.info, logs.log.warning, logs.log.error):
+        say("nobody will read this")

@@ -2,11 +2,12 @@
 
 import socket
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fendan import InvalidInputError, Order, Reason, Status, Store
+from fendan import Engine, InvalidInputError, Order, Reason, Status, Store
 from fendan.server.metrics import BUCKETS_S, STAGES, Endpoint, Metrics
 from serving import a_chain
 
@@ -106,6 +107,37 @@ def test_the_engine_is_read_when_prometheus_asks() -> None:
     memory_bytes = value(metrics, "fendan_engine_bytes")
     assert memory_bytes is not None
     assert memory_bytes > 0
+
+
+def test_the_journal_is_read_when_prometheus_asks(tmp_path: Path) -> None:
+    with Engine.open(tmp_path / "journal") as engine:
+        metrics = Metrics()
+        metrics.of_engine(engine)
+        before = value(metrics, "fendan_durable_sequence")
+        engine.add_stores([Store(id="S1", lat=31.2, lng=121.5)])
+        after = value(metrics, "fendan_durable_sequence")
+        assert before is not None
+        assert after is not None
+        assert after > before
+        assert value(metrics, "fendan_events_since_snapshot") == after
+        assert value(metrics, "fendan_snapshot_failed") == 0
+        for name in ("journal_bytes", "journal_syncs", "last_sync_seconds"):
+            read = value(metrics, f"fendan_{name}")
+            assert read is not None
+            assert read > 0
+
+
+def test_an_engine_in_memory_tells_nothing_of_a_journal() -> None:
+    metrics = Metrics()
+    metrics.of_engine(a_chain())
+    assert value(metrics, "fendan_durable_sequence") is None
+
+
+def test_how_long_answers_waited_for_the_disk_is_measured() -> None:
+    metrics = Metrics()
+    metrics.synced(0.003)
+    assert value(metrics, "fendan_sync_seconds_bucket", le="0.002") == 0
+    assert value(metrics, "fendan_sync_seconds_bucket", le="0.005") == 1
 
 
 def test_two_servers_in_one_process_count_apart() -> None:

@@ -4,7 +4,9 @@ import importlib.util
 import io
 import json
 import re
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -22,6 +24,7 @@ from serving import serving
 ROOT = Path(__file__).resolve().parents[1]
 NODE_MODULES = ROOT / "tests" / "node" / "node_modules"
 READMES = ("README.md", "README.zh-CN.md")
+SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
 def read(name: str) -> str:
@@ -71,6 +74,36 @@ def test_the_example_in_another_language_does_what_it_says(name: str, address: s
         ["node", str(script)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert run.stdout.strip() == "DECISION_STATUS_ASSIGNED"
+
+
+def test_nothing_is_missing_after_the_kill_that_they_show(tmp_path: Path) -> None:
+    blocks = [block for name in READMES for block in SHELL.findall(read(name)) if "kill" in block]
+    commands, in_chinese = blocks
+    assert in_chinese == commands
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        commands = commands.replace("127.0.0.1:50051", f"127.0.0.1:{free.getsockname()[1]}")
+    activate = tmp_path / ".venv" / "bin" / "activate"
+    activate.parent.mkdir(parents=True)
+    paths = f"PYTHONPATH={ROOT / 'bindings'} PATH={activate.parent}:$PATH"
+    activate.write_text(f"export {paths}\n")
+    for command, start in (("fendan", "-m fendan.cli"), ("python", "")):
+        script = activate.with_name(command)
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {start} "$@"\n')
+        script.chmod(0o755)
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    run = subprocess.run(
+        ["bash", "-c", commands],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    cut_off, checked = re.findall(r"^.* answers.*$", run.stdout, flags=re.MULTILINE)
+    answers = re.fullmatch(r"after ([\d,]+) answers: \w+", cut_off)
+    assert answers is not None
+    assert answers[1] != "0"
+    assert checked == f"{answers[1]} answers, 0 missing"
 
 
 @pytest.mark.parametrize("language", ["ENGLISH", "CHINESE"])

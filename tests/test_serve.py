@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from fendan import Engine, OrderState, Policy, Store
 from fendan.server.app import SERVICES
 from fendan.v1 import (
     inventory_service_pb2,
@@ -26,6 +28,7 @@ from fendan.v1 import (
     routing_service_pb2,
     routing_service_pb2_grpc,
 )
+from serving import serving
 
 PATIENCE_S = 60.0
 READY = re.compile(r"fendan serves ([\d,]+) stores on (.+)\n")
@@ -58,15 +61,24 @@ def command(*arguments: object) -> list[str]:
 
 @contextmanager
 def process(*arguments: object, listen: str = "127.0.0.1:0") -> Iterator[Process]:
-    """A server that is ready; whatever becomes of it, it is gone at the end."""
-    started = subprocess.Popen(
-        command("--listen", listen, *arguments), stdout=subprocess.PIPE, text=True
-    )
+    """A server that is ready; whatever becomes of it, it is gone at the end.
+
+    Its journal, too, unless the arguments name a folder.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        words = command("--data", folder, "--listen", listen, *arguments)
+        started = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        with ended(started):
+            assert started.stdout is not None
+            ready = READY.fullmatch(started.stdout.readline())
+            assert ready is not None
+            yield Process(started, int(ready[1].replace(",", "")), ready[2])
+
+
+@contextmanager
+def ended(started: "subprocess.Popen[str]") -> Iterator[None]:
     try:
-        assert started.stdout is not None
-        ready = READY.fullmatch(started.stdout.readline())
-        assert ready is not None
-        yield Process(started, int(ready[1].replace(",", "")), ready[2])
+        yield
     finally:
         started.kill()
         started.communicate(timeout=PATIENCE_S)
@@ -264,6 +276,47 @@ def test_a_method_that_there_is_not_is_unimplemented() -> None:
             with pytest.raises(grpc.RpcError) as refused:
                 channel.unary_unary(method)(b"")
             assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
+
+
+# -- GOING ON ----------------------------------------------------------------------------------
+
+
+def test_a_server_goes_on_from_its_folder_and_reads_no_file_again(
+    files: tuple[object, ...], tmp_path: Path
+) -> None:
+    arguments = (*files, "--data", tmp_path / "journal")
+    with process(*arguments) as server:
+        first = route(server.address, an_order("one"))
+        server.signal(signal.SIGTERM)
+        assert server.ends_with() == 0
+    with process(*arguments) as server:
+        assert server.stores == 2
+        assert route(server.address, an_order("one")) == first
+
+
+def test_two_servers_cannot_share_a_folder(tmp_path: Path) -> None:
+    with process("--data", tmp_path) as server:
+        second = subprocess.run(
+            command("--listen", "127.0.0.1:0", "--data", tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert second.returncode == 2
+        assert str(tmp_path) in second.stderr
+        server.signal(signal.SIGTERM)
+        assert server.ends_with() == 0
+
+
+def test_an_order_that_no_store_accepts_in_time_gives_its_stock_back() -> None:
+    engine = Engine(policy=Policy(reservation_timeout_s=0.1))
+    engine.add_stores([Store(id="S1", lat=31.2, lng=121.4)])
+    engine.set_stock([("S1", "A", 1)])
+    with serving(engine) as served:
+        assert route(served.address, an_order("one")).store_id == "S1"
+        until(lambda: engine.available("S1", "A") == 1)
+    assert engine.order("one").state is OrderState.EXPIRED
 
 
 # -- STOPPING ----------------------------------------------------------------------------------

@@ -82,17 +82,19 @@ def _say_what_is_real(chain: Chain, console: Console) -> None:
 def load(chain: Chain, engine: Engine | None = None) -> Engine:
     """An engine, or this empty one, with the chain's stores and stock.
 
-    Its codes are the chain's numbers.
+    Its codes are the chain's numbers. One that has the stores, since it was interrupted, gets the
+    stock.
     """
     if engine is None:
         engine = Engine(policy=Policy(radius_m=RADIUS_M))
     places = zip(chain.store_lat.tolist(), chain.store_lng.tolist(), strict=True)
-    engine.add_stores(
-        Store(id=name, lat=lat, lng=lng, region=region, datum=Datum.WGS84)
-        for name, region, (lat, lng) in zip(
-            chain.store_ids, chain.store_regions, places, strict=True
+    if engine.store_count == 0:
+        engine.add_stores(
+            Store(id=name, lat=lat, lng=lng, region=region, datum=Datum.WGS84)
+            for name, region, (lat, lng) in zip(
+                chain.store_ids, chain.store_regions, places, strict=True
+            )
         )
-    )
     engine.set_stock(
         stores=chain.stock_stores,
         skus=pa.DictionaryArray.from_arrays(chain.stock_skus, pa.array(chain.skus)),

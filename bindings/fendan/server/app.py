@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from fendan.api import Engine
-from fendan.errors import Fault, refuse
+from fendan.errors import Fault, FendanError, refuse
 from fendan.server import logs, tls
 from fendan.server.access import AccessInterceptor
 from fendan.server.calls import CallInterceptor
@@ -62,12 +62,16 @@ MOST_PENDING_CALLS = 100_000
 # and the end: more than a message takes that is on its way.
 NOTICE_S = 0.1
 
+# How often it is looked for orders that no store has accepted in time.
+LOOK_EVERY_S = 1.0
+
 
 class Server:
     """A server that runs: made by `start`, ended by `drain` or `stop`, on one event loop.
 
     `port` is the one that it listens at, also where the configuration left it open; 0 for a Unix
-    socket. As an asynchronous context manager it drains at the end.
+    socket. `crash` is why it ended, if it did so by itself. As an asynchronous context manager it
+    drains at the end.
     """
 
     def __init__(self, config: Config, engine: Engine) -> None:
@@ -75,10 +79,15 @@ class Server:
         self.engine = engine
         self.metrics = Metrics()
         self.port = 0
+        self.crash: Exception | None = None
         self._health = health.aio.HealthServicer()
         limits = config.limits
         self._lane = Lane(
-            limits.queue_requests, limits.queue_bytes, self.metrics, self._end_by_itself
+            limits.queue_requests,
+            limits.queue_bytes,
+            self.metrics,
+            self._end_by_itself,
+            None if engine.journal_stats() is None else engine,
         )
         self._ending: asyncio.Task[None] | None = None
         self._routing = RoutingService(engine, self._lane, self.metrics, config)
@@ -92,7 +101,7 @@ class Server:
 
     @classmethod
     async def start(cls, config: Config, engine: Engine) -> Self:
-        """Serve `engine` until told to stop; what `config.data` names is not loaded here.
+        """Serve `engine` until told to stop; what `config.data` names is not opened here.
 
         Raises UnavailableError where the address cannot be had, FileFormatError for certificates,
         keys and tokens that cannot be used; then nothing is left behind.
@@ -128,15 +137,33 @@ class Server:
         """End at once: calls are cancelled. Stopping twice is stopping once."""
         await self._at_the_end.aclose()
 
-    def _end_by_itself(self) -> None:
+    def _end_by_itself(self, crash: Exception) -> None:
         """Without its lane a server is of no use: say so in health, and let `wait` return."""
 
         async def end() -> None:
             await self._health.enter_graceful_shutdown()
+            await asyncio.sleep(NOTICE_S)
             await self._grpc.stop(NOTICE_S)
 
-        logs.log.error("the engine's thread has ended")
+        self.crash = crash
         self._ending = asyncio.create_task(end())
+        logs.log.error("nothing is accepted any more; the server ends", error=str(crash))
+
+    async def _look_after(self) -> None:
+        """Again and again: give back what is held for orders that no store has accepted.
+
+        A failure of the journal that no caller has met yet comes out here, too.
+        """
+        told = ""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            with suppress(FendanError):  # busy now, or at the end
+                if expired := await self._lane.run(self.engine.expire_orders):
+                    logs.log.info("expired", orders=len(expired))
+            stats = self.engine.journal_stats()
+            if stats is not None and stats.snapshot_failure != told:
+                told = stats.snapshot_failure
+                logs.log.warning("snapshot", failure=told or None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -169,6 +196,8 @@ class Server:
         self.port = _listen(self._grpc, config.listen, credentials)
         self._listen_for_prometheus()
         await self._grpc.start()
+        looking = asyncio.create_task(self._look_after())
+        self._at_the_end.callback(looking.cancel)
 
     async def _add_services(self) -> None:
         engine, lane = self.engine, self._lane

@@ -18,7 +18,7 @@ from fendan.engine.geo import Datum
 from fendan.errors import Fault, refuse
 from fendan.server import toml
 
-__all__ = ["Config", "Data", "Keepalive", "Limits", "Log", "Metrics", "Tls", "Tracing"]
+__all__ = ["Config", "Data", "Keepalive", "Limits", "Log", "Metrics", "Orders", "Tls", "Tracing"]
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -31,6 +31,13 @@ MOST_QUEUE_BYTES = 1024 * 1024 * MIB
 
 # What the protobuf contract promises; a server may accept fewer.
 MOST_ORDERS_PER_REQUEST = 100_000
+
+# Beyond it, a chain is asked order by order instead of routed through.
+MOST_ATTEMPTS = 100
+
+# Terabytes between two snapshots are a slip of the keyboard; and a year is for ever.
+MOST_SNAPSHOT_BYTES = 1024 * 1024 * MIB
+YEAR_S = 365 * 24 * 3_600.0
 
 HOUR_S = 3_600.0
 
@@ -45,10 +52,15 @@ def _to_path(value: object) -> object:
     return Path(value) if isinstance(value, str) and value else value
 
 
+def _from_here(path: Path, info: ValidationInfo) -> Path:
+    """The path, which starts from the folder of the configuration."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path
+
+
 def _existing(path: Path, info: ValidationInfo) -> Path:
     """The file, found from the folder of the configuration."""
-    folder: Path = (info.context or {}).get("folder", Path())
-    found = folder / path
+    found = _from_here(path, info)
     try:
         there = found.is_file()
     except OSError:
@@ -91,6 +103,7 @@ def _encoding(value: str) -> str:
 
 
 File = Annotated[Path, BeforeValidator(_to_path), AfterValidator(_existing)]
+Folder = Annotated[Path, BeforeValidator(_to_path), AfterValidator(_from_here)]
 Address = Annotated[str, AfterValidator(_address)]
 TcpAddress = Annotated[str, AfterValidator(_tcp_address)]
 AnyDatum = Annotated[Datum, BeforeValidator(_to_datum)]
@@ -112,12 +125,18 @@ class Tls(toml.Section):
 
 
 class Data(toml.Section):
-    """What the server starts with."""
+    """Where the server keeps what it knows, and what it begins with in a new folder."""
 
+    folder: Annotated[Folder | None, Field(examples=["journal"])] = None
+    """Of the journal; it is made. Without it: fendan/data (fendan/demo) among the user's data."""
+    durability: Literal["sync", "async", "none"] = "sync"
+    """What an answer survives: sync a power cut, async the same 20 ms later, none a kill only."""
+    snapshot_bytes: Annotated[int, Field(ge=0, le=MOST_SNAPSHOT_BYTES)] = 256 * MIB
+    """A snapshot is taken after so much journal, to open the folder faster; 0: never."""
     stores: Annotated[File | None, Field(examples=["stores.csv"])] = None
-    """Columns store_id, lat, lng; CSV or Parquet. Without it: no stores, until they are added."""
+    """Columns store_id, lat, lng; CSV or Parquet. Read only while there are no stores."""
     stock: Annotated[File | None, Field(examples=["stock.csv"])] = None
-    """Columns store_id, sku, quantity; CSV or Parquet."""
+    """Columns store_id, sku, quantity; CSV or Parquet. Read only while there is no stock."""
     encoding: Encoding = "utf-8"
     """Of the CSV files, such as gbk."""
     datum: AnyDatum = Datum.WGS84
@@ -126,6 +145,19 @@ class Data(toml.Section):
     """How far a store may be from an order, in metres, unless the request says. Without it: any."""
     remembered_orders: Annotated[int, Field(ge=1, le=MOST_INT)] = 1_000_000
     """How many orders get their first answer again; beyond it the oldest are forgotten."""
+
+
+class Orders(toml.Section):
+    """What becomes of orders that stores leave lying, or reject."""
+
+    reservation_timeout_s: Annotated[float | None, Field(gt=0.0, le=YEAR_S, examples=[900.0])] = (
+        None
+    )
+    """An order that no store has accepted after so long gives its stock back. Without it: never."""
+    most_attempts: Annotated[int, Field(ge=1, le=MOST_ATTEMPTS)] = 3
+    """An order that so many stores have rejected is tried at no further one."""
+    cool_down_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 1_800.0
+    """For so long a store that rejected an order does not get it again."""
 
 
 class Limits(toml.Section):
@@ -196,6 +228,7 @@ class Config(toml.Section):
     """How long calls may go on after the server was told to stop, in seconds."""
     tls: Tls = Tls()
     data: Data = Data()
+    orders: Orders = Orders()
     limits: Limits = Limits()
     keepalive: Keepalive = Keepalive()
     metrics: Metrics = Metrics()

@@ -6,6 +6,7 @@ Tokens, and whatever else came in the metadata of a call, are never among it.
 import logging
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Literal, TextIO
 
 import numpy as np
@@ -61,9 +62,20 @@ def configure(format: Format, level: str, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=lambda *_: _Lines(out),
         cache_logger_on_first_use=False,
     )
+
+
+class _Lines(structlog.WriteLogger):
+    """Writes lines, but for those that cannot be written: a full disk must stop nobody's work."""
+
+    def msg(self, message: str) -> None:
+        """Write one line."""
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = error = critical = fatal = failure = exception = msg
 
 
 def requested(method: str, code: str, seconds: float, caller: str) -> None:

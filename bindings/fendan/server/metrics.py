@@ -4,6 +4,7 @@ A batch is counted with a handful of additions, whatever its length. Gauges that
 are read when Prometheus asks, and cost nothing before.
 """
 
+import math
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,7 @@ from prometheus_client import (
 )
 
 from fendan.api import Engine
+from fendan.durable import JournalStats
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
 
@@ -66,6 +68,7 @@ class Metrics:
         self._queue_requests = self._gauge("queue_requests", "Requests that wait for the engine.")
         self._queue_bytes = self._gauge("queue_bytes", "Bytes of the requests that wait.")
         self._watchers = self._gauge("watchers", "Open calls of WatchAvailability.")
+        self._syncs = self._histogram("sync_seconds", "Time that answers waited for the disk.")
 
     # -- ROUTING -------------------------------------------------------------------------------
 
@@ -90,6 +93,10 @@ class Metrics:
         """What has been accepted and waits for the engine, now."""
         self._queue_requests.set(requests)
         self._queue_bytes.set(bytes)
+
+    def synced(self, seconds: float) -> None:
+        """So long what was done waited for the disk."""
+        self._syncs.observe(seconds)
 
     # -- CALLS ---------------------------------------------------------------------------------
 
@@ -117,6 +124,8 @@ class Metrics:
             ("known_orders", "Orders known by id."): lambda: engine.order_count,
             ("engine_bytes", "Memory of stores and stock."): lambda: engine.memory_bytes,
         }
+        if engine.journal_stats() is not None:
+            readings |= _journal_readings(engine)
         for (name, meaning), reading in readings.items():
             self._gauge(name, meaning).set_function(reading)
 
@@ -143,6 +152,30 @@ class Metrics:
         return Histogram(
             name, meaning, labels, namespace="fendan", buckets=BUCKETS_S, registry=self.registry
         )
+
+
+def _journal_readings(engine: Engine) -> dict[tuple[str, str], Callable[[], float]]:
+    def of(read: Callable[[JournalStats], float]) -> Callable[[], float]:
+        def reading() -> float:
+            stats = engine.journal_stats()
+            return math.nan if stats is None else read(stats)
+
+        return reading
+
+    return {
+        ("durable_sequence", "Number of the last event that is on disk."): of(
+            lambda stats: stats.durable_sequence
+        ),
+        ("journal_bytes", "Bytes written to the journal."): of(lambda stats: stats.bytes_written),
+        ("journal_syncs", "Syncs of the journal."): of(lambda stats: stats.syncs),
+        ("last_sync_seconds", "Time of the last of them."): of(lambda stats: stats.last_sync_s),
+        ("events_since_snapshot", "Events that an opening would replay."): of(
+            lambda stats: stats.durable_sequence - stats.snapshot_sequence
+        ),
+        ("snapshot_failed", "1 if the last snapshot that was due could not be taken."): of(
+            lambda stats: bool(stats.snapshot_failure)
+        ),
+    }
 
 
 def _outcomes(orders: Counter) -> dict[int, Counter]:

@@ -22,12 +22,16 @@ def _says(help: str) -> typer.models.OptionInfo:
 
 File = Annotated[Path | None, _says("A TOML file; `fendan config show` prints one.")]
 Listen = Annotated[str | None, _says("HOST:PORT or unix:PATH; port 0 takes a free one.")]
-Stores = Annotated[Path | None, _says("Columns store_id, lat, lng; CSV or Parquet.")]
-Stock = Annotated[Path | None, _says("Columns store_id, sku, quantity; CSV or Parquet.")]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", help="Folder of the journal, in which all is kept.")
+]
+Durable = Annotated[str | None, _says("What is certain of an answer: sync, async or none.")]
+Stores = Annotated[Path | None, _says("For a new folder: store_id, lat, lng; CSV or Parquet.")]
+Stock = Annotated[Path | None, _says("For a new folder: store_id, sku, quantity.")]
 Radius = Annotated[float | None, _says("How far a store may be from an order, in metres.")]
 Grid = Annotated[str | None, _says("The grid of all places: WGS84, GCJ-02 or BD-09.")]
 Encoding = Annotated[str | None, _says("Of the CSV files, such as gbk.")]
-Demo = Annotated[bool, typer.Option("--demo", help="Begin with a generated chain.")]
+Demo = Annotated[bool, typer.Option("--demo", help="A generated chain, in a folder of its own.")]
 DemoStores = Annotated[int, _says("How many stores it has.")]
 DemoSkus = Annotated[int, _says("How many SKUs it has.")]
 TokenFile = Annotated[Path | None, _says("Written by `fendan token new`.")]
@@ -49,6 +53,8 @@ def serve(
     *,
     config: File = None,
     listen: Listen = None,
+    data: DataFolder = None,
+    durability: Durable = None,
     stores: Stores = None,
     stock: Stock = None,
     radius_m: Radius = None,
@@ -70,7 +76,8 @@ def serve(
 ) -> None:
     """Serve orders, stock and stores over gRPC, until SIGTERM or Ctrl-C.
 
-    A first signal lets calls end, a second one does not.
+    A first signal lets calls end, a second one does not. What was answered is in the folder, and is
+    there again at the next start, whatever ended the server.
     """
     flags = {
         "listen": listen,
@@ -80,6 +87,8 @@ def serve(
         "tls.certificate": tls_certificate,
         "tls.key": tls_key,
         "tls.client_ca": tls_client_ca,
+        "data.folder": data,
+        "data.durability": durability,
         "data.stores": stores,
         "data.stock": stock,
         "data.radius_m": radius_m,
@@ -98,6 +107,7 @@ def serve(
 
         settings = Config.load(config, flags)
         logs.configure(settings.log.format, settings.log.level)
-        engine = process.load(settings.data, (demo_stores, demo_skus) if demo else None)
-        status = asyncio.run(process.run(settings, engine))
+        folder = process.folder_of(settings.data, demo)
+        with process.load(settings, folder, (demo_stores, demo_skus) if demo else None) as engine:
+            status = asyncio.run(process.run(settings, engine, folder))
     raise typer.Exit(status)
