@@ -17,8 +17,8 @@ cdef class Replay:
     cdef list _names                # of SKUs named with them
     cdef dict _stores               # what happened to stores together: kind -> rows
 
-    cdef bint _apply_one(self, Reader* reader, int64_t time_ns) except? False
+    cdef bint _apply_one(self, Reader* reader, int64_t time_ns) except -1
     cdef int64_t _number(self, const OrderEvent* event) except -1
-    cdef bint _read_rows(self, Reader* reader) except? False
+    cdef bint _read_rows(self, Reader* reader) except -1
     cdef int _apply_rows(self) except -1
-    cdef bint _apply_other(self, Reader* reader) except? False
+    cdef bint _apply_other(self, Reader* reader) except -1

@@ -81,7 +81,7 @@ cdef class Replay:
             refuse(Fault.CORRUPT, "journal", sequence + done, hint=f"no such event: {wrong}")
         retire(&self._orders.records.table, self._orders.remembered)
 
-    cdef bint _apply_one(self, Reader* reader, int64_t time_ns) except? False:
+    cdef bint _apply_one(self, Reader* reader, int64_t time_ns) except -1:
         """Apply one event, or keep it for the end of the frame; False where the bytes are none."""
         cdef OrderEvent event
         cdef uint8_t kind = reader.at[0]
@@ -120,7 +120,7 @@ cdef class Replay:
 
     # -- STOCK -------------------------------------------------------------------------------------
 
-    cdef bint _read_rows(self, Reader* reader) except? False:
+    cdef bint _read_rows(self, Reader* reader) except -1:
         """Keep the rows of a stock event."""
         cdef uint8_t kind
         cdef int32_t store, count
@@ -175,7 +175,7 @@ cdef class Replay:
 
     # -- STORES, AND WHAT ONLY RECOVERY READS ------------------------------------------------------
 
-    cdef bint _apply_other(self, Reader* reader) except? False:
+    cdef bint _apply_other(self, Reader* reader) except -1:
         event = read_other(reader, 0, 0)
         if event is None:
             return False
