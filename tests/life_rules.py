@@ -86,13 +86,21 @@ class LifeRules(RuleBasedStateMachine):
         reason=st.sampled_from([*RejectReason, RejectReason.NOT_ON_SHELF, 2]),
         missing=st.lists(st.sampled_from((*SKUS, "?", "")), max_size=2),
         times=st.integers(1, 3),
+        pause_s=st.sampled_from([0, 29, 30]),
     )
     def a_store_rejects_an_order(
-        self, number: int, store: int, reason: Any, missing: list[str], times: int
+        self,
+        number: int,
+        store: int,
+        reason: Any,
+        missing: list[str],
+        times: int,
+        pause_s: int,
     ) -> None:
-        """And perhaps the next one does so, too; or the same says it again."""
+        """And perhaps the next one does so, too, after a while; or the same says it again."""
         name = self.named_order(number)
         for _ in range(times):
+            self.clock.pass_s(pause_s)
             at = self.store_of(name, store) or "?"
             self.both(
                 lambda face, at=at: face.reject_order(name, at, reason=reason, missing_skus=missing)
@@ -106,6 +114,14 @@ class LifeRules(RuleBasedStateMachine):
         missing = [sku] if known and sku in known.basket else None
         reason = RejectReason.NOT_ON_SHELF
         self.both(lambda face: face.reject_order(name, at, reason=reason, missing_skus=missing))
+
+    @rule(number=st.integers(0), count=st.sampled_from([0, 1, 2**31 - 2]))
+    def a_store_that_has_an_order_is_counted(self, number: int, count: int) -> None:
+        """Perhaps what it holds for the order is not there, or was taken off already."""
+        known = self.twin.known.get(self.named_order(number))
+        if known and known.shop and known.shop.id in self.twin.shops:
+            rows = [(known.shop.id, sku, count) for sku in known.basket]
+            self.both(lambda face: face.set_stock(rows))
 
     @rule(number=st.integers(0), shipment=st.sampled_from([None, 1, 0, 2]))
     def an_order_is_cancelled(self, number: int, shipment: int | None) -> None:
