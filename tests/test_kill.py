@@ -27,13 +27,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from fendan import (
     Client,
     Decision,
-    JournalError,
     Order,
     OrderState,
     OrderStatus,
     UnavailableError,
 )
 from fendan.client import Retries
+from fendan.errors import JournalError
 
 PATIENCE_S = 30.0
 KILLS = 200
@@ -55,7 +55,7 @@ HOLDING = {OrderState.ASSIGNED, OrderState.ACCEPTED, OrderState.PICKED}
 GONE = {OrderState.SHIPPED, OrderState.DELIVERED}
 
 # Enough for a few snapshots on the way, some of which will be killed, too.
-SETTINGS = "[data]\nsnapshot_bytes = 100_000\n"
+SETTINGS = "[data]\nsnapshot_bytes = 12_000\n"
 
 
 # -- THE SERVER --------------------------------------------------------------------------------
@@ -371,7 +371,8 @@ def test_nothing_acknowledged_is_lost_by_two_hundred_kills_amid_the_load(scene: 
     scene.nursery.until_ready()
     look_and_go_on(scene, shoppers)
     reached = Counter(one.state(name) for one in shoppers for name in one.told)
-    print(f"{reached.total():,} orders")
+    snapshots = len(list((scene.folder / "journal").glob("snapshot-*.snap")))
+    print(f"{reached.total():,} orders, {snapshots} snapshots kept")
     assert {*STEPS, OrderState.CANCELLED, OrderState.UNASSIGNED} <= set(reached)
 
 

@@ -205,7 +205,14 @@ class Watch:
 
     async def _read(self, reading: Callable[[], Result]) -> Result:
         """Read of the engine, off the event loop: one reading at a time, since they hold it up."""
-        return await asyncio.get_running_loop().run_in_executor(self._reader, reading)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reader, self._durable, reading)
+
+    def _durable(self, reading: Callable[[], Result]) -> Result:
+        """What was read, once nothing can take it back any more."""
+        result = reading()
+        self._engine.wait_durable(self._engine.durable_mark())
+        return result
 
 
 def _next_of(pieces: Iterator[AvailabilityChanges]) -> list[WatchAvailabilityResponse]:
