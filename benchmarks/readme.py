@@ -40,7 +40,7 @@ class Words(NamedTuple):
     heading: str
     # What the README calls a row of the report, or several that go together.
     names: dict[str, tuple[str, ...]]
-    below: str
+    below: str = ""
 
 
 class Language(NamedTuple):
@@ -93,7 +93,7 @@ ENGLISH = Language(
         ),
         Words(
             SERVICE,
-            "| over gRPC | p50 / p99 | target |",
+            "| over gRPC (grpcio {grpcio}), client on the same {cores} cores | p50 / p99 | target |",
             {
                 "`BatchRoute`, 10,000 two-line orders": BATCH,
                 "`StreamRoute`, 10,000 orders in flight over 8 streams": BURSTS,
@@ -105,8 +105,6 @@ ENGLISH = Language(
                 "… `Route`, one after another, meanwhile": MEANWHILE,
                 "the server's growth an order, over the second million": GROWTH,
             },
-            "Client and server on the same {cores} cores ({processor}), loopback, no TLS, Python "
-            "{python}, grpcio {grpcio}.",
         ),
         Words(
             JOURNAL,
@@ -119,7 +117,6 @@ ENGLISH = Language(
                 "… `route_arrays`, 1,000 orders, meanwhile: p99": DURING,
                 "recovery of 1,000,000 orders: snapshot and tail / log alone": RECOVERY,
             },
-            "",
         ),
     ),
 )
@@ -142,7 +139,7 @@ CHINESE = Language(
         ),
         Words(
             SERVICE,
-            "| 经 gRPC | p50 / p99 | 目标 |",
+            "| 经 gRPC（grpcio {grpcio}），客户端共用 {cores} 核 | p50 / p99 | 目标 |",
             {
                 "`BatchRoute`：10,000 个两行订单": BATCH,
                 "`StreamRoute`：8 条流上同时 10,000 个订单": BURSTS,
@@ -154,8 +151,6 @@ CHINESE = Language(
                 "……其间逐个 `Route`": MEANWHILE,
                 "服务器内存增长：第二个一百万订单，平均每个": GROWTH,
             },
-            "客户端与服务器共用 {cores} 核（{processor}），本机回环，无 TLS，Python {python}，"
-            "grpcio {grpcio}。",
         ),
         Words(
             JOURNAL,
@@ -168,7 +163,6 @@ CHINESE = Language(
                 "……其间 `route_arrays` 1,000 个订单：p99": DURING,
                 "恢复 1,000,000 个订单：快照加其后日志 / 仅凭日志": RECOVERY,
             },
-            "",
         ),
     ),
 )
