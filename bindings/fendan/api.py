@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -107,6 +108,8 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
             log.close()
             raise
         engine._snapshots = Snapshots(engine, journal, folder, snapshot_bytes)
+        if folder is not None:
+            journal.on_breach = partial(engine._dump, folder)
         return engine
 
     def __repr__(self) -> str:
