@@ -43,6 +43,7 @@ sanitize: $(VENV)/built
 bench: $(VENV)/built
 	$(BIN)/python benchmarks/metro.py
 	$(BIN)/python benchmarks/service.py
+	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python -m pytest benchmarks
 
 $(VENV)/bin/python:

@@ -1,7 +1,8 @@
 """Write the numbers of the READMEs: `python benchmarks/readme.py`, after a new report.
 
-The tables between the markers are made from benchmarks/metro.json and benchmarks/service.json, and
-from nothing else; a test makes them again and compares, so that nobody can edit a number.
+The tables between the markers are made from benchmarks/metro.json, service.json and journal.json,
+and from nothing else; a test makes them again and compares, so that nobody can edit a number. Where
+there is no report there is no table.
 """
 
 import json
@@ -25,6 +26,11 @@ SERVICE = Source(
     "<!-- service numbers: benchmarks/readme.py -->",
     "<!-- end of service numbers -->",
 )
+JOURNAL = Source(
+    "journal.json",
+    "<!-- journal numbers: benchmarks/readme.py -->",
+    "<!-- end of journal numbers -->",
+)
 
 
 class Words(NamedTuple):
@@ -34,7 +40,7 @@ class Words(NamedTuple):
     heading: str
     # What the README calls a row of the report, or several that go together.
     names: dict[str, tuple[str, ...]]
-    machine: str
+    below: str
 
 
 class Language(NamedTuple):
@@ -44,8 +50,9 @@ class Language(NamedTuple):
     tables: tuple[Words, ...]
 
 
+SCIPY = ("scipy + numpy / route_arrays",)
+PAIR = ("a pair, 10,000 SKUs", "a pair, 100,000 SKUs")
 BATCH = ("BatchRoute, p50", "BatchRoute, p99")
-STAGES = ("… decode", "… queue", "… search", "… reply", "… transport and the rest")
 OFFERED = ("StreamRoute, offered",)
 BURSTS = ("StreamRoute, all at once, p50", "StreamRoute, all at once, p99")
 EVENLY = ("StreamRoute, evenly, p50", "StreamRoute, evenly, p99")
@@ -54,6 +61,18 @@ AIO = ("aio.Client, 10,000 calls at once, p50", "aio.Client, 10,000 calls at onc
 STOCK = ("SetStock, p50", "SetStock, p99")
 MEANWHILE = ("Route while stock comes in, p50", "Route while stock comes in, p99")
 GROWTH = ("memory, growth an order",)
+MANY_MORE = (
+    "route_arrays, 10,000 orders, the journal's own",
+    "route_arrays, 10,000 orders, the disk's sync",
+)
+ONE_MORE = ("route, one order, the journal's own", "route, one order, the disk's sync")
+ORDER_BYTES = ("journal, bytes an order",)
+SNAPSHOT = ("snapshot of 15,007,500 pairs, from the one before",)
+DURING = ("… route_arrays of 1,000 orders meanwhile, p99",)
+RECOVERY = (
+    "recovery of 1,000,000 orders from snapshot and tail",
+    "recovery of 1,000,000 orders from the log alone",
+)
 
 ENGLISH = Language(
     "README.md",
@@ -64,11 +83,9 @@ ENGLISH = Language(
             {
                 "`route_arrays`, 10,000 two-line orders, one thread": ("route_arrays",),
                 "`route_batch`, the same as Python `Order` objects": ("route_batch",),
-                "scipy `cKDTree` (64 nearest) + numpy stock filter": ("scipy + numpy",),
-                "scipy + numpy / `route_arrays`": ("scipy + numpy / route_arrays",),
+                "scipy `cKDTree` (64 nearest) + numpy stock filter takes": SCIPY,
                 "60,000 stores / 6,000 stores, as dense": ("60,000 / 6,000 stores, as dense",),
-                "memory for a (store, SKU) pair": ("a pair, 10,000 SKUs",),
-                "… spread over 100,000 SKUs": ("a pair, 100,000 SKUs",),
+                "memory for a (store, SKU) pair, of 10,000 / 100,000 SKUs": PAIR,
                 "loading 15,000,000 stock rows": ("load 15,000,000 rows, int codes",),
             },
             "{processor}, {cores} cores, {vectors}, {system}, Python {python}; seed {seed}, "
@@ -79,7 +96,6 @@ ENGLISH = Language(
             "| over gRPC | p50 / p99 | target |",
             {
                 "`BatchRoute`, 10,000 two-line orders": BATCH,
-                "… mean of decode / queue / search / reply / transport": STAGES,
                 "`StreamRoute`, 10,000 orders in flight over 8 streams": BURSTS,
                 "… offered in bursts of 10,000, open loop": OFFERED,
                 "… offered evenly at that rate": EVENLY,
@@ -89,8 +105,21 @@ ENGLISH = Language(
                 "… `Route`, one after another, meanwhile": MEANWHILE,
                 "the server's growth an order, over the second million": GROWTH,
             },
-            "Client and server on the same {cores} cores ({processor}), loopback, Python {python}, "
-            "grpcio {grpcio}.",
+            "Client and server on the same {cores} cores ({processor}), loopback, no TLS, Python "
+            "{python}, grpcio {grpcio}.",
+        ),
+        Words(
+            JOURNAL,
+            "| with a journal, synced ({processor}) | measured | target |",
+            {
+                "10,000 orders take longer by: the journal / the disk's own sync": MANY_MORE,
+                "one order takes longer by: the same": ONE_MORE,
+                "journal for an order": ORDER_BYTES,
+                "snapshot of 15,000,000 (store, SKU) pairs": SNAPSHOT,
+                "… `route_arrays`, 1,000 orders, meanwhile: p99": DURING,
+                "recovery of 1,000,000 orders: snapshot and tail / log alone": RECOVERY,
+            },
+            "",
         ),
     ),
 )
@@ -103,11 +132,9 @@ CHINESE = Language(
             {
                 "`route_arrays`：10,000 个两行订单，单线程": ("route_arrays",),
                 "`route_batch`：同样的订单，Python `Order` 对象": ("route_batch",),
-                "scipy `cKDTree`（最近 64 家）+ numpy 库存过滤": ("scipy + numpy",),
-                "scipy + numpy / `route_arrays`": ("scipy + numpy / route_arrays",),
+                "scipy `cKDTree`（最近 64 家）+ numpy 库存过滤所用时间": SCIPY,
                 "60,000 家门店 / 6,000 家门店，密度相同": ("60,000 / 6,000 stores, as dense",),
-                "每个（门店，商品）对占用内存": ("a pair, 10,000 SKUs",),
-                "……分布在 100,000 个商品上": ("a pair, 100,000 SKUs",),
+                "每个（门店，商品）对占用内存，共 10,000 / 100,000 个商品": PAIR,
                 "载入 15,000,000 行库存": ("load 15,000,000 rows, int codes",),
             },
             "{processor}，{cores} 核，{vectors}，{system}，Python {python}；种子 {seed}，决策散列 "
@@ -118,7 +145,6 @@ CHINESE = Language(
             "| 经 gRPC | p50 / p99 | 目标 |",
             {
                 "`BatchRoute`：10,000 个两行订单": BATCH,
-                "……平均：解码 / 排队 / 搜索 / 应答 / 传输": STAGES,
                 "`StreamRoute`：8 条流上同时 10,000 个订单": BURSTS,
                 "……每次 10,000 个同时到达，开环": OFFERED,
                 "……同样速率，均匀到达": EVENLY,
@@ -128,8 +154,21 @@ CHINESE = Language(
                 "……其间逐个 `Route`": MEANWHILE,
                 "服务器内存增长：第二个一百万订单，平均每个": GROWTH,
             },
-            "客户端与服务器共用 {cores} 核（{processor}），本机回环，Python {python}，"
+            "客户端与服务器共用 {cores} 核（{processor}），本机回环，无 TLS，Python {python}，"
             "grpcio {grpcio}。",
+        ),
+        Words(
+            JOURNAL,
+            "| 写日志并落盘（{processor}） | 实测 | 目标 |",
+            {
+                "10,000 个订单多用的时间：日志本身 / 磁盘同步": MANY_MORE,
+                "一个订单多用的时间：日志本身 / 磁盘同步": ONE_MORE,
+                "每个订单的日志": ORDER_BYTES,
+                "15,000,000 个（门店，商品）对的快照": SNAPSHOT,
+                "……其间 `route_arrays` 1,000 个订单：p99": DURING,
+                "恢复 1,000,000 个订单：快照加其后日志 / 仅凭日志": RECOVERY,
+            },
+            "",
         ),
     ),
 )
@@ -138,19 +177,23 @@ UNITS = {"times": "×"}
 
 
 def table(report: dict[str, Any], words: Words) -> str:
-    """The numbers as a Markdown table, with the machine below."""
+    """The numbers as a Markdown table, with what is to be said of them below."""
     by_name = {row["name"]: row for row in report["rows"]}
-    lines = [words.heading, "|---|---:|---:|"]
+    facts = {**report, **report["machine"]}
+    lines = [words.heading.format(**facts), "|---|---:|---:|"]
     for label, names in words.names.items():
         rows = [by_name[name] for name in names]
         lines.append(f"| {label} | {_amount(rows)} | {_target(rows)} |")
-    facts = {**report, **report["machine"]}
-    return "\n".join([*lines, "", words.machine.format(**facts)])
+    below = ["", words.below.format(**facts)] if words.below else []
+    return "\n".join([*lines, *below])
 
 
 def _amount(rows: list[dict[str, Any]]) -> str:
     unit = rows[0]["unit"]
-    values = [f"{row['value']:,.{DIGITS[unit]}f}" for row in rows]
+    digits = DIGITS[unit]
+    if unit == "ms" and all(row["value"] < 1 for row in rows):
+        digits += 1
+    values = [f"{row['value']:,.{digits}f}" for row in rows]
     return " / ".join(values) + UNITS.get(unit, " " + unit)
 
 
@@ -167,11 +210,13 @@ def _bound(row: dict[str, Any]) -> str:
 
 def with_numbers(text: str, words: Words) -> str:
     """A README with the part between the markers of one table replaced, from its report."""
-    source = words.source
-    report = json.loads((HERE / source.report).read_text(encoding="utf-8"))
+    source, made = words.source, ""
+    if (HERE / source.report).exists():
+        report = json.loads((HERE / source.report).read_text(encoding="utf-8"))
+        made = table(report, words) + "\n"
     before, rest = text.split(source.begin)
     _, after = rest.split(source.end)
-    return f"{before}{source.begin}\n{table(report, words)}\n{source.end}{after}"
+    return f"{before}{source.begin}\n{made}{source.end}{after}"
 
 
 def main() -> None:

@@ -79,6 +79,21 @@ def test_over_grpc_every_order_is_answered_and_assigned_however_it_comes(load, t
     assert sum(row.met is not None for row in report.rows) == 6
 
 
+def test_what_a_journal_costs_is_measured_with_what_the_disk_alone_takes(load, tmp_path, capsys):
+    report = load("journal").main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written["machine"]["fendan"] in printed
+    assert [row["name"] for row in written["rows"]] == [row.name for row in report.rows]
+    found = {row.name: row.value for row in report.rows}
+    for what in ("route_arrays, 200 orders", "route, one order"):
+        for how in ("in memory", "with the journal synced", "the disk's sync"):
+            assert found[f"{what}, {how}"] > 0
+    # An id of 20 bytes, a place of 16 and two lines must be in it.
+    assert found["journal, bytes an order"] > 20 + 16
+    assert sum(row.met is not None for row in report.rows) == 7
+
+
 def test_latencies_count_from_when_a_message_was_due_and_weigh_orders(load):
     waits = load("load").Latencies.of([0.001, 0.004], weights=[99, 1])
     assert (waits.p50_ms, waits.p99_ms, waits.most_ms) == (1.0, 4.0, 4.0)
