@@ -1,4 +1,4 @@
-"""Folders that are opened: what an engine says of bad ones, and what of good ones is there again."""
+"""Folders that are opened: what is said of bad ones, and what is found again in good ones."""
 
 import errno
 import os
