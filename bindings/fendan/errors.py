@@ -261,6 +261,9 @@ TABLE: dict[Fault, Entry] = {
     Fault.DISK: Entry(DiskError, "UNAVAILABLE", "cannot be used"),
 }
 
+# What is missing has no value, and neither has what failed by itself.
+ABOUT_NO_VALUE = frozenset({Fault.MISSING, Fault.JOURNAL, Fault.NO_JOURNAL})
+
 # A value that someone pasted a whole file into must not fill the log.
 LONGEST_VALUE_SHOWN = 80
 
@@ -286,7 +289,7 @@ def refuse(
     if row is not None and not where:
         place = f"{place} (row {row})"
     message = f"{place}: {entry.meaning}"
-    if value is not None or fault is not Fault.MISSING:
+    if value is not None or fault not in ABOUT_NO_VALUE:
         message += f": {shown}"
     if hint:
         message += f"; {hint}"
