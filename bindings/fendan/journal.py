@@ -230,7 +230,7 @@ class Journal:
                     self.syncs += 1
             elif self._failure is None:
                 self._failure = _failed(
-                    "another process has taken the folder"
+                    "another process has taken the folder, or its LOCK was removed"
                     if outcome is Outcome.FENCED
                     else "the disk gave an error; open the engine again"
                 )
