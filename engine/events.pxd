@@ -79,8 +79,9 @@ cdef inline int64_t most_order_bytes(int64_t id_size, int64_t line_count) noexce
     return 64 + id_size + 36 * line_count
 
 
-# Writing needs room made before: then nothing can fail.
-cdef void put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept nogil
+# Writing needs room made before: then nothing can fail. Returns whether every count after it is one
+# that can be; where not, a promise is broken, and the engine must stop.
+cdef bint put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept nogil
 
 # Reading; False where the bytes are no such event, see Reader.wrong. `lines` has room for as many.
 cdef bint read_code(Reader* reader, int32_t* value) noexcept nogil
@@ -110,6 +111,14 @@ cdef inline Quantity moved(uint8_t kind, Quantity before, int32_t quantity) noex
         after.net += quantity
         after.reserved -= quantity
     return after
+
+
+cdef inline bint can_be(uint8_t kind, Quantity before, int32_t quantity) noexcept nogil:
+    """Whether an event may do this: nothing below zero, nothing sold that was not there."""
+    cdef Quantity after = moved(kind, before, quantity)
+    if kind == EVENT_ASSIGNED and before.net < quantity:
+        return False
+    return after.reserved >= 0 and <int64_t>after.net + after.reserved >= 0
 
 
 @cython.final

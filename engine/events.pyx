@@ -94,8 +94,9 @@ cdef inline uint8_t* put_span(uint8_t* at, Span text) noexcept nogil:
     return at + text.size
 
 
-cdef void put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept nogil:
+cdef bint put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept nogil:
     cdef uint8_t* at = buffer.data + buffer.size
+    cdef bint good = True
     cdef int64_t line
     at[0], at[1] = event.kind, event.flags
     at = put_varint(put_span(at + 2, event.id), <uint64_t>(<int64_t>event.store + 1))
@@ -115,10 +116,12 @@ cdef void put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept
         if event.flags & HAS_MOVED:
             at = put_varint(at, <int64_t>event.before[line].net + event.before[line].reserved)
             at = put_varint(at, event.before[line].reserved)
+            good = good and can_be(event.kind, event.before[line], event.basket.quantities[line])
         if event.flags & HAS_AMOUNTS:
             at = put_varint(at, event.basket.amounts[line])
     buffer.size = at - buffer.data
     buffer.count += 1
+    return good
 
 
 @cython.final

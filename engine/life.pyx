@@ -253,7 +253,9 @@ cdef class Life:
         """Apply an event and write it down. Room was made."""
         apply_order_event(self.orders, number, event, now_ns)
         if self.orders.events is not None:
-            put_order_event(&self.orders.events.buffer, event)
+            if not put_order_event(&self.orders.events.buffer, event):
+                refuse(Fault.BREACH, "order_id", event.id.text[:event.id.size].decode(),
+                       hint="its store cannot have had such counts")
         return 0
 
     cdef int _step(self, int64_t number, uint8_t kind, int64_t now_ns, bint to_stock=False,

@@ -144,7 +144,7 @@ cdef class Orders:
         cdef Shelves* shelves = &self.stock.shelves
         cdef Table* table = &self.records.table
         cdef Batch fresh = batch
-        cdef int64_t row, newcomers = count
+        cdef int64_t row, newcomers = count, broken = -1
         # Whatever can fail for want of memory comes before the first reservation.
         told = np.empty(max(1, count), dtype=_VERDICT_DTYPE)
         cdef Verdict[::1] verdicts = told
@@ -186,10 +186,13 @@ cdef class Orders:
                     for row in range(newcomers):
                         set_verdict(table, numbers[rows[row]], &verdicts[row], due_ns)
                     if written:
-                        put_decisions(
+                        broken = put_decisions(
                             &self.events.buffer, &fresh.columns, &verdicts[0], found, due_ns
                         )
                     retire(table, self.remembered)
+        if broken >= 0:
+            refuse(Fault.BREACH, "order_id", fresh.id_of(broken),
+                   hint="its store cannot have had such counts")
         return told[:count]
 
     # -- QUERIES -------------------------------------------------------------------------------
@@ -365,11 +368,14 @@ cdef int64_t most_bytes(const Columns* orders) noexcept nogil:
     return total + most_order_bytes(0, orders.offsets[orders.count])
 
 
-cdef void put_decisions(EventBuffer* buffer, const Columns* orders, const Verdict* verdicts,
-                        const Quantity* before, int64_t due_ns) noexcept nogil:
-    """Write down what each order of a batch was told first."""
+cdef int64_t put_decisions(EventBuffer* buffer, const Columns* orders, const Verdict* verdicts,
+                           const Quantity* before, int64_t due_ns) noexcept nogil:
+    """Write down what each order of a batch was told first.
+
+    Returns the last row whose counts cannot be, or -1 where all can.
+    """
     cdef OrderEvent event
-    cdef int64_t row
+    cdef int64_t row, broken = -1
     for row in range(orders.count):
         event.id = orders.ids[row]
         event.lat, event.lng = orders.lat[row], orders.lng[row]
@@ -386,7 +392,9 @@ cdef void put_decisions(EventBuffer* buffer, const Columns* orders, const Verdic
         if event.basket.amounts != NULL:
             event.flags |= HAS_AMOUNTS
         event.before = before + orders.offsets[row]
-        put_order_event(buffer, &event)
+        if not put_order_event(buffer, &event):
+            broken = row
+    return broken
 
 
 cdef void undo(const Leaves* leaves, Shelves* shelves, const Columns* orders,

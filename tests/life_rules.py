@@ -25,10 +25,19 @@ class LifeRules(RuleBasedStateMachine):
 
     def __init__(self, policy: Policy) -> None:
         super().__init__()
+        self.policy = policy
         self.clock = StoppedClock()
-        self.engine = Engine(policy=policy, clock=self.clock)
         self.twin = Twin(policy=policy, clock=self.clock)
         self.orders: list[Order] = []
+        self.begin(self.an_engine())
+
+    def an_engine(self) -> Engine:
+        """What is held against the twin."""
+        return Engine(policy=self.policy, clock=self.clock)
+
+    def begin(self, engine: Engine) -> None:
+        """Go on with this engine."""
+        self.engine = engine
 
     def both(self, call: Callable[[Any], object]) -> object:
         """Let engine and twin do the same; they must agree."""

@@ -170,6 +170,9 @@ class SimulatedDisk(Disk):
         file.owner = handle
         return True
 
+    def unlock(self, handle: int) -> None:
+        self._open[handle].owner = 0
+
     # -- FOLDERS ---------------------------------------------------------------------------------
 
     def make_folder(self, path: Path) -> None:

@@ -112,6 +112,7 @@ IN_PROCESS_ONLY = {
     "apply_request",
     "availability",
     "changes",
+    "check",
     "cursor",
     "deferred",
     "durable_mark",

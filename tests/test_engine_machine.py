@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from fendan import Order, Policy, Store
+from fendan import Engine, Order, Policy, Store
 from fendan.model import Line
 from life_rules import LifeRules, outcome
 from strategies import SKUS, lines, places, store_ids
@@ -64,10 +64,13 @@ def opened(stores: list[Store], face: Any) -> object:
 class Days(LifeRules):
     def __init__(self) -> None:
         super().__init__(Policy(reservation_timeout_s=60.0, most_attempts=3, cool_down_s=30.0))
-        self.watcher = Watcher(self.engine)
-        self.lazy_watcher = Watcher(self.engine)
-        self.tea_watcher: Watcher | None = None
         self.updates: list[Callable[[Any], object]] = []
+
+    def begin(self, engine: Engine) -> None:
+        super().begin(engine)
+        self.watcher = Watcher(engine)
+        self.lazy_watcher = Watcher(engine)
+        self.tea_watcher: Watcher | None = None
 
     def named(self, some: list[int]) -> list[str]:
         return [self.pick(number, self.names) for number in some]

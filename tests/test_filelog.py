@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -271,6 +272,37 @@ def test_an_owner_whose_lock_was_lost_can_write_no_more(
     assert read(second) == [*frames, written(4, epoch=2)]
     assert read(log) == frames
     second.close()
+
+
+def test_a_fork_of_the_owner_writes_nothing_and_takes_nothing_with_it(
+    log: FileLog, folder: Path
+) -> None:
+    frames = fill(log, 6)  # so much that a spare segment is there
+    fork = os.fork()
+    if not fork:
+        outcome = append(log, [written(7)])
+        log.close()
+        os._exit(0 if outcome is Outcome.FENCED else 1)
+    assert os.waitpid(fork, 0)[1] == 0
+    with pytest.raises(FolderInUseError):
+        a_log(folder).claim("another")
+    more = a_row(9, sequence=7)
+    assert all(append(log, [frame]) is Outcome.OK for frame in more)
+    assert read(log) == [*frames, *more]
+
+
+def test_a_fork_that_outlives_the_owner_does_not_keep_the_folder(
+    log: FileLog, folder: Path
+) -> None:
+    fork = os.fork()
+    if not fork:
+        signal.pause()
+    log.close()
+    second = a_log(folder)
+    assert second.claim("another") == Claim(2, 0)
+    second.close()
+    os.kill(fork, signal.SIGKILL)
+    os.waitpid(fork, 0)
 
 
 def test_without_a_claim_or_with_an_older_epoch_nothing_is_written(

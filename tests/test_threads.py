@@ -2,12 +2,14 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from itertools import chain
 
 from fendan import Decision, Engine, Order, Status, Store
 
 THREADS = 8
+PATIENCE_S = 120.0
 SKUS = ("tea", "milk", "rice")
 STORES = 20
 PIECES = 40  # of each SKU in each store
@@ -25,17 +27,21 @@ def together(work: Callable[[int], None]) -> None:
         except BaseException as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
+    threads = [
+        threading.Thread(target=run, args=(number,), daemon=True) for number in range(THREADS)
+    ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    deadline_s = time.monotonic() + PATIENCE_S
+    while any(thread.is_alive() for thread in threads) and not errors:
+        assert time.monotonic() < deadline_s, "they wait for each other"
+        time.sleep(0.001)
     if errors:
         raise errors[0]
 
 
-def a_chain() -> Engine:
-    engine = Engine()
+def a_chain(engine: Engine | None = None) -> Engine:
+    engine = engine or Engine()
     engine.add_stores(Store(id=f"{n}", lat=31 + n / 100, lng=121.0) for n in range(STORES))
     engine.set_stock((f"{n}", sku, PIECES) for n in range(STORES) for sku in SKUS)
     return engine

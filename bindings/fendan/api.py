@@ -1,8 +1,8 @@
 """The Python face: one Engine, thin over the compiled core."""
 
-import os
 from collections.abc import Iterable, Sequence
-from os import PathLike
+from functools import partial
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Self
 
@@ -90,6 +90,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
 
         Raises FolderInUseError, CorruptJournalError (saying where), NewerFormatError, DiskError.
         """
+        folder = _folder_of(path) if log is None else None
         mode = _durability(durability)
         if not isinstance(snapshot_bytes, int) or snapshot_bytes < 0:
             hint = "must be a whole number from 0"
@@ -98,15 +99,18 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
         engine = cls(
             policy=policy, datum=datum or Datum.WGS84, remembered_orders=remembered, clock=clock
         )
-        folder = Path(path) if log is None else None
-        log = FileLog(Path(path)) if log is None else log
-        claim = log.claim(f"process {os.getpid()}")
+        if log is None:
+            assert folder is not None
+            log = FileLog(folder)
+        claim = log.claim("fendan.Engine")
         try:
             journal = engine._begin(log, claim, mode, datum, remembered_orders)
         except BaseException:
             log.close()
             raise
         engine._snapshots = Snapshots(engine, journal, folder, snapshot_bytes)
+        if folder is not None:
+            journal.on_breach = partial(engine._dump, folder)
         return engine
 
     def __repr__(self) -> str:
@@ -318,6 +322,19 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""
         return _radius_m(self._policy if policy is None else policy)
+
+
+def _folder_of(path: str | PathLike[str]) -> Path:
+    """Where the folder is, whichever folder the process goes to later."""
+    try:
+        name: str | bytes = fspath(path)
+    except TypeError:
+        name = b""
+    if not isinstance(name, str):
+        refuse(Fault.WRONG_TYPE, "path", path, hint="must be a str or a pathlib.Path")
+    if not name or "\0" in name:
+        refuse(Fault.OUT_OF_RANGE, "path", path, hint="must name a folder")
+    return Path(name).absolute()
 
 
 def _durability(value: str | Durability) -> Durability:

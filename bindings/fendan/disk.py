@@ -91,6 +91,10 @@ class Disk:
             return False
         return True
 
+    def unlock(self, handle: int) -> None:
+        """Let go of a file's lock, whoever else has the handle."""
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
     # -- FOLDERS ---------------------------------------------------------------------------------
 
     def make_folder(self, path: Path) -> None:

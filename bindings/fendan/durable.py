@@ -1,13 +1,18 @@
 """Engines that survive: opened from a folder, closed, looked after by snapshots."""
 
-from dataclasses import dataclass
+import json
+import traceback
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from fendan.core import Core
+from fendan.engine.audit import audit
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
-from fendan.errors import Fault, refuse
+from fendan.errors import BreachError, Fault, refuse
 from fendan.journal import Durability, Journal
 from fendan.log import Claim, Log
 from fendan.recovery import Recovery, recover, settings_text
@@ -85,6 +90,34 @@ class DurableFace(Core):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def check(self) -> None:
+        """Hold every count against every order, as `fendan check` does for a folder.
+
+        Looks at all of it at once: some milliseconds for a million pairs. Raises BreachError where
+        a promise is broken; an engine with a journal then accepts nothing more.
+        """
+        with self._command():
+            found = audit(self._orders, self._journal is not None)
+            if found.problem is not None:
+                refuse(Fault.BREACH, "engine", hint=found.problem)
+
+    def _dump(self, folder: Path, error: BreachError) -> None:
+        """Leave behind what is known when a promise was broken, for whoever looks into it."""
+        stats = self.journal_stats()
+        known = {
+            "error": error.message,
+            "where": "".join(traceback.format_exception(error)),
+            "time_ns": self._last_ns,
+            "journal": None if stats is None else asdict(stats),
+            "stores": len(self._network.store_ids),
+            "skus": len(self._stock.skus),
+            "orders": len(self._orders),
+            "audit": audit(self._orders)._asdict(),
+        }
+        path = folder / f"breach-{self._last_ns}.json"
+        with suppress(OSError):
+            path.write_text(json.dumps(known, indent=2), encoding="utf-8")
 
     def snapshot(self) -> int:
         """Take a snapshot, and return the number of the last event in it.

@@ -275,7 +275,8 @@ class FileLog:
         if self._outcome is Outcome.OK:
             self._outcome = Outcome.FENCED
         if self._tail is not None:
-            self._tail.close()
+            is_ours = self._lock_file is not None and self._lock_file.is_of_this_process
+            self._tail.close(drop_spare=is_ours)
             self._tail = None
         if self._lock_file is not None:
             self._lock_file.close()

@@ -65,6 +65,8 @@ class Journal:
         self.last_sync_s = 0.0
         self.on_write: Callable[[], None] | None = None
         """Called after each write, by whoever wrote; to be quick."""
+        self.on_breach: Callable[[BreachError], None] | None = None
+        """Called when the engine has caught itself breaking a promise, under its lock."""
         self._pending: list[_Sealed] = []
         self._writing = False
         self._closing = False
@@ -105,6 +107,8 @@ class Journal:
                 return self._seal(time_ns)
             if isinstance(error, BreachError):
                 self.poison(error)
+                if self.on_breach is not None:
+                    self.on_breach(error)
             elif self._is_changing or len(self.events):
                 self.poison(hint=f"a command was left half done: {error!r}")
             return self.sequence
@@ -226,7 +230,7 @@ class Journal:
                     self.syncs += 1
             elif self._failure is None:
                 self._failure = _failed(
-                    "another process has taken the folder"
+                    "another process has taken the folder, or its LOCK was removed"
                     if outcome is Outcome.FENCED
                     else "the disk gave an error; open the engine again"
                 )

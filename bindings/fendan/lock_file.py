@@ -5,7 +5,8 @@
 
 The file is locked while the owner is alive. Its epochs are read back before each write: should the
 lock be lost all the same (the file removed, a network disk), the older owner sees it. There are two
-so that a write that fails leaves one; the greater counts.
+so that a write that fails leaves one; the greater counts. A process that was forked from the owner
+has the lock's handle too, and is no owner.
 """
 
 import os
@@ -36,6 +37,7 @@ class LockFile:
         self._disk = disk
         self._handle = disk.create(self.path, keep=True)
         self._marks = b""
+        self._process = os.getpid()
         try:
             if not (disk.lock(self._handle) and disk.has_name(self._handle)):
                 self._refuse()
@@ -66,12 +68,21 @@ class LockFile:
         self._disk.sync(self._handle)
 
     def is_ours(self) -> bool:
-        """Whether nobody has begun an epoch since."""
+        """Whether nobody has begun an epoch since, and this is the process that began ours."""
+        if not self.is_of_this_process:
+            return False
         marks = self._disk.read(self._handle, MARKS_AT, 2 * MARK.size)
         return marks == self._marks and self._disk.has_name(self._handle)
 
+    @property
+    def is_of_this_process(self) -> bool:
+        """False in one that was forked from the owner."""
+        return os.getpid() == self._process
+
     def close(self) -> None:
         """Give the lock up."""
+        if self.is_of_this_process:
+            self._disk.unlock(self._handle)  # a fork may have the handle for a long time to come
         self._disk.close(self._handle)
 
 

@@ -111,9 +111,9 @@ class Tail:
         self._disk.remove(gone.path)
         self._disk.sync_folder(self._folder)  # no power cut may leave one before a gap
 
-    def close(self) -> None:
+    def close(self, *, drop_spare: bool = True) -> None:
         """Let go of all files."""
-        if self._spare is not None:
+        if self._spare is not None and drop_spare:
             self._spare.drop()
         if self._handle >= 0:
             self._disk.close(self._handle)
