@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard engine/*.pyx engine/*.pxd engine/*.h) \
 	$(wildcard proto/fendan/v1/*.proto)
+# Tests run on all cores, those of a file together.
+AT_ONCE := --numprocesses=auto --dist=loadfile
 # The second language of the tests, and buf; left out where there is no Node.
 NODE := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
@@ -17,7 +19,7 @@ serve: $(VENV)/built
 	$(BIN)/fendan serve --demo --data $(VENV)/demo
 
 test: $(VENV)/built $(NODE)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 	tests/node/node_modules/.bin/buf lint proto
@@ -38,7 +40,7 @@ sanitize: $(VENV)/built
 		--build-lib $(SANITIZED)
 	PYTHONPATH=$(SANITIZED) LD_PRELOAD="$$(cc -print-file-name=libasan.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
-		$(BIN)/python -m pytest $(JUDGES:%=tests/test_%.py)
+		$(BIN)/python -m pytest $(AT_ONCE) $(JUDGES:%=tests/test_%.py)
 
 bench: $(VENV)/built
 	$(BIN)/python benchmarks/metro.py

@@ -93,7 +93,8 @@ ENGLISH = Language(
         ),
         Words(
             SERVICE,
-            "| over gRPC (grpcio {grpcio}), client on the same {cores} cores | p50 / p99 | target |",
+            "| over gRPC (grpcio {grpcio}), client on the same {cores} cores "
+            "| p50 / p99 | target |",
             {
                 "`BatchRoute`, 10,000 two-line orders": BATCH,
                 "`StreamRoute`, 10,000 orders in flight over 8 streams": BURSTS,

@@ -104,11 +104,11 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
             log = FileLog(folder)
         claim = log.claim("fendan.Engine")
         try:
-            journal = engine._begin(log, claim, mode, datum, remembered_orders)
+            journal, recovery = engine._begin(log, claim, mode, datum, remembered_orders)
         except BaseException:
             log.close()
             raise
-        engine._snapshots = Snapshots(engine, journal, folder, snapshot_bytes)
+        engine._snapshots = Snapshots(engine, journal, folder, snapshot_bytes, recovery)
         if folder is not None:
             journal.on_breach = partial(engine._dump, folder)
         return engine

@@ -50,13 +50,13 @@ class DurableFace(Core):
         durability: Durability,
         datum: Datum | None,
         remembered_orders: int | None,
-    ) -> Journal:
+    ) -> tuple[Journal, Recovery]:
         """Recover, in an engine that is new, what the log tells of; and go on writing it."""
-        self.recovery = recover(self, log)
+        self.recovery = recovery = recover(self, log)
         journal = Journal(log, claim.epoch, claim.last_sequence, durability)
         self._journal, self._orders.events = journal, journal.events
-        self._settle(self.recovery.last_sequence > 0, datum, remembered_orders)
-        return journal
+        self._settle(recovery.last_sequence > 0, datum, remembered_orders)
+        return journal, recovery
 
     def _settle(self, is_known: bool, datum: Datum | None, remembered_orders: int | None) -> None:
         """Hold the settings against the folder's, and write down those that are new."""

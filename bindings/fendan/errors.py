@@ -283,8 +283,10 @@ def refuse(
     """
     entry = TABLE[fault]
     shown = repr(str(value) if isinstance(value, PurePath) else value)
-    if len(shown) > LONGEST_VALUE_SHOWN:
-        shown = shown[:LONGEST_VALUE_SHOWN] + "…"
+    if len(shown) > LONGEST_VALUE_SHOWN:  # of a path, the end says most
+        is_path = isinstance(value, PurePath)
+        most = LONGEST_VALUE_SHOWN
+        shown = "…" + shown[-most:] if is_path else shown[:most] + "…"
     place = f"{where}: {field}" if where else field
     if row is not None and not where:
         place = f"{place} (row {row})"

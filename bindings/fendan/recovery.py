@@ -23,12 +23,14 @@ class Recovery:
     """What an engine came back with.
 
     `last_sequence`: of the last event. `snapshot_sequence`: the event that the snapshot it began
-    with stood after, 0 without one. `events`: how many were replayed. `orders`: known now.
+    with stood after, 0 without one. `events`: how many were replayed, of so many `bytes`. `orders`:
+    how many are known now.
     """
 
     last_sequence: int
     snapshot_sequence: int
     events: int
+    bytes: int
     orders: int
     seconds: float
 
@@ -44,7 +46,7 @@ def recover(
     snapshot = log.latest_snapshot() if from_snapshot else None
     if snapshot is not None and to_sequence is not None and snapshot.sequence > to_sequence:
         snapshot = None
-    first = last = 0
+    first = last = size = 0
     if snapshot is not None:
         core._last_ns = state.restore(core, snapshot.data).time_ns
         first = last = snapshot.sequence
@@ -52,11 +54,13 @@ def recover(
     for frame in log.read(first + 1, to_sequence):
         replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count)
         last = frame.sequence + frame.count - 1
+        size += len(frame.body)
         core._last_ns = frame.time_ns
     return Recovery(
         last_sequence=last,
         snapshot_sequence=first,
         events=last - first,
+        bytes=size,
         orders=len(core._orders),
         seconds=time.perf_counter() - began_s,
     )

@@ -22,7 +22,7 @@ from fendan.errors import Fault, FendanError, refuse
 from fendan.filelog import FileLog
 from fendan.journal import Journal
 from fendan.log import Outcome
-from fendan.recovery import recover
+from fendan.recovery import Recovery, recover
 from fendan.state import Moment
 
 __all__ = ["EVERY_BYTES", "Snapshots", "take"]
@@ -40,17 +40,24 @@ class Snapshots:
     `folder` is None for a log that is not a folder's: then the engine waits while it is written.
     """
 
-    def __init__(self, core: Core, journal: Journal, folder: Path | None, every_bytes: int) -> None:
+    def __init__(
+        self,
+        core: Core,
+        journal: Journal,
+        folder: Path | None,
+        every_bytes: int,
+        recovery: Recovery,
+    ) -> None:
         self._core = core
         self._journal = journal
         self._folder = folder
         self._every_bytes = every_bytes
-        self._bytes_before = 0
+        self._bytes_before = -recovery.bytes  # what was replayed counts
         self._one = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._closing = False
-        self.last_sequence = 0
+        self.last_sequence = recovery.snapshot_sequence
         self.failure = ""
         """Why the last snapshot that was due could not be taken, or ""."""
         if every_bytes and folder is not None:
