@@ -7,6 +7,7 @@ that it was in: one after everything that was acknowledged. FENDAN_SEEDS=100:200
 
 import os
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,13 @@ import pytest
 
 from fendan import Engine, FendanError, Order, Policy, RejectReason, Store
 from fendan.checking import check_log
-from fendan.errors import DiskError, JournalError
+from fendan.errors import (
+    DiskError,
+    InvalidInputError,
+    JournalError,
+    WrongStateError,
+    WrongStoreError,
+)
 from fendan.filelog import FileLog
 from fendan.state import state_hash
 from simulated_disk import SimulatedDisk
@@ -112,20 +119,28 @@ class World:
         kinds = [self.route, self.route, self.step, self.stock, self.store, self.snapshot]
         try:
             if self.chance.random() < 0.2:
-                with engine.deferred():
-                    self.chance.choice(kinds)(engine)
-                    self.note(engine)
-                engine.wait_durable(engine.durable_mark())
+                self.together(engine, kinds)
             else:
                 self.chance.choice(kinds)(engine)
+                self.acknowledged = engine.durable_mark()
         except (JournalError, DiskError) as error:
             self.note(engine)
             return isinstance(error, DiskError)
         except FendanError:
             pass  # refused, before anything changed
         self.note(engine)
-        self.acknowledged = engine.durable_mark()
         return True
+
+    def together(self, engine: Engine, kinds: list[Callable[[Engine], None]]) -> None:
+        """Some commands that share one write; and perhaps nobody waits for it."""
+        with engine.deferred():
+            for _ in range(self.chance.randrange(1, 6)):
+                with suppress(InvalidInputError, WrongStateError, WrongStoreError):
+                    self.chance.choice(kinds)(engine)
+                self.note(engine)
+        if self.chance.random() < 0.8:
+            engine.wait_durable(engine.durable_mark())
+            self.acknowledged = engine.durable_mark()
 
     # -- COMMANDS ------------------------------------------------------------------------------
 
