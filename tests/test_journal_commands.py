@@ -165,6 +165,7 @@ def test_a_stretch_without_events_is_an_empty_file(
     ("bounds", "says"),
     [
         (("--from", "0"), "from 1"),
+        (("--from", "9" * 5000), "number of an event"),
         (("--from", "yesterday"), "2026-01-31T00:00+08:00"),
         (("--to", "-5"), "2026-01-31T00:00+08:00"),
         (("--to", "2026-01-31"), "of which zone"),
@@ -177,6 +178,35 @@ def test_bounds_that_cannot_be_are_refused(
     said = refused("ledger", "export", folder, "--out", tmp_path / "out.jsonl", *words)
     assert bounds[0] in said
     assert says in said
+    assert [path.name for path in tmp_path.iterdir()] == ["journal"]
+
+
+def test_a_stretch_that_ends_before_it_begins_is_refused(
+    engine: Engine, folder: Path, tmp_path: Path
+) -> None:
+    words = ("--from", "5", "--to", "4")
+    said = refused("ledger", "export", folder, "--out", tmp_path / "out.jsonl", *words)
+    assert "--to" in said
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", ["ledger", "journal"])
+def test_an_export_never_takes_the_place_of_the_journal(
+    engine: Engine, folder: Path, command: str
+) -> None:
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for name in [*(path.name for path in before), "ledger.jsonl"]:
+        said = refused(command, "export", folder, "--format", "jsonl", "--out", folder / name)
+        assert "the journal's own folder" in said
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    engine: Engine, folder: Path, tmp_path: Path
+) -> None:
+    for out in (tmp_path / "nowhere" / "out.jsonl", tmp_path):
+        said = refused("ledger", "export", folder, "--format", "jsonl", "--out", out)
+        assert said.startswith("--out: cannot be used")
     assert [path.name for path in tmp_path.iterdir()] == ["journal"]
 
 

@@ -41,6 +41,7 @@ class FileLog:
         self._disk = disk or Disk()
         self._segment_bytes = segment_bytes
         self._first_segment_bytes = first_segment_bytes
+        self.trouble = ""
         self._lock = threading.RLock()
         self._outcome = Outcome.FENCED  # of every further write; OK while we own the log
         self._epoch = 0
@@ -135,7 +136,8 @@ class FileLog:
         before, self._outcome = self._outcome, Outcome.UNKNOWN
         try:
             yield
-        except OSError:
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
             return
         if self._outcome is Outcome.UNKNOWN:
             self._outcome = before

@@ -232,7 +232,7 @@ class Journal:
                 self._failure = _failed(
                     "another process has taken the folder, or its LOCK was removed"
                     if outcome is Outcome.FENCED
-                    else "the disk gave an error; open the engine again"
+                    else self._disk_error()
                 )
             self._turn.notify_all()
 
@@ -253,13 +253,17 @@ class Journal:
         with self._turn:
             written = self.written_sequence
         if self.durability is not Durability.SYNC and self.log.flush() is not Outcome.OK:
-            self.poison(hint="the disk gave an error; open the engine again")
+            self.poison(hint=self._disk_error())
             return
         with self._turn:
             self.durable_sequence = max(self.durable_sequence, written)
             self._synced_sequence = max(self._synced_sequence, written)
             self.syncs += 1
             self._turn.notify_all()
+
+    def _disk_error(self) -> str:
+        trouble = self.log.trouble or "nobody knows what is on the disk"
+        return f"{trouble}; open the engine again"
 
     def _raise(self) -> NoReturn:
         failure = self._failure

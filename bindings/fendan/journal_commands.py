@@ -34,6 +34,8 @@ __all__ = ["check", "journal_app", "ledger_app", "snapshot"]
 journal_app = typer.Typer(no_args_is_help=True, help="Look at the journal in a folder.")
 ledger_app = typer.Typer(no_args_is_help=True, help="Hand the ledger to others.")
 
+MOST_DIGITS = 40  # Python itself refuses thousands of them
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Writer: TypeAlias = Callable[[Log, Names, Stretch, EventFile, Callable[[int], None]], int]
@@ -95,7 +97,11 @@ def _export(
     format = _format_of(out) if format is None else format
     from_sequence, from_ns = _bound("--from", bounds[0])
     to_sequence, before_ns = _bound("--to", bounds[1])
+    if from_sequence is not None and to_sequence is not None and from_sequence > to_sequence:
+        refuse(Fault.OUT_OF_RANGE, "--to", to_sequence, hint=f"before --from {from_sequence:,}")
     oldest = segments_of(folder)[0].first_sequence
+    if folder.resolve() in out.resolve().parents:
+        refuse(Fault.DISK, "--out", out, hint="it is in the journal's own folder")
     log = FileLog(folder)
     with progress_bars() as progress, new_file(out) as part:
         with step(progress, "Reading names"):
@@ -127,7 +133,7 @@ def _bound(option: str, text: str | None) -> tuple[int | None, int | None]:
     """The number of an event, or else a time in nanoseconds since 1970."""
     if text is None:
         return None, None
-    if text.isdecimal():
+    if text.isdecimal() and len(text) <= MOST_DIGITS:
         return checked_sequence(int(text), option), None
     hint = "must be the number of an event, from 1, or a time like 2026-01-31T00:00+08:00"
     try:

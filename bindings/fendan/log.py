@@ -49,6 +49,9 @@ class Log(Protocol):
     DiskError. Any number of threads may call them.
     """
 
+    trouble: str
+    """What went wrong where `append` or `flush` gave UNKNOWN, for people; else ""."""
+
     def claim(self, owner: str) -> Claim:
         """Become the only owner, with all that was acknowledged; `owner` says who, to others.
 

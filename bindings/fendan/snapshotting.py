@@ -100,12 +100,16 @@ class Snapshots:
 
     def _take_beside(self, folder: Path, sequence: int) -> int:
         arguments = [str(folder), str(sequence), str(self._journal.epoch)]
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "fendan.snapshotting", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "fendan.snapshotting", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            hint = f"a snapshot could not be begun: {error.strerror or error}"
+            refuse(Fault.DISK, "folder", folder, hint=hint)
         _, said = self._child.communicate()
         if self._child.returncode != 0:
             last = said.decode(errors="replace").strip().rpartition("\n")[2]

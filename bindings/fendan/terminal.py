@@ -5,7 +5,7 @@ And no half file: what is written takes its place at the end, or not at all.
 
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -65,16 +65,18 @@ def new_file(
         hint = f"the name must end in {' or '.join(suffixes)}"
         refuse(Fault.BAD_FILE, "--out", str(path), hint=hint)
     if path.exists() and not path.is_file():
-        refuse(Fault.BAD_FILE, "--out", str(path), hint="there is something else of that name")
+        refuse(Fault.DISK, "--out", path, hint="there is something else of that name")
     if path in [other.resolve() for other in unlike]:
         refuse(Fault.BAD_FILE, "--out", str(path), hint="it is one of the files to be read")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".fendan.{os.getpid()}.part")
     try:
         part.touch()
-    except OSError as error:
-        refuse(Fault.BAD_FILE, "--out", str(path), hint=f"cannot be written: {error.strerror}")
-    try:
         yield part
         part.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(part)):
+            raise
+        refuse(Fault.DISK, "--out", path, hint=error.strerror or str(error))
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
