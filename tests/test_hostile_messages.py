@@ -140,7 +140,8 @@ REQUESTS: dict[str, Message] = {
     "/fendan.v1.LedgerService/ReadEvents": ReadEventsRequest(
         from_sequence=1, filter=FILTER, limit=1
     ),
-    "/fendan.v1.LedgerService/Tail": TailRequest(from_sequence=1, filter=FILTER),
+    # Without a filter: there are events to tell of, and it need not wait for one.
+    "/fendan.v1.LedgerService/Tail": TailRequest(from_sequence=1),
 }
 
 # Those of other people's services, which we serve too.
