@@ -99,6 +99,8 @@ class Snapshots:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
+        if self._closing:  # `close` may have come too early to see it
+            self._child.kill()
         _, said = self._child.communicate()
         if self._child.returncode != 0:
             last = said.decode(errors="replace").strip().rpartition("\n")[2]
