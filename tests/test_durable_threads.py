@@ -1,13 +1,16 @@
 """Many threads on one durable engine: nobody waits forever, and what anyone was told stays told."""
 
+import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from fendan import Decision, Engine, JournalError, OrderState, Status, StockLevel
+from fendan import Decision, Engine, FendanError, JournalError, OrderState, Status, StockLevel
 from fendan.checking import check
 from fendan.disk import Disk
 from fendan.filelog import FileLog
@@ -26,8 +29,28 @@ class SlowDisk(Disk):
         super().sync(handle)
 
 
+class GatedDisk(Disk):
+    """No sync ends while the gate is closed."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def sync(self, handle: int) -> None:
+        assert self.gate.wait(PATIENCE_S)
+        super().sync(handle)
+
+
+class PausingLog(FileLog):
+    """Between letting go of the folder and saying so, others get a turn."""
+
+    def close(self) -> None:
+        super().close()
+        time.sleep(0.05)
+
+
 def a_slow_chain(folder: Path) -> Engine:
-    log = FileLog(folder, SlowDisk(), segment_bytes=1 << 16, first_segment_bytes=1 << 16)
+    log = PausingLog(folder, SlowDisk(), segment_bytes=1 << 16, first_segment_bytes=1 << 16)
     return a_chain(Engine.open(folder, log=log))
 
 
@@ -202,6 +225,47 @@ def test_whoever_is_answered_while_the_engine_closes_is_answered_for_good(tmp_pa
         for decision in chain(*told):
             assert again.decision(decision.order_id) == decision
     assert check(tmp_path).is_good
+
+
+def test_nobody_is_told_of_what_is_not_on_disk_not_even_by_a_refusal(tmp_path: Path) -> None:
+    """An order is shipped, and the disk takes its time: until then nobody hears of it."""
+    disk = GatedDisk()
+    heard: list[object] = []
+
+    def hear(ask: Callable[[], object]) -> None:
+        try:
+            heard.append(ask())
+        except FendanError as error:
+            heard.append(error.code)
+
+    with a_chain(Engine.open(tmp_path, log=FileLog(tmp_path, disk))) as engine:
+        (order,) = some_orders(0, 1)
+        told = engine.route(order)
+        engine.accept_order(order.id)
+        engine.pick_order(order.id)
+        other = replace(order, lat=0.0)
+        mark = engine.durable_mark()
+        disk.gate.clear()
+        asks: list[Callable[[], object]] = [
+            lambda: engine.ship_order(order.id).state,
+            lambda: engine.order(order.id).state,
+            lambda: engine.route(order),
+            lambda: engine.cancel_order(order.id),
+            lambda: engine.route(other),
+        ]
+        threads = [threading.Thread(target=hear, args=(ask,), daemon=True) for ask in asks]
+        for thread in threads:
+            thread.start()
+            while engine.durable_mark() == mark:  # it is shipped before anyone asks
+                time.sleep(0.001)
+        time.sleep(0.05)
+        too_early = list(heard)
+        disk.gate.set()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+    assert too_early == []
+    shipped = OrderState.SHIPPED
+    assert Counter(heard) == Counter([shipped, shipped, told, "WRONG_STATE", "ORDER_CONFLICT"])
 
 
 def test_events_are_shown_when_they_are_on_disk_to_all_who_wait(tmp_path: Path) -> None:

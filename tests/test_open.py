@@ -334,6 +334,27 @@ def test_on_a_disk_that_failed_nothing_is_promised_and_nothing_promised_is_lost(
     assert check_log(FileLog(FOLDER, disk)).is_good
 
 
+def test_a_command_that_failed_half_way_was_never_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is ahead of the journal then, and only the journal counts."""
+
+    def fail(_: object) -> None:
+        raise MemoryError
+
+    with a_kept_chain(folder) as engine:
+        monkeypatch.setattr(engine._updates, "applied", fail)
+        with pytest.raises(MemoryError):
+            engine.set_stock([("S1", "tea", 3)], versions={"S1": 1})
+        for ask in tried(engine):
+            with pytest.raises(JournalError, match="a command was left half done: MemoryError"):
+                ask()
+    with kept(folder) as again:
+        assert (again.available("S1", "tea"), again.stock_version("S1")) == (10, 0)
+        assert again.route(an_order("O0")).status is Status.ASSIGNED
+    assert check(folder).is_good
+
+
 def test_an_engine_that_is_closed_says_so_and_closes_once(folder: Path) -> None:
     with a_kept_chain(folder) as engine:
         engine.route(an_order("O0"))

@@ -19,7 +19,7 @@ from fendan.engine.names import Names
 from fendan.engine.network import Network
 from fendan.engine.orders import Orders
 from fendan.engine.stock import Stock
-from fendan.errors import Fault, refuse
+from fendan.errors import Fault, FendanError, refuse
 from fendan.journal import Journal
 from fendan.model import Shortfall
 from fendan.updates import Updates
@@ -205,5 +205,7 @@ class _Command:
                 mark = journal.end(self.now_ns, error)
         finally:
             core._lock.release()
-        if journal is not None and error is None and not core._deferred.is_on:
+        # A refusal waits, too: it tells of what was done before it.
+        is_answer = error is None or isinstance(error, FendanError)
+        if journal is not None and is_answer and not core._deferred.is_on:
             journal.wait(mark)

@@ -185,8 +185,9 @@ class Journal:
             if self._failure is None:
                 self.flush()
         finally:
-            self.log.close()
+            # In this order: who comes now is told why, and who is writing may still end well.
             self.poison(hint="the engine is closed")
+            self.log.close()
 
     # -- WRITING -------------------------------------------------------------------------------
 

@@ -110,6 +110,8 @@ class Snapshots:
         except OSError as error:
             hint = f"a snapshot could not be begun: {error.strerror or error}"
             refuse(Fault.DISK, "folder", folder, hint=hint)
+        if self._closing:  # `close` may have come too early to see it
+            self._child.kill()
         _, said = self._child.communicate()
         if self._child.returncode != 0:
             last = said.decode(errors="replace").strip().rpartition("\n")[2]
