@@ -140,8 +140,10 @@ REQUESTS: dict[str, Message] = {
     "/fendan.v1.LedgerService/ReadEvents": ReadEventsRequest(
         from_sequence=1, filter=FILTER, limit=1
     ),
-    # Without a filter: there are events to tell of, and it need not wait for one.
-    "/fendan.v1.LedgerService/Tail": TailRequest(from_sequence=1),
+    # There are such events: it need not wait for one.
+    "/fendan.v1.LedgerService/Tail": TailRequest(
+        from_sequence=1, filter=EventFilter(kinds=[EventKind.EVENT_KIND_STORE_ADDED])
+    ),
 }
 
 # Those of other people's services, which we serve too.
