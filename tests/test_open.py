@@ -324,7 +324,7 @@ def test_on_a_disk_that_failed_nothing_is_promised_and_nothing_promised_is_lost(
             ask()
     stats = engine.journal_stats()
     assert stats is not None
-    assert "the disk gave an error" in stats.failure
+    assert "as it was told" in stats.failure
     shown = {event.order_id for event in all_events(engine) if event.order_id}
     assert shown == {f"O{number}" for number in range(5)}
     disk.crash()
