@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard engine/*.pyx engine/*.pxd engine/*.h) \
 	$(wildcard proto/fendan/v1/*.proto)
-# Tests run on all cores, those of a file together.
+# Tests run on all cores, those of a file together; but sieges, which watch the memory and the time of
+# what they besiege, one after another.
 AT_ONCE := --numprocesses=auto --dist=loadfile
 # The second language of the tests, and buf; left out where there is no Node.
 NODE := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
@@ -19,7 +20,8 @@ serve: $(VENV)/built
 	$(BIN)/fendan serve --demo --data $(VENV)/demo
 
 test: $(VENV)/built $(NODE)
-	$(BIN)/python -m pytest $(AT_ONCE)
+	$(BIN)/python -m pytest $(AT_ONCE) --ignore-glob='*/test_hostile_*'
+	$(BIN)/python -m pytest $(wildcard tests/test_hostile_*.py)
 
 lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 	tests/node/node_modules/.bin/buf lint proto
