@@ -45,6 +45,8 @@ class Survivor(LifeRules):
         self.begin(self.an_engine())
         assert self.engine.durable_mark() == told
         assert state_hash(self.engine) == before
+        for name in self.twin.shops:
+            assert self.engine.stock_version(name) == self.twin.stock_version(name)
         # The time of the last event: a later one was seen where nothing happened.
         assert self.engine._last_ns <= last_ns
         self.twin.last_ns = self.engine._last_ns
