@@ -27,7 +27,7 @@ from fendan.state import state_hash
 from simulated_disk import SimulatedDisk
 
 SEEDS_PER_TEST = 50
-FIRST, END = (int(number) for number in os.environ.get("FENDAN_SEEDS", "0:600").split(":"))
+FIRST, END = (int(number) for number in os.environ.get("FENDAN_SEEDS", "0:1000").split(":"))
 FOLDER = Path("/simulated")
 SKUS = ("tea", "cup", "rice", "soy")
 COMMANDS_PER_LIFE = 20
