@@ -587,3 +587,12 @@ def test_a_disk_that_cannot_be_read_is_said_to_be_so() -> None:
     with pytest.raises(DiskError):
         read(log)
     assert read(log) == frames
+
+
+def test_a_log_whose_only_segment_was_emptied_is_no_new_one(log: FileLog, folder: Path) -> None:
+    assert append(log, a_row(3)) is Outcome.OK
+    log.close()
+    (only,) = folder.glob("log-*.seg")
+    only.write_bytes(b"")
+    with pytest.raises(CorruptJournalError, match="it is empty, and there is no other"):
+        a_log(folder).claim("a test")

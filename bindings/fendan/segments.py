@@ -100,6 +100,9 @@ def segments_in(disk: Disk, folder: Path) -> tuple[list[Segment], list[Path]]:
     blank = [path for path, segment in read.items() if segment is None]
     if blank and blank[0] != folder / names[-1]:
         corrupt(blank[0], 0, "it is empty, and there are later ones")
+    if blank and not segments and size_of(disk, blank[0]) == 0:
+        # Zeros it had, and they were synced, before it got its name.
+        corrupt(blank[0], 0, "it is empty, and there is no other")
     for segment, following in pairwise(segments):
         if following.previous_first != segment.first_sequence:
             missing = f"the segment with event {following.previous_first} is missing before it"
@@ -130,6 +133,15 @@ def read_segment(disk: Disk, path: Path) -> Segment | None:
     if size != said:
         corrupt(path, min(size, said), f"it has {size} bytes, and had {said}")
     return segment
+
+
+def size_of(disk: Disk, path: Path) -> int:
+    """How many bytes a file has."""
+    handle = disk.open(path)
+    try:
+        return disk.size(handle)
+    finally:
+        disk.close(handle)
 
 
 def is_blank(disk: Disk, handle: int, size: int) -> bool:

@@ -24,6 +24,9 @@ FORMAT = 1
 HEADER = struct.Struct("<8sIIQQII24x")
 KEPT = 2
 
+# A large sync would hold up those of the journal, which share the disk.
+SYNC_BYTES = 4 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFile:
@@ -100,12 +103,15 @@ def write(disk: Disk, folder: Path, sequence: int, epoch: int, parts: Iterable[B
     handle = disk.create(temporary)
     try:
         try:
-            crc = size = 0
+            crc = size = synced = 0
             for part in parts:
                 view = memoryview(part).cast("B")
                 disk.write(handle, HEADER.size + size, [view])
                 crc = crc32c(view, crc)
                 size += len(view)
+                if size - synced >= SYNC_BYTES:
+                    disk.sync(handle)
+                    synced = size
             disk.write(handle, 0, [SnapshotFile(path, sequence, epoch, size, crc).header()])
             disk.sync(handle)
         finally:

@@ -26,8 +26,10 @@ __all__ = ["LedgerService"]
 MOST_NAMES = 10_000
 MOST_KINDS = 100
 
-# Who reads years of history keeps a thread busy; whoever wants the last minute has another.
-READERS = 2
+# Who follows the ledger from years ago, and there may be many, holds up others who follow it; but
+# nobody who wants a page.
+PAGE_READERS = 2
+TAIL_READERS = 1
 
 # Whoever follows what seldom happens is told now and then how far they have come.
 WORD_EVERY_S = 10.0
@@ -45,14 +47,16 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="fendan-ledger-read")
+        self._pagers = ThreadPoolExecutor(PAGE_READERS, thread_name_prefix="fendan-ledger-page")
+        self._tailers = ThreadPoolExecutor(TAIL_READERS, thread_name_prefix="fendan-ledger-tail")
         self._seen = 0
         self._pulse = Pulse("fendan-ledger-wait", self._wait)
 
     def close(self) -> None:
         """End the threads; by then nobody reads."""
         self._pulse.close()
-        self._readers.shutdown(wait=False)
+        self._pagers.shutdown(wait=False)
+        self._tailers.shutdown(wait=False)
 
     async def ReadEvents(  # noqa: N802
         self, request: messages.ReadEventsRequest, context: Context
@@ -76,7 +80,7 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
         told_s = time.monotonic()
         while True:
             woken = self._pulse.next()  # before reading: what comes after that will wake us
-            message = await self._read(partial(_tail, pages, at))
+            message = await self._read(partial(_tail, pages, at), self._tailers)
             at, is_behind = message.next_sequence, message.next_sequence <= message.last_sequence
             is_due = at > told and (is_behind or time.monotonic() - told_s >= WORD_EVERY_S)
             if message.events or is_due:
@@ -115,10 +119,13 @@ class LedgerService(ledger_service_pb2_grpc.LedgerServiceServicer):
             with suppress(UnknownStoreError):  # maybe it was removed: its region will tell
                 who.check_store(store_id, self._engine.region_of, f"filter.store_ids[{row}]")
 
-    async def _read(self, reading: Callable[[], Result]) -> Result:
+    async def _read(
+        self, reading: Callable[[], Result], readers: ThreadPoolExecutor | None = None
+    ) -> Result:
         """Read in a thread; errors name the fields of the request."""
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, reading)
+            return await loop.run_in_executor(readers or self._pagers, reading)
         except FendanError as error:
             if error.field in FILTER_FIELDS:
                 rename(error, f"filter.{indexed(error.field, error.row)}", error.row)
