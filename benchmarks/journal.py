@@ -42,7 +42,7 @@ class Sizes:
     skus: int = 10_000
     skus_per_store: int = 2500
     orders: int = 10_000  # a batch
-    turns: int = 15
+    turns: int = 40
     singles: int = 300
     recovered: int = 1_000_000  # orders
     tail: int = 100_000  # of them after the snapshot

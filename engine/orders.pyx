@@ -187,7 +187,8 @@ cdef class Orders:
                         set_verdict(table, numbers[rows[row]], &verdicts[row], due_ns)
                     if written:
                         broken = put_decisions(
-                            &self.events.buffer, &fresh.columns, &verdicts[0], found, due_ns
+                            &self.events.buffer, table, &numbers[0], &rows[0], &fresh.columns,
+                            &verdicts[0], found, due_ns,
                         )
                     retire(table, self.remembered)
         if broken >= 0:
@@ -368,16 +369,18 @@ cdef int64_t most_bytes(const Columns* orders) noexcept nogil:
     return total + most_order_bytes(0, orders.offsets[orders.count])
 
 
-cdef int64_t put_decisions(EventBuffer* buffer, const Columns* orders, const Verdict* verdicts,
+cdef int64_t put_decisions(EventBuffer* buffer, const Table* table, const int64_t* numbers,
+                           const int64_t* rows, const Columns* orders, const Verdict* verdicts,
                            const Quantity* before, int64_t due_ns) noexcept nogil:
     """Write down what each order of a batch was told first.
 
-    Returns the last row whose counts cannot be, or -1 where all can.
+    Ids are read from their records, which stand side by side, and not from where the caller has
+    them, which may be anywhere. Returns the last row whose counts cannot be, or -1 where all can.
     """
     cdef OrderEvent event
     cdef int64_t row, broken = -1
     for row in range(orders.count):
-        event.id = orders.ids[row]
+        event.id = id_at(table, numbers[rows[row]])
         event.lat, event.lng = orders.lat[row], orders.lng[row]
         event.store, event.distance_m = verdicts[row].store, verdicts[row].distance_m
         event.kind, event.reason = verdicts[row].status, verdicts[row].reason
