@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["Buffer", "Disk"]
+__all__ = ["SYNC_BYTES", "Buffer", "Disk"]
 
 Buffer = bytes | bytearray | memoryview
+
+# Whoever writes much syncs after so much: a large sync would hold up the journal's small ones.
+SYNC_BYTES = 4 << 20
 
 MOST_BUFFERS = 1024  # IOV_MAX everywhere: so many go into one call
 # On a Mac a sync reaches the drive, not what it stores on.

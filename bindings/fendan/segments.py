@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-from fendan.disk import Disk
+from fendan.disk import SYNC_BYTES, Disk
 from fendan.engine.checksum import crc32c
 from fendan.engine.frames import Frame, Place, Stop, proof_of_damage, scan
 from fendan.errors import Fault, refuse
@@ -175,6 +175,8 @@ class Spare:
             for offset in range(0, self.size_bytes, CHUNK_BYTES):
                 zeros = memoryview(ZEROS)[: self.size_bytes - offset]
                 self._disk.write(handle, offset, [zeros])
+                if (offset + CHUNK_BYTES) % SYNC_BYTES == 0:
+                    self._disk.sync(handle)
             self._disk.sync(handle)
         finally:
             self._disk.close(handle)

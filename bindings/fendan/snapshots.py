@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fendan.disk import Buffer, Disk
+from fendan.disk import SYNC_BYTES, Buffer, Disk
 from fendan.engine.checksum import crc32c
 from fendan.errors import Fault, refuse
 from fendan.log import Snapshot
@@ -23,9 +23,6 @@ MAGIC = b"FENDANst"
 FORMAT = 1
 HEADER = struct.Struct("<8sIIQQII24x")
 KEPT = 2
-
-# A large sync would hold up those of the journal, which share the disk.
-SYNC_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
