@@ -3,12 +3,13 @@
 import importlib.util
 import io
 import json
+import random
 import re
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -77,12 +78,19 @@ def test_the_example_in_another_language_does_what_it_says(name: str, address: s
     assert run.stdout.strip() == "DECISION_STATUS_ASSIGNED"
 
 
+def a_free_port() -> int:
+    """One that nobody gets by chance while the server is down: below the ephemeral ones."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("a hundred ports are taken")
+
+
 def test_nothing_is_missing_after_the_kill_that_they_show(tmp_path: Path) -> None:
     blocks = [block for name in READMES for block in SHELL.findall(read(name)) if "kill" in block]
     commands, in_chinese = blocks
     assert in_chinese == commands
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        commands = commands.replace("127.0.0.1:50051", f"127.0.0.1:{free.getsockname()[1]}")
+    commands = commands.replace("127.0.0.1:50051", f"127.0.0.1:{a_free_port()}")
     activate = tmp_path / ".venv" / "bin" / "activate"
     activate.parent.mkdir(parents=True)
     paths = f"PYTHONPATH={ROOT / 'bindings'} PATH={activate.parent}:$PATH"
