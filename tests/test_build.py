@@ -129,11 +129,12 @@ def sell_out(Stock stock, double lat, double lng, int32_t sku):
     cdef Basket basket
     cdef Verdict verdict
     basket.skus, basket.quantities, basket.line_count = &sku, &quantity, 1
+    basket.amounts = NULL
     went = []
     while True:
         with nogil:
             verdict = route_one(&stock.network.layout.leaves, &stock.shelves, lat, lng, &basket,
-                                INFINITY)
+                                INFINITY, NULL, NULL)
         if verdict.status != STATUS_ASSIGNED:
             return went
         went.append(verdict.store)

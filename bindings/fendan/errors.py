@@ -265,7 +265,7 @@ TABLE: dict[Fault, Entry] = {
 WITHOUT_VALUE = frozenset({Fault.MISSING, Fault.JOURNAL, Fault.NO_JOURNAL})
 
 # A value that someone pasted a whole file into must not fill the log.
-LONGEST_VALUE_SHOWN = 80
+LONGEST_VALUE_SHOWN = 120
 
 
 def refuse(
