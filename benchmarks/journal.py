@@ -7,14 +7,13 @@ orders go on being routed. `--smoke` runs all of it in tiny sizes, where the tar
 """
 
 import gc
-import json
 import os
 import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -26,7 +25,7 @@ from rich.table import Table
 import command
 import fendan
 from machine import machine
-from rows import Row, target, verdict
+from rows import Row, as_json, target, verdict
 from workload import Orders, Workload, fill, metro
 
 SEED = 1
@@ -65,10 +64,7 @@ class Report:
 
     def as_json(self) -> str:
         """The report, with whether each target is met."""
-        fields = asdict(self)
-        for written, row in zip(fields["rows"], self.rows, strict=True):
-            written["met"] = row.met
-        return json.dumps(fields, indent=2, ensure_ascii=False)
+        return as_json(self, self.rows)
 
 
 def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report:

@@ -6,10 +6,9 @@ same hash did the same work. `--smoke` runs all of it in tiny sizes, where the t
 """
 
 import gc
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -21,7 +20,7 @@ from contest import EngineArrays, EngineObjects, Scipy, take_turns
 from machine import machine
 from memory import measured_apart
 from peers import MOST_CANDIDATES, AllStores, NearestThenStock, dense_stock
-from rows import Row, target, verdict
+from rows import Row, as_json, target, verdict
 from workload import (
     Orders,
     Workload,
@@ -81,10 +80,7 @@ class Report:
 
     def as_json(self) -> str:
         """The report, with whether each target is met."""
-        fields = asdict(self)
-        for written, row in zip(fields["rows"], self.rows, strict=True):
-            written["met"] = row.met
-        return json.dumps(fields, indent=2, ensure_ascii=False)
+        return as_json(self, self.rows)
 
 
 def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report:

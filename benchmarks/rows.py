@@ -1,6 +1,9 @@
 """One number of a report, what it should be, and how that is printed."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -37,3 +40,11 @@ def verdict(row: Row, *, judged: bool) -> str:
     if not judged:
         return "-"
     return "[green]yes[/]" if row.met else "[red]no[/]"
+
+
+def as_json(report: Any, rows: Sequence[Row]) -> str:
+    """A report, a dataclass that has these as its `rows`, with whether each target is met."""
+    fields = asdict(report)
+    for written, row in zip(fields["rows"], rows, strict=True):
+        written["met"] = row.met
+    return json.dumps(fields, indent=2, ensure_ascii=False)

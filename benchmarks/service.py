@@ -5,10 +5,9 @@ TLS; nothing is pinned. What is measured, and how, is in trials.py and load.py. 
 of it in tiny sizes, where the targets mean nothing.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from rich.console import Console
@@ -18,7 +17,7 @@ import command
 import trials
 from load import Tally
 from machine import machine
-from rows import Row, target, verdict
+from rows import Row, as_json, target, verdict
 from served import Chain, Served
 from trials import FULL, SEED, SMOKE, Bench, Sizes
 
@@ -35,10 +34,7 @@ class Report:
 
     def as_json(self) -> str:
         """The report, with whether each target is met."""
-        fields = asdict(self)
-        for written, row in zip(fields["rows"], self.rows, strict=True):
-            written["met"] = row.met
-        return json.dumps(fields, indent=2, ensure_ascii=False)
+        return as_json(self, self.rows)
 
 
 def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report:

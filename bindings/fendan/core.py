@@ -173,10 +173,11 @@ class Core:
 class _Command:
     """One command: the lock, its time, and at the end its frame in the journal."""
 
-    __slots__ = ("_core", "now_ns")
+    __slots__ = ("_changes", "_core", "now_ns")
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._changes = 0
         self.now_ns = 0
 
     def __enter__(self) -> "_Command":
@@ -186,6 +187,7 @@ class _Command:
             if core._journal is not None:
                 core._journal.check()
             self.now_ns = core._last_ns = max(core._last_ns, core._clock.now_ns())
+            self._changes = len(core._stock.changes)
         except BaseException:
             core._lock.release()
             raise
@@ -200,7 +202,8 @@ class _Command:
         core = self._core
         journal, mark = core._journal, 0
         try:
-            core._changed.notify_all()
+            if len(core._stock.changes) > self._changes:  # those who only ask wake nobody
+                core._changed.notify_all()
             if journal is not None:
                 mark = journal.end(self.now_ns, error)
         finally:
