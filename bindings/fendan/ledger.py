@@ -93,10 +93,11 @@ class Filter:
     def wanted(self, names: Names) -> Wanted:
         """The same, by codes. Raises UnknownStoreError for a store that never was there."""
         store_ids, regions = _set(self.store_ids), _set(self.regions)
-        known = frozenset(names.store_ids)  # removed ones, too
-        for row, store_id in enumerate(self.store_ids or ()):
-            if store_id not in known:
-                refuse(Fault.UNKNOWN_STORE, "store_ids", store_id, row=row)
+        if self.store_ids is not None:
+            known = frozenset(names.store_ids)  # removed ones, too
+            for row, store_id in enumerate(self.store_ids):
+                if store_id not in known:
+                    refuse(Fault.UNKNOWN_STORE, "store_ids", store_id, row=row)
         stores = None
         if store_ids is not None or regions is not None:
             stores = np.array(
