@@ -12,13 +12,13 @@ __all__ = ["SkuProfile", "StoreProfile"]
 class StoreProfile:
     """How a store works. What is not said limits nothing.
 
-    `hours`: by weekday "mon" to "sun", by "daily", or by date "2026-10-01" (a holiday): a text like
-    "09:00-22:00", "22:00-02:00" (into the next day), "09:00-12:00,13:00-18:00", "closed", "24h". The
-    date comes before the weekday, the weekday before "daily"; None: always open. `order_types`:
+    `hours`: by weekday "mon" to "sun", by "daily", or by date "2026-10-01" (a holiday), a text like
+    "09:00-22:00", "22:00-02:00" (into the next day), "09:00-12:00,13:00-18:00", "closed" or "24h";
+    the date comes before the weekday, the weekday before "daily". None: always open. `order_types`:
     None: all. `most_open_orders`: how many orders it may hold at once (ASSIGNED to PICKED), 1 or
-    more. `most_orders_in_window` in any `window_s` seconds. `priority`: 0 to 1,000, less is better.
-    `cost`: of an order, in minor units. `areas`: names of service areas, any of which will do; none:
-    no limit.
+    more. `most_orders_in_window`: how many it is given in any `window_s` seconds. `priority`: 0 to
+    1,000, less is better. `cost`: of an order, in minor units. `areas`: names of service areas, any
+    of which will do; none: no limit.
     """
 
     kind: StoreKind = StoreKind.SHOP
