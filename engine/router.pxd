@@ -27,6 +27,11 @@ cdef enum ReasonCode:
     REASON_NO_STOCK_IN_RADIUS = 3
     REASON_NO_STOCK = 4
     REASON_TOO_MANY_ATTEMPTS = 5
+    REASON_NO_STORE_ELIGIBLE = 6
+    REASON_CANNOT_BE_PROMISED = 7
+    REASON_PICKUP_STORE = 8
+    REASON_NO_SUPPLY = 9
+    REASON_GROUP_NOT_WHOLE = 10
 
 cdef enum:
     NOT_FOUND = -1              # an ordinal
@@ -38,6 +43,8 @@ cdef struct Verdict:
     int32_t store               # code, or NO_STORE
     uint8_t status              # StatusCode
     uint8_t reason              # ReasonCode
+    uint8_t step                # rules.StepName; 0 where no policy was asked
+    uint8_t shipments           # how many there are, where more than one: `store` has the first
 
 
 # What a search can know before it looks at stock.

@@ -56,7 +56,10 @@ cdef enum:
 
 # router.Verdict as numpy sees it.
 VERDICT_DTYPE = np.dtype(
-    [("distance_m", np.float64), ("store", np.int32), ("status", np.uint8), ("reason", np.uint8)],
+    [
+        ("distance_m", np.float64), ("store", np.int32), ("status", np.uint8), ("reason", np.uint8),
+        ("step", np.uint8), ("shipments", np.uint8),
+    ],
     align=True,
 )
 
@@ -87,6 +90,11 @@ class Reason(_Named):
     NO_STOCK_IN_RADIUS = REASON_NO_STOCK_IN_RADIUS
     NO_STOCK = REASON_NO_STOCK
     TOO_MANY_ATTEMPTS = REASON_TOO_MANY_ATTEMPTS
+    NO_STORE_ELIGIBLE = REASON_NO_STORE_ELIGIBLE
+    CANNOT_BE_PROMISED = REASON_CANNOT_BE_PROMISED
+    PICKUP_STORE = REASON_PICKUP_STORE
+    NO_SUPPLY = REASON_NO_SUPPLY
+    GROUP_NOT_WHOLE = REASON_GROUP_NOT_WHOLE
 
 
 cdef inline int32_t groups_of(int32_t count) noexcept nogil:
@@ -344,6 +352,7 @@ cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
                     int32_t guess, Quantity* before) noexcept nogil:
     """Reserve at the guessed store; if it cannot fill the order, search exactly first."""
     cdef Verdict verdict
+    verdict.step = verdict.shipments = 0
     if guess != NOT_FOUND and not take(shelves, guess, basket, before):
         guess = find(leaves, shelves, plan, basket, allowed, radius_m, True)
         if guess != NOT_FOUND:
