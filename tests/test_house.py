@@ -33,6 +33,8 @@ ENGINE_ORDER = [
     "shipments",
     "asking",
     "batch",
+    "plan",
+    "terms",
     "router",
     "dispatch",
     "records",
