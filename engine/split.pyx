@@ -93,12 +93,18 @@ cdef bint prepare(Workspace* work, const Offer* offers, int32_t offer_count, int
     cdef int64_t key
     cdef int32_t position
     work.item_count, work.least_amount = item_count, least_amount
+    work.amounts[0] = 0
+    if least_amount:
+        for items in range(1, set_count):
+            work.amounts[items] = (work.amounts[items & (items - 1)]
+                                   + amounts[lowest_bit(items)])
     for items in range(set_count):
         work.singles[items] = NONE
     for position in range(offer_count):
         items = <uint32_t>offers[position].items & (set_count - 1)
-        together |= items
-        work.singles[items] = min(work.singles[items], key_of(&offers[position], position))
+        if items and is_worth_it(work, items):
+            together |= items
+            work.singles[items] = min(work.singles[items], key_of(&offers[position], position))
     if together != set_count - 1:
         return False
     bit = 1
@@ -115,20 +121,17 @@ cdef bint prepare(Workspace* work, const Offer* offers, int32_t offer_count, int
             work.candidates[work.candidate_count] = <uint16_t>items
             work.candidate_count += 1
             work.most_items = max(work.most_items, popcount(items))
-    work.amounts[0] = 0
-    if least_amount:
-        for items in range(1, set_count):
-            work.amounts[items] = (work.amounts[items & (items - 1)]
-                                   + amounts[lowest_bit(items)])
-        if work.amounts[set_count - 1] < least_amount:
-            return False
     for items in range(set_count):
         single[items] = work.singles[items]
         if single[items] < NONE:
             single[items] >>= POSITION_BITS
-        if items == 0 or (least_amount and work.amounts[items] < least_amount):
+        if not items or not is_worth_it(work, items):
             single[items] = NONE
     return True
+
+
+cdef inline bint is_worth_it(const Workspace* work, uint32_t items) noexcept nogil:
+    return not work.least_amount or work.amounts[items] >= work.least_amount
 
 
 cdef inline int64_t key_of(const Offer* offer, int32_t position) noexcept nogil:
