@@ -72,3 +72,55 @@ def shared_out(
 def nearest(offers: Sequence[Offer], wish: Wish) -> list[int] | None:
     sender = shared_out(offers, wish, iter(range(len(offers))))
     return None if sender is None else [sender[item] for item in range(wish.item_count)]
+
+
+@dataclass(frozen=True)
+class Basket:
+    """Lines whose pieces may come from several stores."""
+
+    asked: tuple[int, ...]
+    most_shipments: int
+    amounts: tuple[int, ...] | None = None
+    least_amount: int = 0
+
+    def is_worth_it(self, pieces: Sequence[int]) -> bool:
+        if self.amounts is None:
+            return True
+        shares = zip(self.amounts, pieces, self.asked, strict=True)
+        return sum(amount * n // asked for amount, n, asked in shares) >= self.least_amount
+
+
+Pieces = list[tuple[int, list[int]]]
+
+
+def taken(
+    sellable: Sequence[Sequence[int]], basket: Basket, positions: Sequence[int]
+) -> tuple[Pieces, bool]:
+    """What each of these stores in turn sends, if it is worth it; whether that is all."""
+    missing = list(basket.asked)
+    shipments: Pieces = []
+    for position in positions:
+        pieces = [min(has, wanted) for has, wanted in zip(sellable[position], missing, strict=True)]
+        if any(pieces) and basket.is_worth_it(pieces) and len(shipments) < basket.most_shipments:
+            shipments.append((position, pieces))
+            missing = [wanted - n for wanted, n in zip(missing, pieces, strict=True)]
+    return shipments, not any(missing)
+
+
+def fewest_pieces(
+    metres: Sequence[float], sellable: Sequence[Sequence[int]], basket: Basket
+) -> Pieces | None:
+    for count in range(1, basket.most_shipments + 1):
+        lists = combinations(range(len(metres)), count)
+        for positions in sorted(
+            lists, key=lambda some: (sum(round(metres[position] * 1e6) for position in some), some)
+        ):
+            shipments, complete = taken(sellable, basket, positions)
+            if complete and len(shipments) == count:
+                return shipments
+    return None
+
+
+def nearest_pieces(sellable: Sequence[Sequence[int]], basket: Basket) -> Pieces | None:
+    shipments, complete = taken(sellable, basket, range(len(sellable)))
+    return shipments if complete else None

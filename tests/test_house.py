@@ -23,6 +23,7 @@ ENGINE_ORDER = [
     "fault",
     "checksum",
     "split",
+    "pieces",
     "frames",
     "geo",
     "place",
