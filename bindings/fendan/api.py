@@ -16,7 +16,8 @@ from fendan.durable import DurableFace
 from fendan.engine.batch import Batch
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
-from fendan.engine.orders import REMEMBERED, Decision, decisions
+from fendan.engine.orders import REMEMBERED
+from fendan.engine.outcome import Decision, decisions
 from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
