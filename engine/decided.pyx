@@ -253,22 +253,38 @@ cdef void undo(const Leaves* leaves, Shelves* shelves, const Decided* decided) n
 
 
 cdef bint reserve(const Leaves* leaves, Shelves* shelves, const Decided* decided) noexcept nogil:
-    cdef Quantity* before = <Quantity*>decided.before
+    """All of it or nothing."""
+    cdef Decided done = decided[0]
+    cdef Columns orders = decided.orders[0]
+    cdef PartList parts = decided.parts[0]
+    cdef bint is_there = True
+    done.orders, done.parts = &orders, &parts
+    orders.count = parts.count = 0
+    while is_there and orders.count < decided.orders.count:
+        is_there = reserve_row(leaves, shelves, decided, orders.count, &parts.count)
+        orders.count += is_there
+    if not is_there:
+        undo(leaves, shelves, &done)
+    return is_there
+
+
+cdef bint reserve_row(const Leaves* leaves, Shelves* shelves, const Decided* decided, int64_t row,
+                      int64_t* at) noexcept nogil:
+    """One order; `at` is its first part, and then the first that was not reserved."""
+    cdef int64_t end = at[0] + part_count(decided, row, at[0])
+    cdef Verdict* verdict = decided.verdicts + row
+    cdef Quantity* before = <Quantity*>decided.before + decided.orders.offsets[row]
     cdef Basket basket
     cdef const Part* part
-    cdef int64_t row, count, at, first = 0
-    for row in range(decided.orders.count):
-        count = part_count(decided, row, first)
-        if not count and decided.verdicts[row].status == STATUS_ASSIGNED:
-            basket = basket_in(decided.orders, row)
-            if not take(shelves, leaves.ordinal_of[decided.verdicts[row].store], &basket,
-                        before + decided.orders.offsets[row]):
-                return False
-        for at in range(first, first + count):
-            part = decided.parts.parts + at
-            basket = lines_of(decided.parts, part)
-            if not take(shelves, leaves.ordinal_of[part.store], &basket,
-                        decided.parts.before + part.first_line):
-                return False
-        first += count
+    verdict.shipments = <unsigned char>(end - at[0])
+    if not verdict.shipments and verdict.status == STATUS_ASSIGNED:
+        basket = basket_in(decided.orders, row)
+        return take(shelves, leaves.ordinal_of[verdict.store], &basket, before)
+    while at[0] < end:
+        part = decided.parts.parts + at[0]
+        basket = lines_of(decided.parts, part)
+        if not take(shelves, leaves.ordinal_of[part.store], &basket,
+                    decided.parts.before + part.first_line):
+            return False
+        at[0] += 1
     return True

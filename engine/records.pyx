@@ -31,7 +31,8 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 from fendan.engine.names cimport Span, enter, hash_of, larger_slots
 from fendan.engine.network cimport MAX_ID_BYTES
-from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, prefetch
+from fendan.engine.plan cimport prefetch
+from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
 from fendan.engine.shipments cimport Grant
 from fendan.engine.stock cimport Basket
 

@@ -25,6 +25,9 @@ ENGINE_ORDER = [
     "frames",
     "geo",
     "place",
+    "rings",
+    "cells",
+    "areas",
     "names",
     "fields",
     "changes",
@@ -33,12 +36,18 @@ ENGINE_ORDER = [
     "shipments",
     "asking",
     "batch",
+    "plan",
+    "terms",
     "router",
     "dispatch",
     "records",
     "events",
     "history",
     "tally",
+    "splits",
+    "outcome",
+    "decided",
+    "arrival",
     "orders",
     "snapshot",
     "recovery",
@@ -72,7 +81,7 @@ def test_the_engine_depends_one_way(name: str) -> None:
     text = "".join((ROOT / "engine" / f"{name}{end}").read_text() for end in (".pyx", ".pxd"))
     used = set(re.findall(r"from fendan\.engine\.(\w+) c?import", text)) - {name}
     assert used <= set(ENGINE_ORDER[: ENGINE_ORDER.index(name)])
-    assert set(re.findall(r"from fendan\.(\w+) import", text)) <= {"errors"}
+    assert set(re.findall(r"from fendan\.(\w+) import", text)) <= {"errors", "rules"}
 
 
 @pytest.mark.parametrize("source", [*ENGINE, *PYTHON], ids=lambda source: source.name)
