@@ -9,7 +9,7 @@ were: within a batch stock only shrinks and stores only get busier, so no other 
 better. Where counts are compared, nothing is guessed.
 """
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns
