@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, NoReturn
 
-from fendan.errors import Fault, refuse
+from fendan.errors import Fault, FendanError, refuse
 from fendan.hours import path
 from fendan.profile_checks import check_sku_profile, check_store_profile
 from fendan.profiles import SkuProfile, StoreProfile
@@ -111,6 +111,8 @@ def _table(text: str, field: str) -> dict[str, Any]:
         no(f"it has more than {MOST_TEXT:,} characters")
     try:
         table = json.loads(text, object_pairs_hook=once)
+    except FendanError:
+        raise
     except (json.JSONDecodeError, RecursionError) as error:
         no(f"it is not JSON: {error}")
     except ValueError:  # Python reads no number of so many digits
