@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fendan.eligible import Facts, abilities, eligible, exclusion, next_edge_ns
+from fendan.eligible import (
+    Facts,
+    abilities,
+    eligible,
+    eligible_by_step,
+    exclusion,
+    next_edge_ns,
+)
 from fendan.exclusions import Exclusion
 from fendan.hours import parse_hours
 from fendan.opening import NEVER_NS, Moment, Opening
@@ -291,6 +298,9 @@ def test_a_store_is_eligible_exactly_where_no_reason_excludes_it(scene: Scene) -
             expected = not paused and twin_says(profile, region, rule, step, now_ns)
             assert told[store] == expected
             assert (chain.why(rule, now_ns, step, store) is None) == expected
+    by_step = eligible_by_step(rule, chain.facts, chain.at(now_ns), chain.paused)
+    expected_by_step = [chain.eligible(rule, now_ns, step) for step in rule.steps]
+    assert [one.tolist() for one in by_step] == expected_by_step
 
 
 @given(scenes, st.lists(st.floats(0, 1), max_size=5))

@@ -142,15 +142,18 @@ def test_until_the_next_edge_nothing_changes(
         assert later.next_edge_ns == moment.next_edge_ns
 
 
-@given(st.lists(scenes(), min_size=1, max_size=6), st.data())
+@given(st.lists(scenes(), min_size=1, max_size=4), st.data())
 def test_stores_do_not_see_each_others_hours(
     scenes: list[tuple[Hours, str, int]], data: st.DataObject
 ) -> None:
     """Nor does it matter at which times the table was asked before."""
     parsed = [parse_hours(hours, time_zone) for hours, time_zone, _ in scenes]
-    stores = data.draw(st.lists(st.integers(0, len(scenes) - 1), max_size=8))
+    stores = data.draw(st.lists(st.integers(0, len(scenes) - 1), max_size=4))
     opening = Opening([parsed[store] for store in stores])
     for _, _, now_ns in scenes:
+        if data.draw(st.booleans()):  # the hours of all are said anew
+            stores = data.draw(st.lists(st.integers(0, len(scenes) - 1), max_size=4))
+            opening = Opening([parsed[store] for store in stores], before=opening)
         moment = opening.at(now_ns)
         alone = [told_of(Opening([parsed[store]]).at(now_ns)) for store in stores]
         assert [told_of(moment, store) for store in range(len(stores))] == alone
@@ -328,7 +331,7 @@ def real_hours(shared_data: Path) -> list[dict[str, str]]:
 def test_7_101_real_stores_are_open_when_the_twin_says_so(real_hours: list[dict[str, str]]) -> None:
     assert len(real_hours) == 7101
     opening = Opening([parse_hours(hours, SHANGHAI) for hours in real_hours])
-    for wall in ("2024-06-03 00:30", "2024-06-03 07:30", "2024-06-03 12:00", "2024-06-03 22:15"):
+    for wall in ("2024-06-03 00:30", "2024-06-03 22:15"):
         now_ns = local(wall)
         moment = opening.at(now_ns)
         texts = {hours["daily"] for hours in real_hours}

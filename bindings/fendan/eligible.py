@@ -19,7 +19,7 @@ from fendan.opening import HORIZON_DAYS, NEVER_NS, Moment, Opening
 from fendan.profiles import StoreProfile
 from fendan.rules import Hours, Rule, Step
 
-__all__ = ["Facts", "abilities", "eligible", "exclusion", "next_edge_ns"]
+__all__ = ["Facts", "abilities", "eligible", "eligible_by_step", "exclusion", "next_edge_ns"]
 
 Bools = NDArray[np.bool_]
 
@@ -72,8 +72,23 @@ def abilities(profiles: Sequence[StoreProfile]) -> dict[str, Bools]:
 
 def eligible(rule: Rule, step: Step, facts: Facts, moment: Moment, paused: Bools) -> Bools:
     """Whether each store, by store code, may be asked; `paused`: those that take no orders."""
+    return _of_kinds(step, facts) & _under(rule, facts, moment, paused)
+
+
+def eligible_by_step(rule: Rule, facts: Facts, moment: Moment, paused: Bools) -> list[Bools]:
+    """As `eligible`, for each step of the rule."""
+    under_rule = _under(rule, facts, moment, paused)
+    return [_of_kinds(step, facts) & under_rule for step in rule.steps]
+
+
+def _of_kinds(step: Step, facts: Facts) -> Bools:
     answer: Bools = (facts.kind_bits & _bits(step.kinds)) != 0
-    answer &= (facts.order_type_bits & _bits([rule.order_type])) != 0
+    return answer
+
+
+def _under(rule: Rule, facts: Facts, moment: Moment, paused: Bools) -> Bools:
+    """What is the same for all steps of a rule."""
+    answer: Bools = (facts.order_type_bits & _bits([rule.order_type])) != 0
     answer &= ~paused
     if rule.regions is not None:
         in_scope = np.array([name in rule.regions for name in facts.region_names], dtype=np.bool_)

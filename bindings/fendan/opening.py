@@ -34,6 +34,8 @@ TABLE_DAYS = 32
 MARGIN_DAYS = 4
 THURSDAY = 3  # 1970-01-01, with Monday as 0
 
+Row = tuple[NDArray[np.int64], NDArray[np.int64]]  # openings and closings
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moment:
@@ -57,9 +59,15 @@ class Moment:
 
 
 class Opening:
-    """The opening hours of all stores, by store code. None: a store that is always open."""
+    """The opening hours of all stores, by store code. None: a store that is always open.
 
-    def __init__(self, hours: Sequence[OpeningHours | None]) -> None:
+    `before`: those of the chain until now. What is known of hours that they have too is kept, so
+    that a change of one store's hours costs little.
+    """
+
+    def __init__(
+        self, hours: Sequence[OpeningHours | None], before: "Opening | None" = None
+    ) -> None:
         always = always_open()
         number_of: dict[OpeningHours, int] = {}
         patterns = [number_of.setdefault(one or always, len(number_of)) for one in hours]
@@ -69,6 +77,8 @@ class Opening:
         self._zones = zones
         self._zone_of = np.array([zones.index(one.time_zone) for one in number_of], dtype=np.intp)
         self._table: _Table | None = None
+        if before is not None and before._table is not None:
+            self._table = self._table_of(before._table.days, before._table)
 
     def __len__(self) -> int:
         return len(self._pattern_of)
@@ -79,11 +89,10 @@ class Opening:
 
     def at(self, now_ns: int) -> Moment:
         """What the clock says to each store at an instant."""
-        table = self._table
-        if table is None or now_ns // NS_PER_S // DAY_S not in table.days:
-            first_day = now_ns // NS_PER_S // DAY_S
-            self._table = table = _Table.of(self._patterns, self._zones, first_day)
-        shown = [clock.shown(now_ns // NS_PER_S) for clock in table.clocks]
+        table, today = self._table, now_ns // NS_PER_S // DAY_S
+        if table is None or today not in table.days:
+            self._table = table = self._table_of(range(today, today + TABLE_DAYS))
+        shown = [table.clocks[zone].shown(now_ns // NS_PER_S) for zone in self._zones]
         day_ends_ns = np.array([_ns(one.day_ends_s) for one in shown], dtype=np.int64)
         # The first opening that is not over, and the last that begins before the day is.
         first = np.count_nonzero(table.closes_ns <= now_ns, axis=1)
@@ -106,6 +115,9 @@ class Opening:
             next_edge_ns=min(edges, default=NEVER_NS),
         )
 
+    def _table_of(self, days: range, known: "_Table | None" = None) -> "_Table":
+        return _Table.of(self._patterns, self._zones, days, known)
+
 
 def _within(now_ns: int, times_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """What is too far ahead is never: the table may end there."""
@@ -121,32 +133,42 @@ def _ns(seconds: int) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Table:
-    """The openings of every pattern, and the clock of every zone, good for the `days` of UTC."""
+    """The openings of every pattern, and the clock of every zone, good for the `days` of UTC.
+
+    `rows`: the same openings by their hours, in seconds, for the next table of these days.
+    """
 
     days: range
     opens_ns: NDArray[np.int64]
     closes_ns: NDArray[np.int64]
-    clocks: list[WallClock]
+    clocks: dict[str, WallClock]
+    rows: dict[OpeningHours, Row]
 
     @staticmethod
-    def of(patterns: Sequence[OpeningHours], zones: Sequence[str], first_day: int) -> "_Table":
-        days = range(first_day, first_day + TABLE_DAYS)
+    def of(
+        patterns: Sequence[OpeningHours],
+        zones: Sequence[str],
+        days: range,
+        known: "_Table | None" = None,
+    ) -> "_Table":
+        """The table of some days. `known`: another one of the same days."""
+        clocks, rows = ({}, {}) if known is None else (known.clocks, known.rows)
         looked_at = np.arange(days.start - MARGIN_DAYS, days.stop + HORIZON_DAYS + MARGIN_DAYS)
         span_s = int(looked_at[0] - 1) * DAY_S, int(looked_at[-1] + 3) * DAY_S
-        clocks = [WallClock.of(zone, *span_s) for zone in zones]
-        clock_of = dict(zip(zones, clocks, strict=True))
-        rows = [_openings(one, clock_of[one.time_zone], looked_at) for one in patterns]
-        width = 1 + max((len(opens_s) for opens_s, _ in rows), default=0)
+        clocks = {zone: clocks.get(zone) or WallClock.of(zone, *span_s) for zone in zones}
+        rows = {
+            one: rows.get(one) or _openings(one, clocks[one.time_zone], looked_at)
+            for one in patterns
+        }
+        width = 1 + max((len(opens_s) for opens_s, _ in rows.values()), default=0)
         table = np.full((2, len(rows), width), NEVER_NS, dtype=np.int64)
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows.values()):
             for side, times_s in enumerate(row):
                 table[side, number, : len(times_s)] = np.minimum(times_s, NEVER_S) * NS_PER_S
-        return _Table(days, table[0], table[1], clocks)
+        return _Table(days, table[0], table[1], clocks, rows)
 
 
-def _openings(
-    hours: OpeningHours, clock: WallClock, days: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _openings(hours: OpeningHours, clock: WallClock, days: NDArray[np.int64]) -> Row:
     """When the store opens and closes, in seconds, by what each of the days says."""
     dates = dict(hours.dates)
     usual = days[~np.isin(days, list(dates))] if dates else days
@@ -170,9 +192,7 @@ def _walls(days: NDArray[np.int64], intervals: tuple[Interval, ...]) -> NDArray[
     return ((days[:, None, None] * DAY_MINUTES + minutes) * 60).reshape(-1, 2)
 
 
-def _merged(
-    starts: NDArray[np.int64], ends: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _merged(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Row:
     """Openings in order, those that meet or overlap as one, those without any length left out."""
     happens = starts < ends
     starts, ends = starts[happens], ends[happens]
