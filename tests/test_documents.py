@@ -20,8 +20,8 @@ from simulated_disk import SimulatedDisk
 
 FOLDER = Path("/simulated")
 
-# A page of a policy, the outline of a district, one that is gone.
-SOME = {"1": 'default_type = "INSTANT"\n', "浦西": '{"type": "Polygon"}' * 9_000, "old": ""}
+# A page, the outline of a district, one that is gone.
+SOME = {"1": "a page\n", "浦西": '{"type": "Polygon"}' * 9_000, "old": ""}
 
 
 class Watching(Engine):
@@ -53,10 +53,10 @@ def write(engine: Engine, kind: str, texts: dict[str, str]) -> None:
 
 def written(engine: Engine) -> dict[tuple[str, str], str]:
     """What the engine keeps after a few pages were written, one of them over and one away."""
-    write(engine, "policy", {"old": "x", "1": "y"})
-    write(engine, "policy", SOME)
+    write(engine, "note", {"old": "x", "1": "y"})
+    write(engine, "note", SOME)
     write(engine, "area", {"1": "z"})
-    return {("policy", "1"): SOME["1"], ("policy", "浦西"): SOME["浦西"], ("area", "1"): "z"}
+    return {("note", "1"): SOME["1"], ("note", "浦西"): SOME["浦西"], ("area", "1"): "z"}
 
 
 def events_of(engine: Engine) -> int:
@@ -73,7 +73,7 @@ def test_documents_are_there_again_whatever_happened(ending: str) -> None:
     disk = SimulatedDisk()
     engine = on(disk)
     if ending == "snapshot + tail":
-        write(engine, "policy", {"old": "of the snapshot", "浦西": "too"})
+        write(engine, "note", {"old": "of the snapshot", "浦西": "too"})
         assert engine.snapshot() > 0
     expected = written(engine)
     if ending == "snapshot":
@@ -96,12 +96,12 @@ def test_documents_are_there_again_whatever_happened(ending: str) -> None:
 def test_the_order_in_which_they_were_written_makes_no_difference_to_the_state() -> None:
     one, other = Engine(), Engine()
     for name in ("1", "2", "3"):
-        write(one, "policy", {name: name})
-    write(other, "policy", {"3": "3", "2": "-", "1": "1"})
+        write(one, "note", {name: name})
+    write(other, "note", {"3": "3", "2": "-", "1": "1"})
     assert state_hash(one) != state_hash(other)
-    write(other, "policy", {"2": "2"})
+    write(other, "note", {"2": "2"})
     assert state_hash(one) == state_hash(other)
-    write(one, "policy", {"2": ""})
+    write(one, "note", {"2": ""})
     assert state_hash(one) != state_hash(other)
 
 
@@ -114,11 +114,11 @@ def test_documents_are_no_business_of_the_ledgers_readers() -> None:
 def test_each_changed_document_is_one_event_and_an_equal_one_none() -> None:
     engine = on(SimulatedDisk())
     first = events_of(engine)
-    write(engine, "policy", {"1": "a", "2": "b", "gone": ""})
+    write(engine, "note", {"1": "a", "2": "b", "gone": ""})
     assert events_of(engine) == first + 2
-    write(engine, "policy", {"1": "a", "2": "c"})
+    write(engine, "note", {"1": "a", "2": "c"})
     assert events_of(engine) == first + 3
-    write(engine, "policy", {"1": "a", "2": "c"})
+    write(engine, "note", {"1": "a", "2": "c"})
     assert events_of(engine) == first + 3
 
 
@@ -127,13 +127,13 @@ def test_who_derives_from_documents_is_told_after_each_change_and_once_after_rec
     engine = on(disk)
     assert engine.told == [(set(), 0)]
     written(engine)
-    assert engine.told[1:] == [({"policy"}, 2), ({"policy"}, 2), ({"area"}, 3)]
-    write(engine, "policy", {"1": SOME["1"]})
+    assert engine.told[1:] == [({"note"}, 2), ({"note"}, 2), ({"area"}, 3)]
+    write(engine, "note", {"1": SOME["1"]})
     assert len(engine.told) == 4
     engine.snapshot()
     write(engine, "area", {"1": ""})
     disk.restart()
-    assert on(disk).told == [({"policy"}, 2)]
+    assert on(disk).told == [({"note"}, 2)]
 
 
 # -- REFUSED -----------------------------------------------------------------------------------
@@ -142,12 +142,12 @@ def test_who_derives_from_documents_is_told_after_each_change_and_once_after_rec
 @pytest.mark.parametrize(
     ("texts", "field"),
     [
-        ({"1": "x" * (MOST_BYTES + 1)}, "policy['1']"),
-        ({"1": "茶" * (MOST_BYTES // 3 + 1)}, "policy['1']"),
-        ({"a": "fine", "1": b"text"}, "policy['1']"),
-        ({"1": "half \ud83d"}, "policy['1']"),
-        ({"": "x"}, "policy"),
-        ({"x" * 300: "x"}, "policy"),
+        ({"1": "x" * (MOST_BYTES + 1)}, "note['1']"),
+        ({"1": "茶" * (MOST_BYTES // 3 + 1)}, "note['1']"),
+        ({"a": "fine", "1": b"text"}, "note['1']"),
+        ({"1": "half \ud83d"}, "note['1']"),
+        ({"": "x"}, "note"),
+        ({"x" * 300: "x"}, "note"),
     ],
 )
 def test_what_is_no_document_is_refused_by_name_and_nothing_changes(
@@ -156,7 +156,7 @@ def test_what_is_no_document_is_refused_by_name_and_nothing_changes(
     engine = on(SimulatedDisk())
     before, events = state_hash(engine), events_of(engine)
     with pytest.raises(InvalidInputError) as error:
-        write(engine, "policy", texts)
+        write(engine, "note", texts)
     assert error.value.field == field
     assert len(str(error.value)) < 400
     assert (state_hash(engine), events_of(engine)) == (before, events)
@@ -174,7 +174,7 @@ def test_a_document_of_the_greatest_size_is_kept() -> None:
 
 def a_document() -> bytes:
     events = Events()
-    events.texts(EventKind.DOCUMENT, [b"policy", "浦西".encode(), b"text"])
+    events.texts(EventKind.DOCUMENT, [b"note", "浦西".encode(), b"text"])
     return bytes(events.padded()[: events.size])
 
 
@@ -194,7 +194,7 @@ def forge(body: bytes) -> SimulatedDisk:
 
 
 def test_a_document_event_is_read_as_it_was_written() -> None:
-    assert on(forge(a_document()))._documents == {("policy", "浦西"): "text"}
+    assert on(forge(a_document()))._documents == {("note", "浦西"): "text"}
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_document_event_is_read_as_it_was_written() -> None:
         lambda body: body[:-1],
         lambda body: body + b"\0",
         lambda body: body[:1],
-        lambda body: body.replace(b"policy", b"polic\xff"),
+        lambda body: body.replace(b"note", b"not\xff"),
         lambda body: body[:-4] + b"te\xff\xff",
         lambda body: body[:-5] + b"\x7ftext",
     ],

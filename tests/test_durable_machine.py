@@ -71,7 +71,7 @@ class Survivor(LifeRules):
     @rule(name=st.sampled_from("abc"), text=st.text("甲x", max_size=9))
     def a_document_is_written(self, name: str, text: str) -> None:
         with self.engine._command():
-            self.engine._write_documents("policy", {name: text})
+            self.engine._write_documents("note", {name: text})
 
     @rule()
     def a_snapshot_is_taken(self) -> None:

@@ -221,7 +221,7 @@ class World:
     def document(self, engine: Engine) -> None:
         texts = {name: name * self.chance.randrange(300) for name in self.chance.sample("abc", 2)}
         with engine._command():
-            engine._write_documents(self.chance.choice(["policy", "area"]), texts)
+            engine._write_documents(self.chance.choice(["note", "page"]), texts)
 
     def snapshot(self, engine: Engine) -> None:
         self.kept = engine.snapshot()
