@@ -34,6 +34,7 @@ cdef enum KindCode:
     EVENT_VERSION = 49
     EVENT_KEY = 50
     EVENT_SETTINGS = 51
+    EVENT_DOCUMENT = 52
 
 # What an order event has, beside what each has.
 cdef enum:

@@ -29,6 +29,7 @@ class EventKind(IntEnum):
     VERSION = 49
     KEY = 50
     SETTINGS = 51
+    DOCUMENT = 52
     @property
     def is_internal(self) -> bool: ...
 

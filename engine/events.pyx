@@ -34,6 +34,7 @@ A store event:   kind u8 | id text | region text | lat, lng f64     added, updat
                  kind u8 | store                                    paused, resumed, removed
 Inside only:     kind u8 | SKUs | text each        kind u8 | store | version
                  kind u8 | key text | digest text | answer text        kind u8 | settings text
+                 kind u8 | document's kind text | name text | text, none where it is gone
 
 A text is its size and its bytes. Stores and SKUs are codes: the order in which they were named.
 """
@@ -87,6 +88,7 @@ class EventKind(_Named):
     VERSION = EVENT_VERSION
     KEY = EVENT_KEY
     SETTINGS = EVENT_SETTINGS
+    DOCUMENT = EVENT_DOCUMENT
 
     @property
     def is_internal(self):
@@ -258,7 +260,7 @@ cdef class Events:
         self._end(at if number < 0 else put_varint(at, number))
 
     def texts(self, kind, texts, bint counted=False):
-        """Names of new SKUs (`counted`), a key with its answer, or settings; as UTF-8."""
+        """Names of new SKUs (`counted`), a key with its answer, settings, a document; as UTF-8."""
         cdef int64_t size = 10 * len(texts)
         cdef uint8_t* at
         cdef bytes text

@@ -8,7 +8,7 @@ from libc.math cimport NAN
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.events cimport (
-    EVENT_KEY, EVENT_SETTINGS, EVENT_SKUS_NAMED, EVENT_STOCK_SET, EVENT_STORE_ADDED,
+    EVENT_DOCUMENT, EVENT_KEY, EVENT_SETTINGS, EVENT_SKUS_NAMED, EVENT_STOCK_SET, EVENT_STORE_ADDED,
     EVENT_STORE_PAUSED, EVENT_STORE_REMOVED, EVENT_STORE_UPDATED, EVENT_VERSION, HAS_MOVED,
     HAS_PLACE, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, moved, read_byte,
     read_code, read_fixed, read_order_event, read_stock_row, read_text,
@@ -293,7 +293,7 @@ cdef object read_other(Reader* reader, int64_t sequence, int64_t time_ns):
         count = 0
     elif kind == EVENT_STORE_ADDED or kind == EVENT_STORE_UPDATED:
         count = 2
-    elif kind == EVENT_KEY:
+    elif kind == EVENT_KEY or kind == EVENT_DOCUMENT:
         count = 3
     elif kind == EVENT_SKUS_NAMED:
         if not read_code(reader, &count):

@@ -42,7 +42,7 @@ cdef class Replay:
 
     `effects` does what this module leaves to Python: `stores(kind, rows)`, rows of (id, region,
     lat, lng) for stores added or updated, else of codes; `version(store, version)`, `answer(key,
-    digest, text)`, `settings(text)`.
+    digest, text)`, `settings(text)`, `document(kind, name, text)`.
     """
 
     def __init__(self, Orders orders not None, effects):
@@ -77,6 +77,9 @@ cdef class Replay:
             self._apply_stores()
         except ContradictionError as problem:
             refuse(Fault.BREACH, "journal", sequence + done, hint=str(problem))
+        except UnicodeDecodeError as problem:
+            hint = f"no such event: a text that is not UTF-8: {problem.reason}"
+            refuse(Fault.CORRUPT, "journal", sequence + done, hint=hint)
         if reader.wrong != NULL or reader.at != reader.end or done != count:
             wrong = reader.wrong.decode() if reader.wrong != NULL else f"not {count} events"
             refuse(Fault.CORRUPT, "journal", sequence + done, hint=f"no such event: {wrong}")
@@ -195,6 +198,8 @@ cdef class Replay:
             self._effects.answer(texts[0].decode(), texts[1], texts[2])
         elif kind is EventKind.SETTINGS:
             self._effects.settings(texts[0].decode())
+        elif kind is EventKind.DOCUMENT:
+            self._effects.document(*(text.decode() for text in texts))
         else:
             self._stores.setdefault(kind, []).append(event.store)
         return True
