@@ -7,7 +7,7 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.network cimport Leaves
 from fendan.engine.router cimport Verdict
 from fendan.engine.shipments cimport Grant, PartList
-from fendan.engine.stock cimport Quantity, Shelves
+from fendan.engine.shelves cimport Quantity, Shelves
 
 
 # A policy as the core reads it; owned by a Rules.

@@ -9,7 +9,7 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.network cimport Leaves
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, route_many
 from fendan.engine.shipments cimport Grant, PartList
-from fendan.engine.stock cimport Quantity, Shelves
+from fendan.engine.shelves cimport Quantity, Shelves
 
 cdef enum:
     STEP_STORE = 1

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.fields cimport Reader
 from fendan.engine.names cimport Span
-from fendan.engine.stock cimport Basket, Quantity
+from fendan.engine.shelves cimport Basket, Quantity
 
 # The first ten lead an order to the state of the same number (records.StateCode).
 cdef enum KindCode:

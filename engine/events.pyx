@@ -38,7 +38,7 @@ from libc.string cimport memcpy, memset
 from fendan.engine.batch cimport MAX_LINES_PER_ORDER
 from fendan.engine.fields cimport Reader, fail, put_varint, read_varint
 from fendan.engine.names cimport Span, span_of
-from fendan.engine.stock cimport Basket, Quantity
+from fendan.engine.shelves cimport Basket, Quantity
 
 from fendan.engine.router import _Named
 

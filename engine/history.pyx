@@ -16,7 +16,7 @@ from fendan.engine.events cimport (
 from fendan.engine.fields cimport Reader, fail, read_varint, reader_of
 from fendan.engine.names cimport Span
 from fendan.engine.network cimport NO_STORE
-from fendan.engine.stock cimport Quantity
+from fendan.engine.shelves cimport Quantity
 
 from typing import NamedTuple
 

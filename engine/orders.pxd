@@ -5,7 +5,8 @@ from libc.stdint cimport int64_t
 from fendan.engine.batch cimport Batch
 from fendan.engine.events cimport Events
 from fendan.engine.records cimport Records
-from fendan.engine.stock cimport Basket, Stock
+from fendan.engine.shelves cimport Basket
+from fendan.engine.stock cimport Stock
 
 
 @cython.final

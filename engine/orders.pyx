@@ -25,7 +25,8 @@ from fendan.engine.records cimport (
     drop_newest, find_record, holds, id_at, prefetch_slot, record_at, retire, set_verdict,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, route_many
-from fendan.engine.stock cimport Basket, Quantity, Shelves, Stock, give_back
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back
+from fendan.engine.stock cimport Stock
 
 import numpy as np
 
@@ -402,10 +403,10 @@ cdef int64_t put_decisions(EventBuffer* buffer, const Table* table, const int64_
 
 cdef void undo(const Leaves* leaves, Shelves* shelves, const Columns* orders,
                const Verdict* verdicts) noexcept nogil:
-    """Give back what a batch has just reserved."""
+    """Give back what a batch has just reserved, last things first."""
     cdef Basket basket
     cdef int64_t row
-    for row in range(orders.count):
+    for row in range(orders.count - 1, -1, -1):
         if verdicts[row].status == STATUS_ASSIGNED:
             basket = basket_in(orders, row)
             give_back(shelves, leaves.ordinal_of[verdicts[row].store], &basket)

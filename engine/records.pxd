@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from fendan.engine.names cimport Span
 from fendan.engine.router cimport Verdict
-from fendan.engine.stock cimport Basket
+from fendan.engine.shelves cimport Basket
 
 cdef enum:
     PAGE_ORDERS = 16384         # a power of two

@@ -25,7 +25,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 from fendan.engine.names cimport Span, enter, larger_slots
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, prefetch
-from fendan.engine.stock cimport Basket
+from fendan.engine.shelves cimport Basket
 
 from fendan.engine.router import _Named
 

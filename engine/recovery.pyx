@@ -18,10 +18,11 @@ from fendan.engine.records cimport (
     fresh_page, has_slots, holds, id_at, line_bytes, page_of, record_at,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
-from fendan.engine.stock cimport (
-    MAX_QUANTITY, MAX_SKUS, Basket, Quantity, Shelf, Shelves, Stock, available, base, listed,
-    popcount, quantity, summary, words_of,
+from fendan.engine.shelves cimport (
+    MAX_QUANTITY, Basket, Quantity, Shelf, Shelves, available, base, listed, popcount, quantity,
+    stays_on, summary, words_of,
 )
+from fendan.engine.stock cimport MAX_SKUS, Stock
 
 import numpy as np
 
@@ -189,6 +190,7 @@ cdef bint is_good_shelf(const Shelves* shelves, int32_t sku,
     """Whether only stores are listed, and ranks, counts and bits agree; see `stock`."""
     cdef int64_t rank = 0
     cdef uint64_t bits, bit, can_sell, leaves = 0
+    cdef bint was_on
     cdef const Quantity* pair
     cdef int32_t leaf
     for leaf in range(shelves.leaf_count):
@@ -205,7 +207,8 @@ cdef bint is_good_shelf(const Shelves* shelves, int32_t sku,
             rank += 1
             if pair.reserved < 0 or not 0 <= <int64_t>pair.net + pair.reserved <= MAX_QUANTITY:
                 return False
-            if pair.net > 0:
+            was_on = available(shelves, sku)[leaf] & bit != 0
+            if stays_on(shelves, sku, pair, was_on):
                 can_sell |= bit
         if available(shelves, sku)[leaf] != can_sell:
             return False

@@ -28,10 +28,11 @@ from fendan.engine.geo cimport (
 from fendan.engine.network cimport (
     BOXES_FLOATS, LEAF_FLOATS, LEAVES_PER_BRANCH, NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller,
 )
-from fendan.engine.stock cimport (
-    Basket, Quantity, Shelves, Stock, available, base, covers, listed, lowest_bit, quantity,
-    summary, take,
+from fendan.engine.shelves cimport (
+    Basket, Quantity, Shelves, available, base, covers, listed, lowest_bit, quantity, summary,
+    take,
 )
+from fendan.engine.stock cimport Stock
 
 from enum import IntEnum
 

@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
-from fendan.engine.stock cimport Quantity
+from fendan.engine.shelves cimport Quantity
 
 # What of an order forbids to look for another store later.
 cdef enum:

@@ -13,7 +13,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 
-from fendan.engine.stock cimport Quantity
+from fendan.engine.shelves cimport Quantity
 
 import numpy as np
 

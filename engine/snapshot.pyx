@@ -18,7 +18,8 @@ from fendan.engine.network cimport Network
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport Page, Record, Rejection, Table
 from fendan.engine.router cimport Verdict
-from fendan.engine.stock cimport Quantity, Shelf, Shelves, Stock, words_of
+from fendan.engine.shelves cimport Quantity, Shelf, Shelves, words_of
+from fendan.engine.stock cimport Stock
 
 from typing import Any, Iterable, NamedTuple
 
