@@ -23,6 +23,7 @@ cdef enum KindCode:
     EVENT_STOCK_ADJUSTED = 17
     EVENT_STOCK_CORRECTED = 18
     LAST_STOCK_EVENT = 18
+    EVENT_HELD_SET = 19
     EVENT_STORE_ADDED = 32
     EVENT_STORE_UPDATED = 33
     EVENT_STORE_PAUSED = 34
@@ -32,6 +33,7 @@ cdef enum KindCode:
     EVENT_VERSION = 49
     EVENT_KEY = 50
     EVENT_SETTINGS = 51
+    EVENT_THRESHOLDS = 53
 
 # What an order event has, beside what each has.
 cdef enum:

@@ -3,7 +3,7 @@
 It stands on the shelves (see there), so that the search sees it beside the counts. Nothing here
 moves counts: on hand and reserved stay what they are, and what is reserved stays reserved.
 """
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, uint64_t
 
 from fendan.engine.changes cimport note
 from fendan.engine.network cimport STORES_PER_LEAF, Leaves
@@ -73,6 +73,7 @@ def set_thresholds(Stock stock not None, int32_t sku, int32_t off_below, int32_t
     """
     cdef const Leaves* leaves = &stock.network.layout.leaves
     cdef Shelf* shelf = stock.shelves.shelf + sku
+    cdef uint64_t bits
     cdef int32_t leaf, ordinal
     cdef bint was_on
     if off_below < 1:
@@ -108,6 +109,8 @@ def _limit(Stock stock, const int32_t[::1] skus):
 def _check(Stock stock, int part, const int32_t[::1] stores, const int32_t[::1] skus,
            const int32_t[::1] values, list new_skus):
     cdef Py_ssize_t row
+    if not 0 <= part < PARTS:
+        raise ValueError(f"no part {part} of what is held back")
     stock.check(stores, skus, np.zeros(len(values), dtype=np.int32),
                 stock.shelves.sku_count + <int32_t>len(new_skus))
     for row in range(values.shape[0]):
@@ -122,6 +125,7 @@ def held_rows(Stock stock not None):
     """What is held back, int32[n, 5]: SKU, store, safety, locked, display; by SKU and rank."""
     cdef const Leaves* leaves = &stock.network.layout.leaves
     cdef const Held* parts
+    cdef uint64_t bits
     cdef int32_t sku, leaf, store
     cdef list rows = []
     for sku in range(stock.shelves.sku_count):
@@ -154,27 +158,30 @@ def threshold_rows(Stock stock not None):
 def restore(Stock stock not None, const int32_t[:, ::1] held, const int32_t[:, ::1] thresholds):
     """Put back what `held_rows` and `threshold_rows` told of, on shelves that stand already.
 
-    The bits on the shelves are left as they are. Returns the first row of `held`, or of
-    `thresholds` counted from -1 down, that cannot be; None where all can.
+    The bits on the shelves are left as they are, and need not be right yet, nor the ranks. Returns
+    the first row of `held`, or of `thresholds` counted from -1 down, that cannot be; else None.
     """
     cdef const Leaves* leaves = &stock.network.layout.leaves
     cdef const int32_t* row
     cdef const Quantity* pair
     cdef const Shelf* shelf
     cdef Held* parts
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at, rank
     for at in range(held.shape[0]):
         row = &held[at, 0]
         if not (0 <= row[0] < stock.shelves.sku_count and 0 <= row[1] < leaves.store_count):
             return at
+        shelf = stock.shelves.shelf + row[0]
         pair = quantity(&stock.shelves, row[0], leaves.ordinal_of[row[1]])
         if pair == NULL or row[2] < 0 or row[3] < 0 or row[4] < 0:
             return at
+        rank = pair - shelf.quantities
+        if not 0 <= rank < shelf.listed_count:
+            return at
         _limit(stock, held[at, :1])
-        shelf = stock.shelves.shelf + row[0]
-        parts = held_parts(shelf) + (pair - shelf.quantities)
+        parts = held_parts(shelf) + rank
         parts.safety, parts.locked, parts.display = row[2], row[3], row[4]
-        held_sums(shelf)[pair - shelf.quantities] = sum_of(parts[0])
+        held_sums(shelf)[rank] = sum_of(parts[0])
     for at in range(thresholds.shape[0]):
         row = &thresholds[at, 0]
         if not (0 <= row[0] < stock.shelves.sku_count and 1 <= row[1] <= row[2]):

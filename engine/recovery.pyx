@@ -26,6 +26,7 @@ from fendan.engine.stock cimport MAX_SKUS, Stock
 
 import numpy as np
 
+from fendan.engine import limits
 from fendan.engine.router import Reason
 from fendan.engine.snapshot import (
     LAYOUT as _LAYOUT, PAGED as _PAGED, PER_PAGE as _PER_PAGE, corrupt,
@@ -127,12 +128,18 @@ def _stock(Network network, arrays):
     if len(arrays["shelves"]) != int(counts.sum(dtype=np.int64)) + words * len(skus):
         corrupt("shelves", len(arrays["shelves"]), hint="its size is not that of its shelves")
     if not skus:
+        if len(arrays["held"]) or len(arrays["thresholds"]):
+            corrupt("held", hint="there are no SKUs")
         return stock
     stock.sku_code_of.extend(skus)
     stock._reserve(<int32_t>len(skus))
     slab = np.empty(max(1, len(arrays["shelves"])), dtype=np.uint64)
     _copy(arrays["shelves"], slab.view(np.uint8))
     _stand(stock, slab, counts)
+    bad = limits.restore(stock, arrays["held"].copy(), arrays["thresholds"].copy())
+    if bad is not None:
+        corrupt("held" if bad >= 0 else "thresholds", bad if bad >= 0 else -1 - bad,
+                hint="a row of what cannot be")
     standing = np.bitwise_or.reduce(
         np.where(
             network.layout.arrays["store_at"].reshape(-1, STORES_PER_LEAF) != NO_STORE,

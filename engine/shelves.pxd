@@ -117,6 +117,17 @@ cdef inline bint is_on(const Shelves* shelves, int32_t sku, int32_t ordinal) noe
     """Whether the store can sell any: the pair's bit."""
     return (available(shelves, sku)[ordinal >> 6] >> (ordinal & 63)) & 1
 
+cdef inline int64_t on_sale(const Shelves* shelves, int32_t sku, int32_t ordinal,
+                            const Quantity* pair) noexcept nogil:
+    """How many of a listed pair can be sold, 0 or more."""
+    if shelves.shelf[sku].limits == NULL:
+        return max(pair.net, 0)
+    return free_of(shelves, sku, pair) if is_on(shelves, sku, ordinal) else 0
+
+cdef inline int64_t offered(int64_t free, int32_t millionths) noexcept nogil:
+    """A channel's part, in whole pieces, of what can be sold; `free` is 0 or more."""
+    return free * millionths // 1000000
+
 cdef inline bint sells(const Shelves* shelves, int32_t sku, int32_t ordinal, const Quantity* pair,
                        int32_t wanted) noexcept nogil:
     """Whether so many of a listed pair, 1 or more, can be sold: the exact answer behind its bit."""

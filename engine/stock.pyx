@@ -17,7 +17,7 @@ from fendan.engine.network cimport STORES_PER_LEAF, Layout, Leaves, Network
 from fendan.engine.shelves cimport (
     MAX_QUANTITY, NO_SLAB, Held, Quantity, Shelf, Shelves, all_listed, arrange, available,
     free_of, free_shelves, fresh_limits, held_parts, is_on, limits_bytes, listed, lowest_bit,
-    popcount, quantity, show, words_of,
+    on_sale, popcount, quantity, show, words_of,
 )
 
 import numpy as np
@@ -193,9 +193,7 @@ cdef class Stock:
         """How many of one pair can be sold, whether the store takes orders or not; 0 or more."""
         cdef int32_t ordinal = self.network.layout.leaves.ordinal_of[store]
         cdef Quantity* pair = quantity(&self.shelves, sku, ordinal)
-        if pair == NULL or not is_on(&self.shelves, sku, ordinal):
-            return 0
-        return free_of(&self.shelves, sku, pair)
+        return 0 if pair == NULL else on_sale(&self.shelves, sku, ordinal, pair)
 
     def sellable(self, const int64_t[::1] pairs):
         """What can be sold now of each pair of `Changes.since`, int32[n]; 0 at a closed store."""
