@@ -22,6 +22,8 @@ PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.p
 ENGINE_ORDER = [
     "fault",
     "checksum",
+    "split",
+    "pieces",
     "frames",
     "geo",
     "place",
