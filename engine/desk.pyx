@@ -21,7 +21,7 @@ from fendan.engine.offers cimport Sharing, lines_taken, reserve_sharing, share_o
 from fendan.engine.plan cimport NOT_FOUND, make_plan
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_under
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
-from fendan.engine.stock cimport Basket, available, give_back, lowest_bit, take
+from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
 from fendan.engine.terms cimport (
     NEVER_NS, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s, may_have, needed_s,
     offered_to, offers_all, rank, serves_place,

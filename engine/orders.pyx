@@ -28,7 +28,8 @@ from fendan.engine.records cimport (
 )
 from fendan.engine.router cimport route_many
 from fendan.engine.shipments cimport Shipments
-from fendan.engine.stock cimport Basket, Quantity, Stock
+from fendan.engine.shelves cimport Basket, Quantity
+from fendan.engine.stock cimport Stock
 
 import numpy as np
 

@@ -26,6 +26,7 @@ from fendan.engine.records cimport (
 
 import numpy as np
 
+from fendan.engine import limits
 from fendan.engine.events import EventKind
 from fendan.engine.fault import Fault
 from fendan.errors import FendanError, refuse
@@ -200,9 +201,27 @@ cdef class Replay:
             self._effects.settings(texts[0].decode())
         elif kind is EventKind.DOCUMENT:
             self._effects.document(*(text.decode() for text in texts))
+        elif kind is EventKind.HELD_SET:
+            self._apply_held(event.store, texts[0], np.array(texts[1:], dtype=np.int32))
+        elif kind is EventKind.THRESHOLDS:
+            if texts[0] >= self._orders.stock.shelves.sku_count:
+                raise ContradictionError(f"there is no SKU {texts[0]}")
+            limits.set_thresholds(self._orders.stock, *texts)
         else:
             self._stores.setdefault(kind, []).append(event.store)
         return True
+
+    def _apply_held(self, int32_t store, int part, rows):
+        """Set what a store holds back, as one command did."""
+        skus, found, after = (np.ascontiguousarray(column) for column in rows.reshape(-1, 3).T)
+        before = np.empty_like(after)
+        try:
+            stores = np.full(len(skus), store, dtype=np.int32)
+            limits.set_held(self._orders.stock, part, stores, skus, after, [], before)
+        except (FendanError, ValueError) as error:
+            raise ContradictionError(str(error)) from error
+        if not np.array_equal(before, found):
+            raise ContradictionError(f"store {store} does not hold back what was found")
 
     def _apply_stores(self):
         """Stores as one command added, updated, paused, resumed or removed them."""
