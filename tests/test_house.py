@@ -32,6 +32,7 @@ ENGINE_ORDER = [
     "stock",
     "shipments",
     "asking",
+    "merging",
     "batch",
     "router",
     "dispatch",
