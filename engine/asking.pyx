@@ -84,7 +84,8 @@ cdef Asked nothing_asked() noexcept nogil:
 
 
 cdef inline bint is_usable(Span text) noexcept nogil:
-    return text.size <= MAX_ID_BYTES and memchr(text.text, 0, text.size) == NULL
+    return (text.size <= MAX_ID_BYTES and memchr(text.text, 0, text.size) == NULL
+            and memchr(text.text, 0x1f, text.size) == NULL)
 
 
 cdef bint fits(int64_t order_type, bint has_pickup_store, bint has_group) noexcept nogil:

@@ -351,6 +351,8 @@ cdef int64_t first_unsound(const Columns* orders, int32_t sku_count, bint* repea
             return row
         if memchr(orders.ids[row].text, 0, orders.ids[row].size) != NULL:
             return row
+        if memchr(orders.ids[row].text, 0x1f, orders.ids[row].size) != NULL:
+            return row
         one.lat, one.lng = orders.lat + row, orders.lng + row
         one.skus = orders.skus + orders.offsets[row]
         one.quantities = orders.quantities + orders.offsets[row]

@@ -55,7 +55,9 @@ cpdef bint is_usable_id(object name) except -1:
         text = PyUnicode_AsUTF8AndSize(name, &size)
     except UnicodeEncodeError:  # half a surrogate pair
         return False
-    return 0 < size <= MAX_ID_BYTES and <Py_ssize_t>strlen(text) == size
+    # U+001F stands where the engine makes names of its own, such as those of shipments.
+    return (0 < size <= MAX_ID_BYTES and <Py_ssize_t>strlen(text) == size
+            and memchr(text, 0x1f, size) == NULL)
 
 
 def _boxes(count):

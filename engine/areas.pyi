@@ -1,0 +1,33 @@
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+EXTRA_HINT: Final[str]
+MOST_VERTICES: Final[int]
+MOST_CELLS: Final[int]
+
+@final
+class Areas:
+    names: Final[tuple[str, ...]]
+    def __init__(
+        self,
+        names: Sequence[str],
+        geometries: Sequence[Any],
+        store_areas: Sequence[Sequence[int]] = (),
+        store_lat: ArrayLike = (),
+        store_lng: ArrayLike = (),
+    ) -> None: ...
+    def with_stores(
+        self, store_areas: Sequence[Sequence[int]], store_lat: ArrayLike, store_lng: ArrayLike
+    ) -> Areas: ...
+    def covering(self, lat: ArrayLike, lng: ArrayLike) -> NDArray[np.int32]: ...
+    def covers(self, area: int, lat: float, lng: float) -> bool: ...
+    def serves(self, store: int, lat: float, lng: float) -> bool: ...
+    def reach_m(self, store: int) -> tuple[float, float]: ...
+    def cells(self, area: int) -> tuple[int, int, int]: ...
+    @property
+    def byte_count(self) -> int: ...
+    def __reduce_cython__(self) -> Any: ...
+    def __setstate_cython__(self, state: Any) -> None: ...
