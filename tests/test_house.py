@@ -39,6 +39,7 @@ ENGINE_ORDER = [
     "limits",
     "shipments",
     "asking",
+    "merging",
     "batch",
     "plan",
     "terms",
