@@ -24,7 +24,8 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 from fendan.engine.names cimport Span, enter, larger_slots
-from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, prefetch
+from fendan.engine.plan cimport prefetch
+from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
 from fendan.engine.stock cimport Basket
 
 from fendan.engine.router import _Named

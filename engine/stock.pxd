@@ -85,6 +85,15 @@ cdef inline void show(Shelves* shelves, int32_t sku, int32_t ordinal, bint can_s
         if word[0] == 0:
             summary(shelves, sku)[leaf >> 6] &= ~leaf_bit
 
+cdef inline int64_t free_of(const Shelves* shelves, int32_t sku,
+                           const Quantity* pair) noexcept nogil:
+    """What may be sold of a pair, below 0 in a shortfall."""
+    return pair.net
+
+cdef inline int64_t offered(int64_t free, int32_t millionths) noexcept nogil:
+    """A channel's part, in whole pieces, of what is free; `free` is 0 or more."""
+    return free * millionths // 1000000
+
 cdef inline bint covers(const Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
     """Whether the store can sell every line in full: the exact answer behind the bitmaps."""
     cdef int64_t line

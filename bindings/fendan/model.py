@@ -13,6 +13,7 @@ from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
+from fendan.rules import OrderType
 
 __all__ = [
     "Availability",
@@ -27,6 +28,7 @@ __all__ = [
     "OrderStatus",
     "Policy",
     "Routed",
+    "Shipment",
     "Shortfall",
     "StaleStock",
     "StockLevel",
@@ -71,7 +73,13 @@ class Order:
     `lines` are (SKU, quantity) or (SKU, quantity, amount): pieces from 1, and what the customer
     pays for the whole line in minor units such as fen, 0 (not said) to 1,000,000,000,000. Lines of
     one SKU are added up. `lat`, `lng` and `datum` are as in `Store`. The `id` is the idempotency
-    key: the same id with the same place, basket and amounts returns the first decision.
+    key: the same id with the same content returns the first decision.
+
+    The rest matters where a policy file is in force; texts are at most 255 bytes. `channel`: where
+    the order came from. `region`: of the place, "" where the areas are to say it.
+    `pickup_store_id`: where the customer will fetch it; "" with PICKUP: the nearest. `group_id`:
+    orders of one group are filled by one store. `buyer_id` and `address_id` say whose orders may be
+    merged.
     """
 
     id: str
@@ -79,6 +87,29 @@ class Order:
     lng: float
     lines: Sequence[Line]
     datum: Datum | None = None
+    order_type: OrderType = OrderType.UNSPECIFIED
+    channel: str = ""
+    region: str = ""
+    pickup_store_id: str = ""
+    group_id: str = ""
+    buyer_id: str = ""
+    address_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipment:
+    """What one store sends of a split order; `number` counts them from 1.
+
+    `lines` are (SKU, pieces). `promised_ns` is as in `Decision`. `supply_date`: an ISO date where
+    it waits for incoming supply, "" where it is in stock.
+    """
+
+    number: int
+    store_id: str
+    distance_m: float
+    lines: tuple[tuple[str, int], ...]
+    promised_ns: int | None = None
+    supply_date: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
