@@ -230,6 +230,11 @@ cdef class Areas:
         set_place(&there, &unused, lat, lng)
         return serves(&self.index, store, lat, lng, distance_between_m(&here, &there), &cell)
 
+    def serving(self, int32_t store, lat, lng):
+        """As `serves`, of many places: bool[n]."""
+        places = zip(np.asarray(lat).tolist(), np.asarray(lng).tolist())
+        return np.array([self.serves(store, *place) for place in places], dtype=bool)
+
     def reach_m(self, int32_t store):
         """Nearer than the first every place is served, farther than the second none is."""
         assert 0 <= store < self.index.store_count
