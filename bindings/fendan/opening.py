@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.hours import DAY_MINUTES, Interval, OpeningHours, always_open
-from fendan.wall_clock import DAY_S, WallClock
+from fendan.wall_clock import DAY_S, Shown, WallClock
 
 __all__ = ["HORIZON_DAYS", "NEVER_NS", "Moment", "Opening"]
 
