@@ -34,7 +34,7 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 # A second build beside the first, and the tests that judge the core. Leaks are not looked for:
 # Python itself has many.
 SANITIZED := build/sanitized
-JUDGES := arrays availability bad_input breach engine_machine exactness frames geo life life_machine \
+JUDGES := arrays availability bad_input breach engine_machine exactness frames geo life life_machine lots \
 	log_damage names order_events orders pieces records rejections reservations scale snapshot split \
 	stock_updates stores threads wire
 sanitize: $(VENV)/built

@@ -31,6 +31,7 @@ ENGINE_ORDER = [
     "fields",
     "changes",
     "network",
+    "lots",
     "stock",
     "batch",
     "router",
