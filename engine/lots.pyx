@@ -16,16 +16,16 @@ anything free.
 
 Why one count of reserved pieces a lot is enough, though nobody knows which order holds which lot:
 the promise to an order is not a certain lot, but that pieces late enough are there when it is
-picked. For each day d, let held(d) be what the orders hold that need d or later, and reserved(d) what
-is reserved in lots from d on. The days that suit an order that needs more suit one that needs less,
-so the orders can be served, each late enough, exactly if held(d) <= reserved(d) for every d. (The
-most demanding take first, each from any lot that suits: whatever they take, there is as much left
-for the others.) And every step keeps that true. Let an order need f, and q pieces move:
+picked. For each day d, let held(d) be what the orders hold that need d or later, and reserved(d)
+what is reserved in lots from d on. The days that suit an order that needs more suit one that needs
+less, so the orders can be served, each late enough, exactly if held(d) <= reserved(d) for every d.
+(The most demanding take first, each from any lot that suits: whichever they take, there is as much
+left for the others.) And every step keeps that true. Let an order need f, and q pieces move:
 
     hold       from lots from f on: held(d) grows by q for d <= f only, and reserved(d) as well
-    release,   from lots from f on, the earliest first. For d <= f both sums lose q. For d > f held(d)
-    ship       is what it was. Either lots before d had enough, and reserved(d) is what it was too; or
-               they are empty now, and reserved(d) = reserved(f) >= held(f) >= held(d)
+    release,   from lots from f on, the earliest first. For d <= f both sums lose q. For d > f
+    ship       held(d) is what it was. Either lots before d had enough, and reserved(d) is what it
+               was too; or they are empty now, and reserved(d) = reserved(f) >= held(f) >= held(d)
     put_back   moves on_hand only, as does a count that leaves all that is reserved
     set_lots   what was reserved moves to lots as late, as long as there are such
 
@@ -134,7 +134,7 @@ cdef void hold(LotTable* table, int32_t store, int32_t sku, int32_t from_day,
 
 cdef void release(LotTable* table, int32_t store, int32_t sku, int32_t from_day,
                   int32_t quantity) noexcept nogil:
-    """Give back what was held: from lots from `from_day` on, the earliest first; then the others."""
+    """Give back what was held: from lots from `from_day` on, the earliest first; then others."""
     cdef LotPair* pair = pair_of(table, store, sku)
     if pair != NULL:
         unreserve(pair, from_day, quantity, False)
@@ -272,7 +272,7 @@ cdef class Lots:
         With no days at all the pair has no lots any more. `reserved`: what is held of the pair,
         where it had no lots before; else that is known. What was reserved moves to lots as late,
         the latest first; what cannot, to the latest before them. Returns how many pieces that were,
-        with those for which there is nothing left. Refuses what cannot be, and changes nothing then.
+        with those for which there is nothing left. Refuses what cannot be, before any change.
         """
         self.check(days, on_hand)
         return self._replace(store, sku, np.array(days, dtype=np.int32),
@@ -404,7 +404,7 @@ cdef class Lots:
 
     def arrays(self):
         """All lots by store, SKU and day, as int32 arrays by the names of COLUMNS."""
-        cdef int32_t[:, ::1] columns = np.empty((len(COLUMNS), self.table.lot_count), dtype=np.int32)
+        cdef int32_t[:, ::1] columns = np.empty((5, self.table.lot_count), dtype=np.int32)
         cdef int64_t row = 0, place
         cdef uint64_t slot
         cdef const LotPair* pair
@@ -430,7 +430,7 @@ def restored(arrays):
 
     Whether there are such stores and SKUs, and as many pieces in stock, is for others to know.
     """
-    cdef const int32_t[:, ::1] columns = np.array([arrays[name] for name in COLUMNS], dtype=np.int32)
+    cdef const int32_t[:, ::1] columns = np.array([arrays[name] for name in COLUMNS], np.int32)
     cdef Py_ssize_t row_count = columns.shape[1]
     cdef Py_ssize_t row, first = 0, end = 0
     cdef Lots lots = Lots()
