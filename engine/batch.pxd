@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t
 
+from fendan.engine.asking cimport Asked
 from fendan.engine.names cimport Span
 
 cdef enum:
@@ -23,6 +24,7 @@ cdef struct Columns:
     const int32_t* quantities       # 1 or more
     const int64_t* amounts          # [offsets[count]], 0 to MAX_AMOUNT; or NULL: no line has one
     const Span* ids                 # [count], usable; or NULL: the orders have none
+    const Asked* asked              # [count]; or NULL: no policy is there to ask it
 
 
 @cython.final

@@ -20,6 +20,11 @@ class Reason(IntEnum):
     NO_STOCK_IN_RADIUS = 3
     NO_STOCK = 4
     TOO_MANY_ATTEMPTS = 5
+    NO_STORE_ELIGIBLE = 6
+    CANNOT_BE_PROMISED = 7
+    PICKUP_STORE = 8
+    NO_SUPPLY = 9
+    GROUP_NOT_WHOLE = 10
 
 def route(stock: Stock, batch: Batch, radius_m: float) -> NDArray[Any]: ...
 def nearest(

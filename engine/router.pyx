@@ -19,44 +19,41 @@ Orders settle strictly in order. A guess made earlier is still right at settling
 covers the order: within a batch stock only shrinks, so nothing nearer can have appeared.
 """
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.batch cimport Batch, Columns
 from fendan.engine.geo cimport (
-    Place, Sketch, chord_margin, chord_squared_of, distance_between_m, set_place,
+    Place, Sketch, chord_margin, chord_squared_of, distance_between_m,
 )
 from fendan.engine.network cimport (
-    BOXES_FLOATS, LEAF_FLOATS, LEAVES_PER_BRANCH, NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller,
+    LEAF_FLOATS, LEAVES_PER_BRANCH, NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller,
 )
-from fendan.engine.stock cimport (
-    Basket, Quantity, Shelves, Stock, available, base, covers, listed, lowest_bit, quantity,
-    summary, take,
+from fendan.engine.plan cimport (
+    AHEAD, NOT_FOUND, NUMBER, RING, Plan, branch_keys_of, groups_of, leaf_keys_of, least_waiting,
+    make_plan, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words, real_boxes,
 )
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, available, covers, summary, take
+from fendan.engine.stock cimport Stock
+from fendan.engine.terms cimport Bid, Terms, compare, fit_words, may_have, offers_all, rank, reach_m
 
 from enum import IntEnum
 
 import numpy as np
 
 cdef extern from "near.h" nogil:
-    int32_t box_keys "fendan_box_keys"(const float* boxes, size_t count, float x, float y, float z,
-                                       int32_t* keys) noexcept
     void store_keys "fendan_store_keys"(const float* sketches, float x, float y, float z,
                                         int32_t* keys) noexcept
     uint64_t keys_within "fendan_keys_within"(const int32_t* keys, int32_t limit) noexcept
     int32_t key_of "fendan_key_of"(float squared) noexcept
     float squared_in "fendan_squared_in"(int32_t key) noexcept
 
-cdef enum:
-    NUMBER = 63                 # the bits of a key that say which; see near.h
-    AHEAD = 4                   # orders between two stages; 2 to 8 measured the same
-    RING = 16                   # a power of two, at least 3 * AHEAD
-    FLOATS_PER_CACHE_LINE = 16
-    PREFETCH_LINES = 8          # longer baskets are rare, and fetch for themselves
-
 
 # router.Verdict as numpy sees it.
 VERDICT_DTYPE = np.dtype(
-    [("distance_m", np.float64), ("store", np.int32), ("status", np.uint8), ("reason", np.uint8)],
+    [
+        ("distance_m", np.float64), ("store", np.int32), ("status", np.uint8), ("reason", np.uint8),
+        ("step", np.uint8), ("shipments", np.uint8),
+    ],
     align=True,
 )
 
@@ -87,74 +84,14 @@ class Reason(_Named):
     NO_STOCK_IN_RADIUS = REASON_NO_STOCK_IN_RADIUS
     NO_STOCK = REASON_NO_STOCK
     TOO_MANY_ATTEMPTS = REASON_TOO_MANY_ATTEMPTS
-
-
-cdef inline int32_t groups_of(int32_t count) noexcept nogil:
-    return (count + 63) // 64
-
-
-cdef inline size_t boxes_in_use(int32_t count, int32_t group) noexcept nogil:
-    """How many of a group's 64 boxes to look at, as a multiple of 16."""
-    cdef int32_t rest = count - group * 64
-    return 64 if rest >= 64 else (rest + 15) & ~15
-
-
-cdef inline uint64_t real_boxes(int32_t count, int32_t group) noexcept nogil:
-    """bit = 1: there is such a box in the group, and not just room for one."""
-    cdef int32_t rest = count - group * 64
-    return ~(<uint64_t>0) if rest >= 64 else ((<uint64_t>1) << rest) - 1
-
-
-cdef inline int32_t least_waiting(const int32_t* keys, uint64_t waiting) noexcept nogil:
-    """The smallest key among the boxes whose bits are set; there is at least one."""
-    cdef int32_t least = INT32_MAX
-    cdef int box
-    while waiting:
-        box = lowest_bit(waiting)
-        waiting &= waiting - 1
-        if keys[box] < least:
-            least = keys[box]
-    return least
+    NO_STORE_ELIGIBLE = REASON_NO_STORE_ELIGIBLE
+    CANNOT_BE_PROMISED = REASON_CANNOT_BE_PROMISED
+    PICKUP_STORE = REASON_PICKUP_STORE
+    NO_SUPPLY = REASON_NO_SUPPLY
+    GROUP_NOT_WHOLE = REASON_GROUP_NOT_WHOLE
 
 
 # -- SEARCH ------------------------------------------------------------------------------------
-
-cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) noexcept nogil:
-    """Where the order is, and which leaf is nearest to it."""
-    cdef int32_t keys[64]
-    cdef int32_t least, key, group
-    set_place(&plan.place, &plan.sketch, lat, lng)
-    plan.branch = 0
-    plan.leaf = 0
-    if leaves.branch_count == 0:
-        return
-    if leaves.branch_count > 1:
-        least = branch_keys_of(leaves, 0, plan, plan.branch_keys)
-        plan.branch = least & NUMBER
-        for group in range(1, groups_of(leaves.branch_count)):
-            key = branch_keys_of(leaves, group, plan, keys)
-            if (key | NUMBER) < least:
-                least = key
-                plan.branch = group * 64 + (key & NUMBER)
-    plan.least = leaf_keys_of(leaves, plan.branch, plan, plan.leaf_keys)
-    plan.leaf = plan.branch * LEAVES_PER_BRANCH + (plan.least & NUMBER)
-
-
-cdef inline int32_t branch_keys_of(const Leaves* leaves, int32_t group, const Plan* plan,
-                                   int32_t* keys) noexcept nogil:
-    """Fill in the keys of 64 branches, as far as they are in use, and return the least."""
-    return box_keys(leaves.branch_boxes + group * BOXES_FLOATS,
-                    boxes_in_use(leaves.branch_count, group),
-                    plan.sketch.x, plan.sketch.y, plan.sketch.z, keys)
-
-
-cdef inline int32_t leaf_keys_of(const Leaves* leaves, int32_t branch, const Plan* plan,
-                                 int32_t* keys) noexcept nogil:
-    """Fill in the keys of a branch's leaves, as far as they are in use, and return the least."""
-    return box_keys(leaves.leaf_boxes + branch * BOXES_FLOATS,
-                    boxes_in_use(leaves.leaf_count, branch),
-                    plan.sketch.x, plan.sketch.y, plan.sketch.z, keys)
-
 
 cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
                   const Basket* basket, const uint64_t* allowed, double radius_m,
@@ -173,20 +110,43 @@ cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan
     if allowed != NULL:
         search.allowed = allowed
     search.verify = verify
+    search.terms = NULL
     search.radius_m = radius_m
+    search_all(&search)
+    return search.best
+
+
+cdef int32_t find_under(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
+                        const Basket* basket, Terms* terms, const uint64_t* allowed, bint verify,
+                        Bid* best) noexcept nogil:
+    cdef Search search
+    search.leaves = leaves
+    search.shelves = shelves
+    search.plan = plan
+    search.basket = basket
+    search.allowed = allowed
+    search.verify = verify
+    search.terms = terms
+    search.radius_m = terms.step.radius_m
+    search_all(&search)
+    best[0] = search.bid
+    return search.best
+
+
+cdef void search_all(Search* search) noexcept nogil:
+    """Every branch, the plan's own first, as far as the radius and what is found allow."""
     search.sure = INFINITY
     search.limit = INFINITY
     search.best = NOT_FOUND
     search.best_squared = INFINITY
-    if radius_m < INFINITY:
-        search.limit = chord_squared_of(radius_m)
+    if search.radius_m < INFINITY:
+        search.limit = chord_squared_of(search.radius_m)
         search.sure = search.limit - chord_margin(search.limit)
         search.limit += chord_margin(search.limit)
-    if leaves.branch_count:
-        search_branch(&search, plan.branch, plan.leaf_keys, plan.least)
-    if leaves.branch_count > 1:
-        search_other_branches(&search)
-    return search.best
+    if search.leaves.branch_count:
+        search_branch(search, search.plan.branch, search.plan.leaf_keys, search.plan.least)
+    if search.leaves.branch_count > 1:
+        search_other_branches(search)
 
 
 cdef void search_other_branches(Search* search) noexcept nogil:
@@ -250,6 +210,8 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
     cdef int64_t line
     for line in range(search.basket.line_count):
         candidates &= available(search.shelves, search.basket.skus[line])[leaf]
+    if search.terms != NULL:
+        candidates &= fit_words(search.terms, search.leaves, leaf)
     if not candidates:
         return
     store_keys(search.leaves.sketches + leaf * LEAF_FLOATS, at.x, at.y, at.z, keys)
@@ -258,7 +220,40 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
         if least > key_of(search.limit):
             return
         candidates &= ~((<uint64_t>1) << (least & NUMBER))
-        consider(search, leaf * STORES_PER_LEAF + (least & NUMBER), squared_in(least))
+        if search.terms != NULL:
+            consider_under(search, leaf * STORES_PER_LEAF + (least & NUMBER))
+        else:
+            consider(search, leaf * STORES_PER_LEAF + (least & NUMBER), squared_in(least))
+
+
+cdef void consider_under(Search* search, int32_t ordinal) noexcept nogil:
+    """As `consider` under terms: what is cheap to know is asked first, the counts last."""
+    cdef const Leaves* leaves = search.leaves
+    cdef Terms* terms = search.terms
+    cdef Bid bid
+    cdef int order
+    cdef double reach
+    cdef float squared
+    bid.ordinal = ordinal
+    bid.store = leaves.store_at[ordinal]
+    bid.distance_m = distance_between_m(&search.plan.place, leaves.places + ordinal)
+    if bid.distance_m > search.radius_m:
+        return
+    rank(terms, search.shelves, search.basket, &bid)
+    if search.best != NOT_FOUND:
+        order = compare(terms, &bid, &search.bid)
+        if order > 0 or (order == 0 and id_is_smaller(leaves, search.bid.store, bid.store)):
+            return
+    if not may_have(terms, &search.plan.place, bid.store, bid.distance_m):
+        return
+    if search.verify and not offers_all(terms, search.shelves, ordinal, bid.store, search.basket):
+        return
+    search.best = ordinal
+    search.bid = bid
+    reach = reach_m(terms, &bid)
+    if reach < search.radius_m:
+        squared = chord_squared_of(reach)
+        search.limit = min(search.limit, squared + chord_margin(squared))
 
 
 cdef void consider(Search* search, int32_t ordinal, float squared) noexcept nogil:
@@ -344,6 +339,7 @@ cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
                     int32_t guess, Quantity* before) noexcept nogil:
     """Reserve at the guessed store; if it cannot fill the order, search exactly first."""
     cdef Verdict verdict
+    verdict.step = verdict.shipments = 0
     if guess != NOT_FOUND and not take(shelves, guess, basket, before):
         guess = find(leaves, shelves, plan, basket, allowed, radius_m, True)
         if guess != NOT_FOUND:
@@ -375,45 +371,6 @@ cdef uint8_t reason_for(const Leaves* leaves, const Shelves* shelves, const Plan
         if find(leaves, shelves, plan, basket, allowed, INFINITY, True) != NOT_FOUND:
             return REASON_NO_STOCK_IN_RADIUS
     return REASON_NO_STOCK
-
-
-cdef void prefetch_shelves(const Shelves* shelves, const Columns* orders,
-                           int64_t order) noexcept nogil:
-    cdef int64_t line
-    cdef int64_t first = orders.offsets[order]
-    for line in range(first, min(orders.offsets[order + 1], first + PREFETCH_LINES)):
-        prefetch(shelves.shelf + orders.skus[line])
-
-
-cdef void prefetch_words(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
-                         const Basket* basket) noexcept nogil:
-    cdef int64_t line
-    cdef int piece
-    for piece in range(LEAF_FLOATS // FLOATS_PER_CACHE_LINE):
-        prefetch(leaves.sketches + plan.leaf * LEAF_FLOATS + piece * FLOATS_PER_CACHE_LINE)
-    for line in range(min(basket.line_count, PREFETCH_LINES)):
-        prefetch(summary(shelves, basket.skus[line]) + plan.branch)
-        prefetch(available(shelves, basket.skus[line]) + plan.leaf)
-
-
-cdef void prefetch_ranks(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
-                         const Basket* basket) noexcept nogil:
-    cdef int64_t line
-    if ordinal == NOT_FOUND:
-        return
-    prefetch(leaves.places + ordinal)
-    for line in range(min(basket.line_count, PREFETCH_LINES)):
-        prefetch(listed(shelves, basket.skus[line]) + (ordinal >> 6))
-        prefetch(base(shelves, basket.skus[line]) + (ordinal >> 6))
-
-
-cdef void prefetch_quantities(const Shelves* shelves, int32_t ordinal,
-                              const Basket* basket) noexcept nogil:
-    cdef int64_t line
-    if ordinal == NOT_FOUND:
-        return
-    for line in range(min(basket.line_count, PREFETCH_LINES)):
-        prefetch(quantity(shelves, basket.skus[line], ordinal))
 
 
 # -- FROM PYTHON -------------------------------------------------------------------------------

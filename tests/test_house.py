@@ -27,18 +27,37 @@ ENGINE_ORDER = [
     "frames",
     "geo",
     "place",
+    "rings",
+    "cells",
+    "areas",
     "names",
     "fields",
     "changes",
     "network",
     "lots",
+    "shelves",
     "stock",
+    "limits",
+    "shipments",
+    "asking",
+    "merging",
     "batch",
+    "plan",
+    "terms",
     "router",
+    "offers",
+    "merges",
+    "book",
+    "desk",
+    "dispatch",
     "records",
     "events",
     "history",
     "tally",
+    "splits",
+    "outcome",
+    "decided",
+    "arrival",
     "orders",
     "snapshot",
     "recovery",
@@ -72,7 +91,7 @@ def test_the_engine_depends_one_way(name: str) -> None:
     text = "".join((ROOT / "engine" / f"{name}{end}").read_text() for end in (".pyx", ".pxd"))
     used = set(re.findall(r"from fendan\.engine\.(\w+) c?import", text)) - {name}
     assert used <= set(ENGINE_ORDER[: ENGINE_ORDER.index(name)])
-    assert set(re.findall(r"from fendan\.(\w+) import", text)) <= {"errors"}
+    assert set(re.findall(r"from fendan\.(\w+) import", text)) <= {"errors", "rules"}
 
 
 @pytest.mark.parametrize("source", [*ENGINE, *PYTHON], ids=lambda source: source.name)
@@ -106,7 +125,7 @@ def test_every_fault_has_an_exception_and_a_grpc_status() -> None:
 
 
 def test_importing_fendan_loads_nothing_that_an_engine_does_not_need() -> None:
-    others = {"google", "grpc", "pandas", "pyarrow", "pydantic", "typer"}
+    others = {"google", "grpc", "h3", "pandas", "pyarrow", "pydantic", "shapely", "typer"}
     code = f"import sys, fendan; print({others} & set(sys.modules))"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

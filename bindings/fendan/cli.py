@@ -19,6 +19,7 @@ from rich.progress import Progress
 
 import fendan
 from fendan import Datum, Engine, Policy, Reason, Routed, Status, loaders, report
+from fendan.areas_commands import areas_app
 from fendan.journal_commands import check, journal_app, ledger_app, snapshot
 from fendan.loaders import OrderColumns, StockColumns
 from fendan.server.commands import config_app, token_app
@@ -31,6 +32,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(serve)
 app.command()(check)
 app.command()(snapshot)
+app.add_typer(areas_app, name="areas")
 app.add_typer(journal_app, name="journal")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(config_app, name="config")

@@ -6,6 +6,7 @@
     orders   order_id | order | id      lat, lng, sku, quantity as above; one row per order line
              and, where there is one, amount, what the customer pays for the line in minor units
              such as fen, whose cells may be empty
+    people   lat, lng as above            people | population
 
 Those columns and no others, in any order; capitals and spaces around the names do not matter. A
 source is the path of a .csv, .csv.gz or .parquet file, a pyarrow Table or a pandas DataFrame. All
@@ -36,10 +37,13 @@ from fendan.sources import Source, open_source
 
 __all__ = [
     "OrderColumns",
+    "PeopleColumns",
     "StockColumns",
+    "matched_columns",
     "naming_places",
     "read_order_columns",
     "read_orders",
+    "read_people",
     "read_stock",
     "read_stores",
 ]
@@ -53,6 +57,7 @@ ALIASES = {
     "lng": ("lng", "lon", "longitude"),
     "region": ("region", "area"),
     "amount": ("amount",),
+    "people": ("people", "population"),
 }
 MOST = 2**31 - 1  # what the engine can count
 WHOLE_NUMBER = re.compile(r"[+-]?\d{1,99}", re.ASCII)
@@ -95,6 +100,20 @@ class OrderColumns:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PeopleColumns:
+    """How many people live at each place, in degrees."""
+
+    lat: NDArray[np.float64]
+    lng: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    @staticmethod
+    def none() -> "PeopleColumns":
+        """Nobody was counted."""
+        return PeopleColumns(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
 
 
 # -- READING -----------------------------------------------------------------------------------
@@ -183,6 +202,16 @@ def read_order_columns(source: Any, *, encoding: str = "utf-8") -> OrderColumns:
         amounts=None if amounts is None else amounts.as_array(np.int64)[rows],
         rows=rows,
         source=sheet.source,
+    )
+
+
+def read_people(source: Any, *, encoding: str = "utf-8") -> PeopleColumns:
+    """Where how many people live. Raises a FendanError that names the first thing wrong."""
+    sheet = _Sheet.of(source, encoding, ("lat", "lng", "people"))
+    return PeopleColumns(
+        lat=sheet.degrees("lat", 90).as_array(np.float64),
+        lng=sheet.degrees("lng", 180).as_array(np.float64),
+        counts=sheet.quantities(least=0, name="people").as_array(np.int64),
     )
 
 
@@ -310,7 +339,8 @@ class _Sheet:
     @staticmethod
     def of(source: Any, encoding: str, wanted: Sequence[str], optional: str = "") -> "_Sheet":
         origin, names, columns = open_source(source, encoding)
-        ours = _wanted(origin, names, wanted, optional)
+        known = {name: ALIASES[name] for name in (*wanted, optional) if name}
+        ours = matched_columns(origin, names, known, wanted)
         return _Sheet(origin, dict(zip(ours, columns, strict=True)))
 
     def ids(self, name: str) -> _Column:
@@ -332,8 +362,8 @@ class _Sheet:
                 self.source.refuse(Fault.BAD_ID, "region", cell, row=row, hint=ID_HINT)
         return (cell.strip() for cell in cells)
 
-    def quantities(self, *, least: int) -> _Column:
-        return self._read("quantity", lambda value: _quantity_of(value, least))
+    def quantities(self, *, least: int, name: str = "quantity") -> _Column:
+        return self._read(name, lambda value: _quantity_of(value, least))
 
     def amounts(self) -> _Column | None:
         """The column that need not be there; an empty cell is 0, which says nothing."""
@@ -377,16 +407,18 @@ class _Sheet:
         return _Column(indices, values)
 
 
-def _wanted(
-    source: Source, names: Sequence[str], wanted: Sequence[str], optional: str
+def matched_columns(
+    source: Source,
+    names: Sequence[str],
+    aliases: Mapping[str, Sequence[str]],
+    wanted: Sequence[str],
 ) -> list[str]:
     """Our name for each column; refuses what is missing, unknown, or there twice."""
-    known = (*wanted, optional) if optional else wanted
-    ours = {alias: name for name in known for alias in ALIASES[name]}
+    ours = {alias: name for name, others in aliases.items() for alias in others}
     found = [ours.get(name.strip().lower(), "") for name in names]
     problems = {
         "missing": [name for name in wanted if name not in found],
-        "twice": [name for name in known if found.count(name) > 1],
+        "twice": [name for name in aliases if found.count(name) > 1],
         "unknown": [repr(name) for name, our in zip(names, found, strict=True) if not our],
     }
     hint = "; ".join(f"{what}: {', '.join(which)}" for what, which in problems.items() if which)

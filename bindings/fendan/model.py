@@ -5,6 +5,7 @@ Nothing is checked here: the engine checks at its door, once, and names what it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
+from fendan.engine.shipments import Shipment
+from fendan.rules import OrderType
 
 __all__ = [
     "Availability",
@@ -26,7 +29,10 @@ __all__ = [
     "Order",
     "OrderStatus",
     "Policy",
+    "PolicyState",
+    "PolicyVersion",
     "Routed",
+    "Shipment",
     "Shortfall",
     "StaleStock",
     "StockLevel",
@@ -71,7 +77,13 @@ class Order:
     `lines` are (SKU, quantity) or (SKU, quantity, amount): pieces from 1, and what the customer
     pays for the whole line in minor units such as fen, 0 (not said) to 1,000,000,000,000. Lines of
     one SKU are added up. `lat`, `lng` and `datum` are as in `Store`. The `id` is the idempotency
-    key: the same id with the same place, basket and amounts returns the first decision.
+    key: the same id with the same content returns the first decision.
+
+    The rest matters where a policy file is in force; texts are at most 255 bytes. `channel`: where
+    the order came from. `region`: of the place, "" where the areas are to say it.
+    `pickup_store_id`: where the customer will fetch it; "" with PICKUP: the nearest. `group_id`:
+    orders of one group are filled by one store. `buyer_id` and `address_id` say whose orders may be
+    merged.
     """
 
     id: str
@@ -79,6 +91,13 @@ class Order:
     lng: float
     lines: Sequence[Line]
     datum: Datum | None = None
+    order_type: OrderType = OrderType.UNSPECIFIED
+    channel: str = ""
+    region: str = ""
+    pickup_store_id: str = ""
+    group_id: str = ""
+    buyer_id: str = ""
+    address_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +265,30 @@ class EventPage:
     events: tuple[LedgerEvent, ...]
     next_sequence: int
     last_sequence: int
+
+
+class PolicyState(IntEnum):
+    """What has become of a version of the policy file."""
+
+    DRAFT = 1
+    """It never was in force."""
+    ACTIVE = 2
+    """Orders are routed under it."""
+    RETIRED = 3
+    """It was in force before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersion:
+    """One version of the policy file, without its text. Times are nanoseconds since 1970, UTC.
+
+    `activated_ns`: when it was last put into force; None: never.
+    """
+
+    version: int
+    state: PolicyState
+    drafted_ns: int
+    activated_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

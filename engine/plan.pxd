@@ -1,0 +1,81 @@
+"""Where an order is, which leaves are near it, and what to fetch before it is searched for."""
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
+
+from fendan.engine.batch cimport Columns
+from fendan.engine.geo cimport Place, Sketch
+from fendan.engine.network cimport Leaves
+from fendan.engine.shelves cimport Basket, Shelves, lowest_bit
+
+cdef extern from *:
+    """
+    /* GCC drops calls to a function that does nothing but prefetch; the empty asm keeps them. */
+    static inline void fendan_prefetch(const void *address) {
+        __builtin_prefetch(address);
+        __asm__ volatile("");
+    }
+    """
+    void prefetch "fendan_prefetch"(const void* address) noexcept nogil
+
+cdef enum:
+    NUMBER = 63                 # the bits of a key that say which; see near.h
+    AHEAD = 4                   # orders between two stages; 2 to 8 measured the same
+    RING = 16                   # a power of two, at least 3 * AHEAD
+    NOT_FOUND = -1              # an ordinal
+
+
+# What a search can know before it looks at stock.
+cdef struct Plan:
+    Place place
+    Sketch sketch
+    int32_t branch              # the nearest one
+    int32_t leaf                # the nearest one in it
+    int32_t least               # its key
+    int32_t branch_keys[64]     # of the first 64 branches, see near.h
+    int32_t leaf_keys[64]       # of the nearest branch's leaves
+
+
+cdef inline int32_t groups_of(int32_t count) noexcept nogil:
+    return (count + 63) // 64
+
+
+cdef inline size_t boxes_in_use(int32_t count, int32_t group) noexcept nogil:
+    """How many of a group's 64 boxes to look at, as a multiple of 16."""
+    cdef int32_t rest = count - group * 64
+    return 64 if rest >= 64 else (rest + 15) & ~15
+
+
+cdef inline uint64_t real_boxes(int32_t count, int32_t group) noexcept nogil:
+    """bit = 1: there is such a box in the group, and not just room for one."""
+    cdef int32_t rest = count - group * 64
+    return ~(<uint64_t>0) if rest >= 64 else ((<uint64_t>1) << rest) - 1
+
+
+cdef inline int32_t least_waiting(const int32_t* keys, uint64_t waiting) noexcept nogil:
+    """The smallest key among the boxes whose bits are set; there is at least one."""
+    cdef int32_t least = INT32_MAX
+    cdef int box
+    while waiting:
+        box = lowest_bit(waiting)
+        waiting &= waiting - 1
+        if keys[box] < least:
+            least = keys[box]
+    return least
+
+
+cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) noexcept nogil
+
+# Fill in the keys of 64 branches, or of a branch's leaves, as far as they are in use; the least.
+cdef int32_t branch_keys_of(const Leaves* leaves, int32_t group, const Plan* plan,
+                            int32_t* keys) noexcept nogil
+cdef int32_t leaf_keys_of(const Leaves* leaves, int32_t branch, const Plan* plan,
+                          int32_t* keys) noexcept nogil
+
+# What each stage of a batch fetches for the next one.
+cdef void prefetch_shelves(const Shelves* shelves, const Columns* orders,
+                           int64_t order) noexcept nogil
+cdef void prefetch_words(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
+                         const Basket* basket) noexcept nogil
+cdef void prefetch_ranks(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
+                         const Basket* basket) noexcept nogil
+cdef void prefetch_quantities(const Shelves* shelves, int32_t ordinal,
+                              const Basket* basket) noexcept nogil

@@ -1,0 +1,19 @@
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+@final
+class Rings:
+    def __init__(
+        self,
+        vertices: NDArray[np.float64],
+        ring_ends: NDArray[np.int64],
+        first_rings: NDArray[np.int64],
+    ) -> None: ...
+    def covers(self, number: int, lat: float, lng: float) -> bool: ...
+    def edges_of(self, number: int) -> NDArray[np.float64]: ...
+    @property
+    def byte_count(self) -> int: ...
+    def __reduce_cython__(self) -> Any: ...
+    def __setstate_cython__(self, state: Any) -> None: ...

@@ -1,0 +1,152 @@
+"""What one order is routed under: which stores may have it, and which of two is better.
+
+Three sieves, from coarse to exact. The bitmaps of a step (who is open, of the right kind and region,
+takes such orders) and of room and abilities drop 64 stores at a time; `may_have` asks one store
+whether it serves the place and keeps the promise; `offers_all` looks at its counts. A store wins that
+passes all three and ranks first.
+
+Values are compared as float64, computed in the order in which they are written here and nowhere
+else, so that two stores tie here exactly when they tie in a slow and obvious retelling.
+"""
+from libc.math cimport INFINITY, floor
+from libc.stdint cimport INT64_MAX, int32_t, int64_t
+
+from fendan.engine.areas cimport serves
+from fendan.engine.geo cimport Place
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, offered, on_sale, quantity
+
+cdef enum:
+    NS_PER_S = 1000000000
+
+
+cdef int64_t offered_to(const Terms* terms, const Shelves* shelves, int32_t sku,
+                        int32_t ordinal, int32_t store) noexcept nogil:
+    cdef const Quantity* pair
+    cdef int64_t free
+    if terms.hidden != NULL and terms.hidden[sku]:
+        return 0
+    pair = quantity(shelves, sku, ordinal)
+    if pair == NULL:
+        return 0
+    free = on_sale(shelves, sku, ordinal, pair)
+    if terms.millionths == NULL:
+        return free
+    return offered(free, terms.millionths[store])
+
+
+cdef bint offers_all(const Terms* terms, const Shelves* shelves, int32_t ordinal, int32_t store,
+                     const Basket* basket) noexcept nogil:
+    cdef int64_t line
+    for line in range(basket.line_count):
+        if (offered_to(terms, shelves, basket.skus[line], ordinal, store)
+                < basket.quantities[line]):
+            return False
+    return True
+
+
+cdef bint may_have(Terms* terms, const Place* place, int32_t store, double distance_m) noexcept nogil:
+    if terms.rule.most_s < INFINITY and needed_s(terms, store, distance_m) > terms.rule.most_s:
+        return False
+    return serves_place(terms, place, store, distance_m)
+
+
+cdef bint serves_place(Terms* terms, const Place* place, int32_t store,
+                       double distance_m) noexcept nogil:
+    if not terms.step.areas or terms.standing.areas == NULL:
+        return True
+    return serves(terms.standing.areas, store, place.lat, place.lng, distance_m, &terms.cell)
+
+
+cdef double needed_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
+    """See rules.Promise."""
+    cdef int64_t opens_ns = terms.standing.opens_ns[store]
+    cdef double wait_s = 0.0
+    if opens_ns > terms.now_ns:
+        wait_s = <double>(opens_ns - terms.now_ns) / NS_PER_S
+    return wait_s + handling_s(terms, store, distance_m)
+
+
+cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
+    cdef const RuleTerms* rule = terms.rule
+    return (
+        rule.pick_s
+        + rule.pick_s_per_open_order * terms.standing.open_orders[store]
+        + distance_m * rule.detour / rule.speeds_mps[terms.standing.local_hour[store]]
+    )
+
+
+# -- RANKING -----------------------------------------------------------------------------------
+
+cdef void rank(const Terms* terms, const Shelves* shelves, const Basket* basket,
+               Bid* bid) noexcept nogil:
+    cdef const RuleTerms* rule = terms.rule
+    cdef double score = 0.0
+    cdef int32_t place
+    for place in range(rule.criterion_count):
+        bid.values[place] = value_of(terms, shelves, basket, bid, &rule.criteria[place])
+        score += rule.criteria[place].weight * bid.values[place]
+    if rule.scored:
+        bid.values[0] = score
+
+
+cdef double value_of(const Terms* terms, const Shelves* shelves, const Basket* basket,
+                     const Bid* bid, const Criterion* criterion) noexcept nogil:
+    """See rules.RankBy: less is better."""
+    cdef const Standing* standing = terms.standing
+    if criterion.by == BY_DISTANCE:
+        return bid.distance_m
+    if criterion.by == BY_DISTANCE_BAND:
+        return floor(bid.distance_m / criterion.width_m)
+    if criterion.by == BY_LOAD:
+        if standing.most_open[bid.store] == 0.0:
+            return 0.0
+        return standing.open_orders[bid.store] / standing.most_open[bid.store]
+    if criterion.by == BY_PRIORITY:
+        return standing.priority[bid.store]
+    if criterion.by == BY_COST:
+        return standing.cost[bid.store]
+    if criterion.by == BY_STOCK:
+        return -depth(terms, shelves, basket, bid)
+    return -life_days(terms, shelves, basket, bid)
+
+
+cdef double depth(const Terms* terms, const Shelves* shelves, const Basket* basket,
+                  const Bid* bid) noexcept nogil:
+    """What the store offers beyond the order, of the line where that is least."""
+    cdef int64_t least = MOST_DEPTH, line, more
+    for line in range(basket.line_count):
+        more = offered_to(terms, shelves, basket.skus[line], bid.ordinal, bid.store)
+        more -= basket.quantities[line]
+        if more < least:
+            least = more
+    return <double>least
+
+
+cdef double life_days(const Terms* terms, const Shelves* shelves, const Basket* basket,
+                      const Bid* bid) noexcept nogil:
+    """How many days what the store would send may still be sold, of the line where that is least."""
+    return <double>MOST_LIFE_DAYS
+
+
+cdef int compare(const Terms* terms, const Bid* one, const Bid* other) noexcept nogil:
+    cdef int32_t place, count = 1 if terms.rule.scored else terms.rule.criterion_count
+    for place in range(count):
+        if one.values[place] != other.values[place]:
+            return -1 if one.values[place] < other.values[place] else 1
+    if one.distance_m != other.distance_m:
+        return -1 if one.distance_m < other.distance_m else 1
+    return 0
+
+
+cdef double reach_m(const Terms* terms, const Bid* best) noexcept nogil:
+    """Only the first criterion can bound the distance; a score, as far as distance is part of it."""
+    cdef const RuleTerms* rule = terms.rule
+    if rule.scored:
+        if rule.distance_weight <= 0.0:
+            return INFINITY
+        return (best.values[0] - rule.rest) / rule.distance_weight * (1.0 + 1e-9) + 1e-3
+    if rule.criterion_count == 0 or rule.criteria[0].by == BY_DISTANCE:
+        return best.distance_m
+    if rule.criteria[0].by == BY_DISTANCE_BAND:
+        return (best.values[0] + 1.0) * rule.criteria[0].width_m * (1.0 + 1e-9)
+    return INFINITY
