@@ -91,6 +91,7 @@ class Told:
     today_last_close_ns: int
     local_hour: int
     local_day: int
+    utc_offset_s: int
 
 
 def told(hours: Mapping[str, str] | None, time_zone: str, now_ns: int) -> Told:
@@ -114,4 +115,5 @@ def told(hours: Mapping[str, str] | None, time_zone: str, now_ns: int) -> Told:
         today_last_close_ns=today_ns[-1] if today_ns else 0,
         local_hour=local.hour,
         local_day=(today - date(1970, 1, 1)).days,
+        utc_offset_s=round((local.replace(tzinfo=UTC) - second_of(now_ns)).total_seconds()),
     )
