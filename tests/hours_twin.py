@@ -29,7 +29,9 @@ def instant_of(wall: datetime, zone: ZoneInfo, *, is_end: bool) -> datetime:
     """When the clock shows this, for an opening or for a closing."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first <= second:
-        return second if is_end else first
+        # Coming back to just this time, the clock does not show an earlier one again.
+        goes_on = (second - MINUTE).astimezone(zone).replace(tzinfo=None) < wall
+        return second if is_end and goes_on else first
     before, jump = second, second  # the time is left out: walk to the jump
     offset = before.astimezone(zone).utcoffset()
     while jump.astimezone(zone).utcoffset() == offset:

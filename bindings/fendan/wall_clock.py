@@ -48,9 +48,9 @@ class WallClock:
     are put back a wall time comes twice, and where they are put forward it does not come at all.
     So we ask for the first instant at which the clock shows a time or a later one: an opening in
     the hour that comes twice is its first, and in the hour that is left out it is the jump itself.
-    And for the last instant before which it shows an earlier one: a closing in the hour that comes
-    twice is its second. A store is open a little too long then, rather than closed to orders that
-    its sign on the door would let in; and what lies wholly in the hour left out does not happen.
+    And for the last instant before which it shows an earlier one: a closing within the hour that
+    comes twice is its second. A store is open a little too long then, rather than closed to orders
+    that its sign on the door would let in; what lies wholly in the hour left out does not happen.
     """
 
     starts_s: Seconds
