@@ -291,7 +291,7 @@ def test_in_the_hour_that_comes_twice_a_shop_opens_at_its_first_and_closes_at_it
 
 
 def test_around_the_hour_that_comes_twice_a_shop_keeps_to_its_clock() -> None:
-    """It shows 01:00 twice, and nothing before that again; and it shows 02:00 once, an hour late."""
+    """It shows 01:00 twice, and nothing before that again; 02:00 it shows once, an hour late."""
     late = shop({"daily": "18:00-01:00"}, LONDON).at(local("2026-10-25 00:30", LONDON))
     assert late.closes_ns[0] == local("2026-10-25 01:00", LONDON, 0)
     early = shop({"daily": "02:00-09:00"}, LONDON).at(local("2026-10-25 00:30", LONDON))
