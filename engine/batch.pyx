@@ -10,6 +10,7 @@ from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memchr
 
+from fendan.engine.asking cimport Asked
 from fendan.engine.names cimport NO_NAME, Names, Span, find_name, span_of
 from fendan.engine.network cimport MAX_ID_BYTES, is_usable_id
 from fendan.engine.place cimport is_place
@@ -167,6 +168,8 @@ cdef class Batch:
             arrays["amounts"] = self._arrays["amounts"][lines]
         if self.columns.ids != NULL:
             arrays["ids"] = self._arrays["ids"][rows]
+        if self.columns.asked != NULL:
+            arrays["asked"] = self._arrays["asked"][rows]
         batch._style = self._style
         batch._owner = self
         batch._point(arrays)
@@ -216,6 +219,7 @@ cdef class Batch:
         cdef const int32_t[::1] skus = arrays["skus"], quantities = arrays["quantities"]
         cdef const int64_t[::1] amounts
         cdef const int64_t[:, ::1] ids
+        cdef const Asked[::1] asked
         self._arrays = arrays
         self.columns.count = lat.shape[0]
         self.columns.offsets = &offsets[0]
@@ -229,6 +233,9 @@ cdef class Batch:
         if "ids" in arrays:
             ids = arrays["ids"]
             self.columns.ids = <const Span*>&ids[0, 0]
+        if "asked" in arrays:
+            asked = arrays["asked"]
+            self.columns.asked = &asked[0] if asked.shape[0] else NULL
 
 
 cdef object read_line(object line, int32_t* quantity, int64_t* amount):
@@ -354,6 +361,8 @@ cdef int64_t first_unsound(const Columns* orders, int32_t sku_count, bint* repea
         if not 0 < orders.ids[row].size <= MAX_ID_BYTES:
             return row
         if memchr(orders.ids[row].text, 0, orders.ids[row].size) != NULL:
+            return row
+        if memchr(orders.ids[row].text, 0x1f, orders.ids[row].size) != NULL:
             return row
         one.lat, one.lng = orders.lat + row, orders.lng + row
         one.skus = orders.skus + orders.offsets[row]

@@ -16,6 +16,7 @@ class EventKind(IntEnum):
     CANCELLED = 8
     EXPIRED = 9
     RETURNED = 10
+    SPLIT = 11
     STOCK_SET = 16
     STOCK_ADJUSTED = 17
     STOCK_CORRECTED = 18

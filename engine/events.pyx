@@ -7,12 +7,21 @@ says what moved: so a reader needs no state to tell both sides, and a replay can
 An order's event, little-endian; numbers are varints unless they say otherwise:
 
     kind u8 | flags u8 | id text | store + 1 | reason u8 | attempts u8
-            | lat, lng f64 | distance f64 | due i64          each where its flag is set
+            | lat, lng f64 | distance f64 | due i64 | grant  each where its flag is set
             | lines | sku, quantity | on hand, reserved | amount       a line; the same
+
+A grant, of what was decided under a policy; promised i64 and hash u64 are 0 bytes where `has` lacks
+them, 1 and 2:
+
+    has u8 | version | order type u8 | step u8 | flags u8 | shipments u8 | promised | hash
+           | merge group | channel + 1 | region + 1 | day | least life
 
 What comes when, and what the fields are then:
 
     ASSIGNED, UNASSIGNED   with a place: the first decision; what an order is made of
+    SPLIT                  with a place: the first decision on an order that several stores fill, of
+                           which `store` is the first; nothing moves. Each shipment follows,
+                           ASSIGNED with a place, its id the order's, U+001F and its number
     REJECTED               by that store, which gives back; reason is why (life.RejectReason)
     ASSIGNED               without a place, after REJECTED: the next store, counted in attempts
     UNASSIGNED             without a place, after REJECTED: nobody else; reason is why, and the
@@ -39,6 +48,7 @@ from libc.string cimport memcpy, memset
 from fendan.engine.batch cimport MAX_LINES_PER_ORDER
 from fendan.engine.fields cimport Reader, fail, put_varint, read_varint
 from fendan.engine.names cimport Span, span_of
+from fendan.engine.shipments cimport MAX_SHIPMENTS, Grant
 from fendan.engine.stock cimport Basket, Quantity
 
 from fendan.engine.router import _Named
@@ -48,6 +58,8 @@ cdef enum:
     MOST_SPARE_BYTES = 1 << 22  # what one large command needed is not kept for ever
     ROW_BYTES = 32              # of a stock event, at most, with a head of its own
     EVENT_BYTES = 64            # what comes before rows and texts, at most
+    GRANT_PROMISED = 1
+    GRANT_ASKED = 2
 
 
 class EventKind(_Named):
@@ -63,6 +75,7 @@ class EventKind(_Named):
     CANCELLED = EVENT_CANCELLED
     EXPIRED = EVENT_EXPIRED
     RETURNED = EVENT_RETURNED
+    SPLIT = EVENT_SPLIT
     STOCK_SET = EVENT_STOCK_SET
     STOCK_ADJUSTED = EVENT_STOCK_ADJUSTED
     STOCK_CORRECTED = EVENT_STOCK_CORRECTED
@@ -96,6 +109,22 @@ cdef inline uint8_t* put_span(uint8_t* at, Span text) noexcept nogil:
     return at + text.size
 
 
+cdef inline uint8_t* put_grant(uint8_t* at, const Grant* grant) noexcept nogil:
+    at[0] = (GRANT_PROMISED if grant.promised_ns else 0) | (GRANT_ASKED if grant.asked_hash else 0)
+    at = put_varint(at + 1, grant.policy_version) + 4
+    at[-4], at[-3], at[-2] = grant.order_type, grant.step, grant.flags
+    at[-1] = grant.shipment_count
+    if grant.promised_ns:
+        memcpy(at, &grant.promised_ns, sizeof(int64_t))
+        at += sizeof(int64_t)
+    if grant.asked_hash:
+        memcpy(at, &grant.asked_hash, sizeof(uint64_t))
+        at += sizeof(uint64_t)
+    at = put_varint(at, grant.merge_group)
+    at = put_varint(put_varint(at, grant.channel + 1), grant.region + 1)
+    return put_varint(put_varint(at, grant.keep_day), grant.least_life_days)
+
+
 cdef bint put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept nogil:
     cdef uint8_t* at = buffer.data + buffer.size
     cdef bint good = True
@@ -111,6 +140,8 @@ cdef bint put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept
     if event.flags & HAS_DUE:
         memcpy(at, &event.due_ns, sizeof(int64_t))
         at += sizeof(int64_t)
+    if event.flags & HAS_GRANT:
+        at = put_grant(at, &event.grant)
     at = put_varint(at, event.basket.line_count)
     for line in range(event.basket.line_count):
         at = put_varint(at, event.basket.skus[line])
@@ -302,8 +333,11 @@ cdef bint read_order_event(Reader* reader, OrderEvent* event, int32_t* skus, int
     cdef int64_t line
     if not (read_byte(reader, &event.kind) and read_byte(reader, &event.flags)):
         return False
-    if not 1 <= event.kind <= LAST_ORDER_EVENT:
-        return fail(reader, b"no event of an order")
+    if not 1 <= event.kind <= LAST_ORDER_EVENT or event.flags > ALL_PARTS:
+        return fail(reader, b"no event of an order that is known")
+    if event.kind == EVENT_SPLIT and event.flags & (HAS_PLACE | HAS_MOVED | HAS_GRANT) != (
+            HAS_PLACE | HAS_GRANT):
+        return fail(reader, b"an order that is split, and moves; or is not decided then")
     if not (read_text(reader, &event.id) and read_varint(reader, &wide)):
         return False
     if wide > INT32_MAX:
@@ -320,6 +354,11 @@ cdef bint read_order_event(Reader* reader, OrderEvent* event, int32_t* skus, int
         return False
     if event.flags & HAS_DUE and not read_fixed(reader, &event.due_ns):
         return False
+    memset(&event.grant, 0, sizeof(Grant))
+    if event.flags & HAS_GRANT and not read_grant(reader, &event.grant):
+        return False
+    if event.kind == EVENT_SPLIT and not event.grant.shipment_count:
+        return fail(reader, b"an order that is split into nothing")
     if not read_varint(reader, &wide):
         return False
     if wide > MAX_LINES_PER_ORDER:
@@ -332,6 +371,29 @@ cdef bint read_order_event(Reader* reader, OrderEvent* event, int32_t* skus, int
         if not read_line(reader, event.flags, skus + line, quantities + line, amounts + line,
                          before + line):
             return False
+    return True
+
+
+cdef bint read_grant(Reader* reader, Grant* grant) noexcept nogil:
+    cdef uint64_t group
+    cdef uint8_t has
+    if not (read_byte(reader, &has) and read_code(reader, &grant.policy_version)
+            and read_byte(reader, &grant.order_type) and read_byte(reader, &grant.step)
+            and read_byte(reader, &grant.flags) and read_byte(reader, &grant.shipment_count)):
+        return False
+    if has & GRANT_PROMISED and not read_fixed(reader, &grant.promised_ns):
+        return False
+    if has & GRANT_ASKED and not read_fixed(reader, &grant.asked_hash):
+        return False
+    if not (read_varint(reader, &group) and read_code(reader, &grant.channel)
+            and read_code(reader, &grant.region) and read_code(reader, &grant.keep_day)
+            and read_code(reader, &grant.least_life_days)):
+        return False
+    if grant.shipment_count > MAX_SHIPMENTS:
+        return fail(reader, b"more shipments than an order may have")
+    grant.merge_group = <int64_t>group
+    grant.channel -= 1
+    grant.region -= 1
     return True
 
 

@@ -11,7 +11,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from fendan.engine.events cimport (
-    HAS_PLACE, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, read_byte,
+    EVENT_STOCK_SET, HAS_GRANT, HAS_PLACE, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, read_byte,
     read_code, read_order_event, read_stock_row,
 )
 from fendan.engine.fields cimport Reader, fail, reader_of
@@ -20,7 +20,8 @@ from fendan.engine.effect cimport apply_order_event
 from fendan.engine.names cimport Span, hash_of
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    NO_RECORD, NO_ROOM, Table, add_record, find_record, retire,
+    FLAG_GRANTED, FLAG_SHIPMENT, NO_RECORD, NO_ROOM, Table, add_record, find_order, find_record,
+    retire,
 )
 
 import numpy as np
@@ -95,7 +96,7 @@ cdef class Replay:
                 return False
             apply_order_event(self._orders, self._number(&event), &event, time_ns)
             return True
-        if kind <= LAST_STOCK_EVENT:
+        if EVENT_STOCK_SET <= kind <= LAST_STOCK_EVENT:
             return self._read_rows(reader)
         self._apply_rows()
         return self._apply_other(reader)
@@ -107,6 +108,7 @@ cdef class Replay:
         cdef Table* table = &self._orders.records.table
         cdef uint32_t hash = hash_of(event.id)
         cdef int64_t number = find_record(table, event.id, hash)
+        cdef uint8_t flags = FLAG_GRANTED if event.flags & HAS_GRANT else 0
         cdef int64_t line
         if (number == NO_RECORD) != (event.flags & HAS_PLACE != 0):
             known = "not known" if number == NO_RECORD else "known already"
@@ -116,7 +118,9 @@ cdef class Replay:
         for line in range(event.basket.line_count):
             if event.basket.skus[line] >= self._orders.stock.shelves.sku_count:
                 raise ContradictionError(f"there is no SKU {event.basket.skus[line]}")
-        number = add_record(table, event.id, hash, event.lat, event.lng, &event.basket)
+        if find_order(table, event.id) != NO_RECORD:
+            flags |= FLAG_SHIPMENT
+        number = add_record(table, event.id, hash, event.lat, event.lng, &event.basket, flags)
         if number == NO_ROOM:
             raise MemoryError("no room for more orders")
         return number

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.network import Layout
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.engine.request import Request
 
 @final

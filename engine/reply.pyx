@@ -19,7 +19,7 @@ from fendan.engine.router cimport Verdict
 
 import numpy as np
 
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.engine.router import Reason, Status
 
 

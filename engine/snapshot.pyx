@@ -223,4 +223,5 @@ cdef void tidy_verdict(Verdict* verdict) noexcept nogil:
     memset(&bare, 0, sizeof(Verdict))
     bare.distance_m = verdict.distance_m if verdict.distance_m == verdict.distance_m else NAN
     bare.store, bare.status, bare.reason = verdict.store, verdict.status, verdict.reason
+    bare.step, bare.shipments = verdict.step, verdict.shipments
     memcpy(verdict, &bare, sizeof(Verdict))

@@ -49,21 +49,29 @@ cdef bint offers_all(const Terms* terms, const Shelves* shelves, int32_t ordinal
 cdef bint may_have(Terms* terms, const Place* place, int32_t store, double distance_m) noexcept nogil:
     if terms.rule.most_s < INFINITY and needed_s(terms, store, distance_m) > terms.rule.most_s:
         return False
-    if terms.step.areas and terms.standing.areas != NULL:
-        return serves(terms.standing.areas, store, place.lat, place.lng, distance_m, &terms.cell)
-    return True
+    return serves_place(terms, place, store, distance_m)
+
+
+cdef bint serves_place(Terms* terms, const Place* place, int32_t store,
+                       double distance_m) noexcept nogil:
+    if not terms.step.areas or terms.standing.areas == NULL:
+        return True
+    return serves(terms.standing.areas, store, place.lat, place.lng, distance_m, &terms.cell)
 
 
 cdef double needed_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
     """See rules.Promise."""
-    cdef const RuleTerms* rule = terms.rule
     cdef int64_t opens_ns = terms.standing.opens_ns[store]
     cdef double wait_s = 0.0
     if opens_ns > terms.now_ns:
         wait_s = <double>(opens_ns - terms.now_ns) / NS_PER_S
+    return wait_s + handling_s(terms, store, distance_m)
+
+
+cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
+    cdef const RuleTerms* rule = terms.rule
     return (
-        wait_s
-        + rule.pick_s
+        rule.pick_s
         + rule.pick_s_per_open_order * terms.standing.open_orders[store]
         + distance_m * rule.detour / rule.speeds_mps[terms.standing.local_hour[store]]
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fendan.api import Engine
 from fendan.engine.geo import Datum, convert, distance_m
 from fendan.engine.life import RejectReason
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import (

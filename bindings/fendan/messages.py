@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.life import RejectReason
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse

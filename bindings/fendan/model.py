@@ -14,6 +14,7 @@ from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
+from fendan.engine.shipments import Shipment
 from fendan.rules import OrderType
 
 __all__ = [
@@ -97,22 +98,6 @@ class Order:
     group_id: str = ""
     buyer_id: str = ""
     address_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shipment:
-    """What one store sends of a split order; `number` counts them from 1.
-
-    `lines` are (SKU, pieces). `promised_ns` is as in `Decision`. `supply_date`: an ISO date where
-    it waits for incoming supply, "" where it is in stock.
-    """
-
-    number: int
-    store_id: str
-    distance_m: float
-    lines: tuple[tuple[str, int], ...]
-    promised_ns: int | None = None
-    supply_date: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
