@@ -23,21 +23,37 @@ from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
 from fendan.filelog import FileLog
+from fendan.held_face import HeldFace
 from fendan.journal import Durability
 from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
 from fendan.log import Log
 from fendan.model import Line, Nearby, Order, Policy, Routed
 from fendan.policy_face import PolicyFace
+from fendan.profile_face import ProfileFace
+from fendan.share_face import ShareFace
 from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
+from fendan.supply_face import SupplyFace
 from fendan.watch_face import WatchFace
 
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace, LifeFace, PolicyFace, DurableFace, LedgerFace):
+class Engine(
+    StoreFace,
+    StockFace,
+    HeldFace,
+    ShareFace,
+    ProfileFace,
+    SupplyFace,
+    WatchFace,
+    LifeFace,
+    PolicyFace,
+    DurableFace,
+    LedgerFace,
+):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -181,6 +197,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, PolicyFace, DurableFace,
             refuse(Fault.MISSING, "ids", hint=hint)
         with self._command() as command:
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money)
+            batch = self._as_parts(batch)
             due_ns = self._life.due_ns(command.now_ns)
             outcome = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
         verdicts = outcome.verdicts
@@ -212,6 +229,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, PolicyFace, DurableFace,
                 self._datum,
                 "order" if is_one else "orders",
             )
+            batch = self._as_parts(batch)
             due_ns = self._life.due_ns(command.now_ns)
             outcome = self._orders.route(batch, radius_m, dry_run=request.dry_run, due_ns=due_ns)
             return Reply(request, outcome.verdicts, self._network.layout)
@@ -250,6 +268,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, PolicyFace, DurableFace,
         with self._lock:
             if wanted.lines:
                 batch = Batch.of_orders([wanted], self._stock.sku_code_of, self._datum, "")
+                batch = self._as_parts(batch)
                 at, basket = batch.place(0), batch.lines(0)
             else:
                 at, basket = place_of(wanted, self._datum, "", None), []
@@ -263,7 +282,9 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, PolicyFace, DurableFace,
     def sku_codes(self, skus: Column) -> NDArray[np.int32]:
         """The int32 codes of SKUs, for `route_arrays`. Raises UnknownSkuError."""
         with self._lock:
-            return columns.known_codes("skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+            codes = columns.known_codes("skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+            self._refuse_supply("skus", codes)
+            return codes
 
     def store_codes(self, store_ids: Column) -> NDArray[np.int32]:
         """The int32 codes of stores, for `set_stock`. Raises UnknownStoreError."""
@@ -318,6 +339,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, PolicyFace, DurableFace,
         radius_m = self._radius_m(policy)
         with self._command() as command:
             batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
+            batch = self._as_parts(batch)
             due_ns = self._life.due_ns(command.now_ns)
             outcome = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
             return decisions(batch.ids, outcome)
