@@ -7,7 +7,7 @@ from fendan.engine.asking cimport Asked, Asking
 from fendan.engine.geo cimport Place
 from fendan.engine.merges cimport Merges, MergeTable
 from fendan.engine.offers cimport Scratch, Sharing
-from fendan.engine.stock cimport Basket
+from fendan.engine.shelves cimport Basket
 from fendan.engine.terms cimport RuleTerms, Standing, Terms
 
 

@@ -17,7 +17,7 @@ from fendan.engine.asking cimport Asked, Asking
 from fendan.engine.merges cimport Merges
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.offers cimport Scratch
-from fendan.engine.stock cimport Basket
+from fendan.engine.shelves cimport Basket
 from fendan.engine.terms cimport (
     BY_COST, BY_DISTANCE, BY_FRESHNESS, BY_PRIORITY, BY_STOCK, HOURS_A_DAY, MOST_DEPTH,
     MOST_LIFE_DAYS, NEVER_NS, RuleTerms, StepTerms, Terms,

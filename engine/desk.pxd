@@ -7,7 +7,7 @@ from fendan.engine.network cimport Leaves
 from fendan.engine.plan cimport Plan
 from fendan.engine.router cimport Verdict
 from fendan.engine.shipments cimport Grant, PartList
-from fendan.engine.stock cimport Basket, Quantity, Shelves
+from fendan.engine.shelves cimport Basket, Quantity, Shelves
 from fendan.engine.terms cimport Bid, Terms
 
 cdef enum:

@@ -9,7 +9,7 @@ were: within a batch stock only shrinks and stores only get busier, so no other 
 better. Where counts are compared, nothing is guessed.
 """
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns
@@ -21,7 +21,7 @@ from fendan.engine.offers cimport Sharing, lines_taken, reserve_sharing, share_o
 from fendan.engine.plan cimport NOT_FOUND, make_plan
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_under
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
-from fendan.engine.stock cimport Basket, available, give_back, lowest_bit, take
+from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
 from fendan.engine.terms cimport (
     NEVER_NS, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s, may_have, needed_s,
     offered_to, offers_all, rank, serves_place,

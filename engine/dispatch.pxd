@@ -6,7 +6,7 @@ from fendan.engine.book cimport RuleBook
 from fendan.engine.network cimport Leaves
 from fendan.engine.router cimport Verdict
 from fendan.engine.shipments cimport Grant, PartList
-from fendan.engine.stock cimport Basket, Quantity, Shelves
+from fendan.engine.shelves cimport Basket, Quantity, Shelves
 
 
 # As `router.route_many`, under a policy: choose, reserve, and say what was promised. `grants`:

@@ -34,7 +34,7 @@ from fendan.engine.router cimport (
     REASON_PICKUP_STORE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict, find, find_under,
 )
 from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant, PartList, lines_of
-from fendan.engine.stock cimport Basket, Quantity, Shelves, give_back
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back
 from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms
 
 cdef enum:

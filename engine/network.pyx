@@ -29,7 +29,7 @@ A Layout never changes once it is made: a change makes a new one beside it, and 
 cimport cython
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, uint64_t, uintptr_t
-from libc.string cimport strlen
+from libc.string cimport memchr, strlen
 
 from fendan.engine.geo cimport Place, Sketch, set_place
 

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from fendan.engine.network cimport Leaves
 from fendan.engine.plan cimport Plan
 from fendan.engine.split cimport MOST_ITEMS, MOST_SHIPMENTS, Offer, Splitter, Workspace
-from fendan.engine.stock cimport Basket, Shelves
+from fendan.engine.shelves cimport Basket, Shelves
 from fendan.engine.terms cimport Terms
 
 

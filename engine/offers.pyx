@@ -21,7 +21,7 @@ from fendan.engine.network cimport LEAVES_PER_BRANCH, STORES_PER_LEAF, Leaves
 from fendan.engine.pieces cimport Allocation, Demand, fewest_pieces, nearest_pieces
 from fendan.engine.plan cimport NUMBER, Plan, leaf_keys_of, least_waiting, real_boxes
 from fendan.engine.split cimport MOST_ITEMS, MOST_SHIPMENTS, Splitter, fewest, nearest
-from fendan.engine.stock cimport Basket, Shelves, available, lowest_bit
+from fendan.engine.shelves cimport Basket, Shelves, available, lowest_bit
 from fendan.engine.terms cimport (
     SPLIT_FEWEST, StepTerms, Terms, fit_words, may_have, offered_to,
 )

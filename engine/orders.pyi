@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.batch import Batch
-from fendan.engine.dispatch import Rules
+from fendan.engine.book import Rules
 from fendan.engine.events import Events
 from fendan.engine.outcome import Decision, Outcome
 from fendan.engine.records import Records

@@ -16,7 +16,8 @@ from fendan.engine.decided cimport (
     Decided, add_all_shipments, keep_decided, most_bytes, note_decided, note_reserved,
     put_decisions, reserve, undo,
 )
-from fendan.engine.dispatch cimport Rules, dispatch_many
+from fendan.engine.book cimport Rules
+from fendan.engine.dispatch cimport dispatch_many
 from fendan.engine.events cimport Events
 from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport Leaves
@@ -27,7 +28,8 @@ from fendan.engine.records cimport (
 )
 from fendan.engine.router cimport route_many
 from fendan.engine.shipments cimport Shipments
-from fendan.engine.stock cimport Basket, Quantity, Stock
+from fendan.engine.shelves cimport Basket, Quantity
+from fendan.engine.stock cimport Stock
 
 import numpy as np
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from fendan.engine.areas cimport AreaIndex
 from fendan.engine.geo cimport Place
 from fendan.engine.network cimport Leaves
-from fendan.engine.stock cimport Basket, Shelves
+from fendan.engine.shelves cimport Basket, Shelves
 
 cdef enum:
     MOST_CRITERIA = 7           # each at most once

@@ -13,7 +13,7 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t
 
 from fendan.engine.areas cimport serves
 from fendan.engine.geo cimport Place
-from fendan.engine.stock cimport Basket, Quantity, Shelves, free_of, offered, quantity
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, offered, on_sale, quantity
 
 cdef enum:
     NS_PER_S = 1000000000
@@ -28,9 +28,7 @@ cdef int64_t offered_to(const Terms* terms, const Shelves* shelves, int32_t sku,
     pair = quantity(shelves, sku, ordinal)
     if pair == NULL:
         return 0
-    free = free_of(shelves, sku, pair)
-    if free <= 0:
-        return 0
+    free = on_sale(shelves, sku, ordinal, pair)
     if terms.millionths == NULL:
         return free
     return offered(free, terms.millionths[store])

@@ -28,6 +28,7 @@ from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
 from fendan.log import Log
 from fendan.model import Line, Nearby, Order, Policy, Routed
+from fendan.policy_face import PolicyFace
 from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
@@ -36,7 +37,7 @@ from fendan.watch_face import WatchFace
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace):
+class Engine(StoreFace, StockFace, WatchFace, LifeFace, PolicyFace, DurableFace, LedgerFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has

@@ -40,6 +40,7 @@ from fendan.sources import Source, open_source
 __all__ = [
     "OrderColumns",
     "StockColumns",
+    "matched_columns",
     "naming_places",
     "read_order_columns",
     "read_orders",
@@ -359,7 +360,8 @@ class _Sheet:
         source: Any, encoding: str, wanted: Sequence[str], optional: Sequence[str] = ()
     ) -> "_Sheet":
         origin, names, columns = open_source(source, encoding)
-        ours = _wanted(origin, names, wanted, optional)
+        known = {name: ALIASES[name] for name in (*wanted, *optional)}
+        ours = matched_columns(origin, names, known, wanted)
         return _Sheet(origin, dict(zip(ours, columns, strict=True)))
 
     def ids(self, name: str) -> _Column:
@@ -432,16 +434,18 @@ class _Sheet:
         return _Column(indices, values)
 
 
-def _wanted(
-    source: Source, names: Sequence[str], wanted: Sequence[str], optional: Sequence[str]
+def matched_columns(
+    source: Source,
+    names: Sequence[str],
+    aliases: Mapping[str, Sequence[str]],
+    wanted: Sequence[str],
 ) -> list[str]:
     """Our name for each column; refuses what is missing, unknown, or there twice."""
-    known = (*wanted, *optional)
-    ours = {alias: name for name in known for alias in ALIASES[name]}
+    ours = {alias: name for name, others in aliases.items() for alias in others}
     found = [ours.get(name.strip().lower(), "") for name in names]
     problems = {
         "missing": [name for name in wanted if name not in found],
-        "twice": [name for name in known if found.count(name) > 1],
+        "twice": [name for name in aliases if found.count(name) > 1],
         "unknown": [repr(name) for name, our in zip(names, found, strict=True) if not our],
     }
     hint = "; ".join(f"{what}: {', '.join(which)}" for what, which in problems.items() if which)

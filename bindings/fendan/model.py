@@ -5,6 +5,7 @@ Nothing is checked here: the engine checks at its door, once, and names what it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ __all__ = [
     "Order",
     "OrderStatus",
     "Policy",
+    "PolicyState",
+    "PolicyVersion",
     "Routed",
     "Shipment",
     "Shortfall",
@@ -262,6 +265,30 @@ class EventPage:
     events: tuple[LedgerEvent, ...]
     next_sequence: int
     last_sequence: int
+
+
+class PolicyState(IntEnum):
+    """What has become of a version of the policy file."""
+
+    DRAFT = 1
+    """It never was in force."""
+    ACTIVE = 2
+    """Orders are routed under it."""
+    RETIRED = 3
+    """It was in force before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersion:
+    """One version of the policy file, without its text. Times are nanoseconds since 1970, UTC.
+
+    `activated_ns`: when it was last put into force; None: never.
+    """
+
+    version: int
+    state: PolicyState
+    drafted_ns: int
+    activated_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
