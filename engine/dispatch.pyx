@@ -390,16 +390,17 @@ cdef void undo_dispatch(const RuleBook* book, const Leaves* leaves, Shelves* she
                         const Columns* orders, const Verdict* verdicts,
                         const PartList* parts) noexcept nogil:
     cdef Basket basket
-    cdef int64_t row, part
-    for row in range(orders.count):
+    cdef int64_t row, part = parts.count - 1
+    for row in range(orders.count - 1, -1, -1):  # what was taken last goes back first
+        while part >= 0 and parts.parts[part].row == row:
+            basket = lines_of(parts, parts.parts + part)
+            give_back(shelves, leaves.ordinal_of[parts.parts[part].store], &basket)
+            part -= 1
         if verdicts[row].status == STATUS_ASSIGNED and verdicts[row].shipments == 0:
             basket.skus = orders.skus + orders.offsets[row]
             basket.quantities = orders.quantities + orders.offsets[row]
             basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
             give_back(shelves, leaves.ordinal_of[verdicts[row].store], &basket)
-    for part in range(parts.count):
-        basket = lines_of(parts, parts.parts + part)
-        give_back(shelves, leaves.ordinal_of[parts.parts[part].store], &basket)
     undo_merges(book.merges)
 
 

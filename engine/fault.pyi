@@ -29,6 +29,7 @@ class Fault(IntEnum):
     BREACH = 26
     WRONG_STATE = 27
     WRONG_STORE = 28
+    BAD_AREA = 34
     FOLDER_IN_USE = 29
     CORRUPT = 30
     NEWER_FORMAT = 31

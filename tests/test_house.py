@@ -34,6 +34,7 @@ ENGINE_ORDER = [
     "fields",
     "changes",
     "network",
+    "lots",
     "shelves",
     "stock",
     "limits",
@@ -124,7 +125,7 @@ def test_every_fault_has_an_exception_and_a_grpc_status() -> None:
 
 
 def test_importing_fendan_loads_nothing_that_an_engine_does_not_need() -> None:
-    others = {"google", "grpc", "pandas", "pyarrow", "pydantic", "typer"}
+    others = {"google", "grpc", "h3", "pandas", "pyarrow", "pydantic", "shapely", "typer"}
     code = f"import sys, fendan; print({others} & set(sys.modules))"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

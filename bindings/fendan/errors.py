@@ -258,6 +258,7 @@ TABLE: dict[Fault, Entry] = {
     Fault.BREACH: Entry(BreachError, "DATA_LOSS", "the engine contradicts itself"),
     Fault.WRONG_STATE: Entry(WrongStateError, "FAILED_PRECONDITION", "not from this state"),
     Fault.WRONG_STORE: Entry(WrongStoreError, "FAILED_PRECONDITION", "not at this store"),
+    Fault.BAD_AREA: Entry(InvalidInputError, "INVALID_ARGUMENT", "no usable area"),
     Fault.FOLDER_IN_USE: Entry(FolderInUseError, "UNAVAILABLE", "in use by another process"),
     Fault.CORRUPT: Entry(CorruptJournalError, "DATA_LOSS", "damaged"),
     Fault.NEWER_FORMAT: Entry(

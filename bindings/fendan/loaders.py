@@ -7,6 +7,7 @@
              and, where there are such, amount, what the customer pays for the line in minor units
              such as fen; order_type (a name of `OrderType`, or its number), channel, region,
              pickup_store_id, group_id, buyer_id and address_id; cells of these may be empty
+    people   lat, lng as above            people | population
 
 Those columns and no others, in any order; capitals and spaces around the names do not matter. A
 source is the path of a .csv, .csv.gz or .parquet file, a pyarrow Table or a pandas DataFrame. All
@@ -39,11 +40,13 @@ from fendan.sources import Source, open_source
 
 __all__ = [
     "OrderColumns",
+    "PeopleColumns",
     "StockColumns",
     "matched_columns",
     "naming_places",
     "read_order_columns",
     "read_orders",
+    "read_people",
     "read_stock",
     "read_stores",
 ]
@@ -63,6 +66,7 @@ ALIASES = {
     "group_id": ("group_id",),
     "buyer_id": ("buyer_id",),
     "address_id": ("address_id",),
+    "people": ("people", "population"),
 }
 # What an order may say beside its place and its lines.
 SAID = ("order_type", *TEXTS)
@@ -109,6 +113,20 @@ class OrderColumns:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PeopleColumns:
+    """How many people live at each place, in degrees."""
+
+    lat: NDArray[np.float64]
+    lng: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    @staticmethod
+    def none() -> "PeopleColumns":
+        """Nobody was counted."""
+        return PeopleColumns(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
 
 
 # -- READING -----------------------------------------------------------------------------------
@@ -222,6 +240,16 @@ def _check_same(
         shown = values()
         hint = f"{source.where(first)} of the same order says {shown[first]}"
         source.refuse(Fault.ORDER_CONFLICT, field, shown[row], row=row, hint=hint)
+
+
+def read_people(source: Any, *, encoding: str = "utf-8") -> PeopleColumns:
+    """Where how many people live. Raises a FendanError that names the first thing wrong."""
+    sheet = _Sheet.of(source, encoding, ("lat", "lng", "people"))
+    return PeopleColumns(
+        lat=sheet.degrees("lat", 90).as_array(np.float64),
+        lng=sheet.degrees("lng", 180).as_array(np.float64),
+        counts=sheet.quantities(least=0, name="people").as_array(np.int64),
+    )
 
 
 @contextmanager
@@ -383,8 +411,8 @@ class _Sheet:
                 self.source.refuse(Fault.BAD_ID, "region", cell, row=row, hint=ID_HINT)
         return (cell.strip() for cell in cells)
 
-    def quantities(self, *, least: int) -> _Column:
-        return self._read("quantity", lambda value: _quantity_of(value, least))
+    def quantities(self, *, least: int, name: str = "quantity") -> _Column:
+        return self._read(name, lambda value: _quantity_of(value, least))
 
     def amounts(self) -> _Column | None:
         """The column that need not be there; an empty cell is 0, which says nothing."""
