@@ -17,7 +17,7 @@ from fendan.engine.fields cimport (
 )
 from fendan.engine.names cimport Span, span_of
 from fendan.engine.network cimport is_usable_id
-from fendan.engine.orders cimport Decision
+from fendan.engine.outcome cimport Decision
 from fendan.engine.reply cimport (
     TAG_ANSWERED_ID, TAG_DECIDED_ID, TAG_DECISIONS, TAG_DISTANCE_M, TAG_REASON, TAG_REFUSAL,
     TAG_STATUS, TAG_STORE_ID, Answer,

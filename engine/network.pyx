@@ -29,7 +29,7 @@ A Layout never changes once it is made: a change makes a new one beside it, and 
 cimport cython
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, uint64_t, uintptr_t
-from libc.string cimport strlen
+from libc.string cimport memchr, strlen
 
 from fendan.engine.geo cimport Place, Sketch, set_place
 
@@ -42,7 +42,7 @@ FILL = 56
 BOX_MARGIN = 2.4e-7
 
 
-ID_HINT = f"must be a str of 1 to {MAX_ID_BYTES} bytes of UTF-8 without NUL"
+ID_HINT = f"must be a str of 1 to {MAX_ID_BYTES} bytes of UTF-8 without NUL or U+001F"
 
 
 cpdef bint is_usable_id(object name) except -1:

@@ -21,7 +21,7 @@ from fendan.rules import StepName
 _STATUSES = (None, *Status)     # by their numbers, which is faster than to ask the enum
 _REASONS = tuple(Reason)
 _STEPS = tuple(StepName)
-_NO_STEP = StepName.NONE
+cdef object NO_STEP = StepName.NONE
 
 
 # -- AS ARRAYS ---------------------------------------------------------------------------------
@@ -86,8 +86,11 @@ cdef class Decision:
     sends what, and `store_id` is that of the first.
     """
 
+    def __cinit__(self):
+        self.step, self.merge_group, self.shipments = NO_STEP, 0, ()
+
     def __init__(self, *, str order_id, status, store_id, distance_m, reason, int policy_version=0,
-                 step=_NO_STEP, promised_ns=None, merge_group=0, tuple shipments=()):
+                 step=NO_STEP, promised_ns=None, merge_group=0, tuple shipments=()):
         self.order_id = order_id
         self.status = status
         self.store_id = store_id
@@ -143,7 +146,6 @@ def decisions(list ids, Outcome outcome not None):
     cdef const Grant[::1] grants = outcome.grants
     cdef list store_ids = outcome.stock.network.store_ids
     cdef tuple statuses = _STATUSES, reasons = _REASONS, steps = _STEPS
-    cdef object no_step = _NO_STEP
     cdef Decision decision
     cdef Py_ssize_t row
     cdef list result = []
@@ -155,7 +157,6 @@ def decisions(list ids, Outcome outcome not None):
         if rows[row].store != NO_STORE:
             decision.store_id = store_ids[rows[row].store]
             decision.distance_m = rows[row].distance_m
-        decision.step, decision.merge_group, decision.shipments = no_step, 0, ()
         if grants is not None:
             decision.policy_version = grants[row].policy_version
             decision.step = steps[grants[row].step]
