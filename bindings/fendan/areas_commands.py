@@ -22,7 +22,7 @@ areas_app = typer.Typer(no_args_is_help=True, help="Districts and service areas 
 
 DEFAULT_RADIUS_M = 3_000.0
 FARTHEST_M = 20_100_000.0  # half-way round
-MAP_PIXELS = 1_500
+MAP_PIXELS = 1_000
 
 Name = Annotated[str, typer.Option(help="The property that names an area, such as adcode.")]
 Repair = Annotated[
