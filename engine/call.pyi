@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, final
 
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.engine.request import Kind
 
 @final

@@ -8,17 +8,18 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fendan.engine.changes cimport note
 from fendan.engine.events cimport (
-    EVENT_ASSIGNED, EVENT_REJECTED, EVENT_RETURNED, EVENT_UNASSIGNED, HAS_DUE, HAS_MOVED, HAS_PLACE,
-    OrderEvent, moved,
+    EVENT_ASSIGNED, EVENT_REJECTED, EVENT_RETURNED, EVENT_SPLIT, EVENT_UNASSIGNED, HAS_DUE,
+    HAS_GRANT, HAS_MOVED, HAS_PLACE, OrderEvent, moved,
 )
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    NEVER_NS, RETURNED_TO_STOCK, STATE_REJECTED, Record, Table, add_rejection, record_at,
-    reserve_rejection, set_due, set_state,
+    FLAG_GRANTED, FLAG_SHIPMENT, FLAG_SPLIT, NEVER_NS, RETURNED_TO_STOCK, STATE_ASSIGNED,
+    STATE_REJECTED, Record, Table, add_rejection, grant_at, order_of, pin, record_at,
+    reserve_rejection, set_due, set_state, tell_shipment,
 )
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
-from fendan.engine.stock cimport Quantity, Shelves, quantity, show
+from fendan.engine.shelves cimport Quantity, Shelves, quantity, show
 
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
@@ -40,26 +41,44 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
         add_rejection(table, number, event.store, time_ns)
     if event.kind == EVENT_RETURNED and moves:
         record.flags |= RETURNED_TO_STOCK
-    if event.kind <= EVENT_UNASSIGNED or event.kind == EVENT_REJECTED:
+    if (event.kind <= EVENT_UNASSIGNED or event.kind == EVENT_REJECTED
+            or event.kind == EVENT_SPLIT):
         place(&record.current, event)
-        if event.flags & HAS_PLACE:
-            record.verdict = record.current
+    if event.flags & HAS_PLACE:
+        decide(table, number, event)
     record.attempts = event.attempts
     set_due(table, number, event.due_ns if event.flags & HAS_DUE else NEVER_NS)
     set_state(table, number, state_after(event))
+    if record.flags & FLAG_SHIPMENT:
+        tell_shipment(table, number)
     return 0
+
+
+cdef void decide(Table* table, int64_t number, const OrderEvent* event) noexcept nogil:
+    """Keep a first decision: what a retry is told."""
+    cdef Record* record = record_at(table, number)
+    record.verdict = record.current
+    if event.kind == EVENT_SPLIT:
+        record.flags |= FLAG_SPLIT
+        record.verdict.shipments = record.current.shipments = event.grant.shipment_count
+    if record.flags & FLAG_GRANTED:
+        grant_at(table, number)[0] = event.grant
+    if record.flags & FLAG_SHIPMENT:
+        pin(table, number, order_of(table, number))
 
 
 cdef inline uint8_t state_after(const OrderEvent* event) noexcept nogil:
     """An order that was rejected, and that nobody else can fill, stays rejected."""
     if event.kind == EVENT_UNASSIGNED and not event.flags & HAS_PLACE:
         return STATE_REJECTED
-    return event.kind
+    return STATE_ASSIGNED if event.kind == EVENT_SPLIT else event.kind
 
 
 cdef void place(Verdict* current, const OrderEvent* event) noexcept nogil:
     """Where the order is from now on: at a store, or at none and why."""
-    cdef bint assigned = event.kind == EVENT_ASSIGNED
+    cdef bint assigned = event.kind == EVENT_ASSIGNED or event.kind == EVENT_SPLIT
+    current.step = event.grant.step if event.flags & HAS_GRANT else 0
+    current.shipments = 0
     current.store = event.store if assigned else NO_STORE
     current.distance_m = event.distance_m if assigned else NAN
     current.status = STATUS_ASSIGNED if assigned else STATUS_UNASSIGNED
@@ -97,4 +116,4 @@ cdef void move(Orders orders, const OrderEvent* event) noexcept:
         if after.net != pair.net:
             note(&orders.stock.changes.ring, event.store, event.basket.skus[line])
         pair[0] = after
-        show(shelves, event.basket.skus[line], ordinal, after.net > 0)
+        show(shelves, event.basket.skus[line], ordinal, pair)

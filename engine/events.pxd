@@ -4,7 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.fields cimport Reader
 from fendan.engine.names cimport Span
-from fendan.engine.stock cimport Basket, Quantity
+from fendan.engine.shelves cimport Basket, Quantity
+from fendan.engine.shipments cimport Grant
 
 # The first ten lead an order to the state of the same number (records.StateCode).
 cdef enum KindCode:
@@ -18,11 +19,13 @@ cdef enum KindCode:
     EVENT_CANCELLED = 8
     EVENT_EXPIRED = 9
     EVENT_RETURNED = 10
-    LAST_ORDER_EVENT = 10
+    EVENT_SPLIT = 11            # an order is split; its shipments follow, each ASSIGNED
+    LAST_ORDER_EVENT = 11
     EVENT_STOCK_SET = 16
     EVENT_STOCK_ADJUSTED = 17
     EVENT_STOCK_CORRECTED = 18
     LAST_STOCK_EVENT = 18
+    EVENT_HELD_SET = 19
     EVENT_STORE_ADDED = 32
     EVENT_STORE_UPDATED = 33
     EVENT_STORE_PAUSED = 34
@@ -32,6 +35,8 @@ cdef enum KindCode:
     EVENT_VERSION = 49
     EVENT_KEY = 50
     EVENT_SETTINGS = 51
+    EVENT_DOCUMENT = 52
+    EVENT_THRESHOLDS = 53
 
 # What an order event has, beside what each has.
 cdef enum:
@@ -40,6 +45,8 @@ cdef enum:
     HAS_DUE = 4
     HAS_MOVED = 8               # each line has its counts before, and the kind says what moved
     HAS_AMOUNTS = 16
+    HAS_GRANT = 32              # what was promised: decided under a policy
+    ALL_PARTS = 63
 
 
 # One event of an order, to be written, or as it was read.
@@ -56,6 +63,7 @@ cdef struct OrderEvent:
     uint8_t attempts            # how many stores the order was assigned to, this one included
     Basket basket               # may have no lines
     const Quantity* before      # [line_count] of the pairs, where they moved (HAS_MOVED)
+    Grant grant                 # HAS_GRANT; its due_ns is not in it
 
 
 # Counts that were set: one row of a stock event.
@@ -76,7 +84,7 @@ cdef struct EventBuffer:
 
 # How many bytes an order's event takes at most.
 cdef inline int64_t most_order_bytes(int64_t id_size, int64_t line_count) noexcept nogil:
-    return 64 + id_size + 36 * line_count
+    return 144 + id_size + 36 * line_count
 
 
 # Writing needs room made before: then nothing can fail. Returns whether every count after it is one

@@ -7,12 +7,21 @@ says what moved: so a reader needs no state to tell both sides, and a replay can
 An order's event, little-endian; numbers are varints unless they say otherwise:
 
     kind u8 | flags u8 | id text | store + 1 | reason u8 | attempts u8
-            | lat, lng f64 | distance f64 | due i64          each where its flag is set
+            | lat, lng f64 | distance f64 | due i64 | grant  each where its flag is set
             | lines | sku, quantity | on hand, reserved | amount       a line; the same
+
+A grant, of what was decided under a policy; promised i64 and hash u64 are 0 bytes where `has` lacks
+them, 1 and 2:
+
+    has u8 | version | order type u8 | step u8 | flags u8 | shipments u8 | promised | hash
+           | merge group | channel + 1 | region + 1 | day | least life
 
 What comes when, and what the fields are then:
 
     ASSIGNED, UNASSIGNED   with a place: the first decision; what an order is made of
+    SPLIT                  with a place: the first decision on an order that several stores fill, of
+                           which `store` is the first; nothing moves. Each shipment follows,
+                           ASSIGNED with a place, its id the order's, U+001F and its number
     REJECTED               by that store, which gives back; reason is why (life.RejectReason)
     ASSIGNED               without a place, after REJECTED: the next store, counted in attempts
     UNASSIGNED             without a place, after REJECTED: nobody else; reason is why, and the
@@ -25,6 +34,9 @@ A store event:   kind u8 | id text | region text | lat, lng f64     added, updat
                  kind u8 | store                                    paused, resumed, removed
 Inside only:     kind u8 | SKUs | text each        kind u8 | store | version
                  kind u8 | key text | digest text | answer text        kind u8 | settings text
+                 kind u8 | document's kind text | name text | text, none where it is gone
+                 kind u8 | store | part u8 | rows | sku, before, after    a row; what is held back
+                 kind u8 | sku | off below | on from
 
 A text is its size and its bytes. Stores and SKUs are codes: the order in which they were named.
 """
@@ -38,7 +50,8 @@ from libc.string cimport memcpy, memset
 from fendan.engine.batch cimport MAX_LINES_PER_ORDER
 from fendan.engine.fields cimport Reader, fail, put_varint, read_varint
 from fendan.engine.names cimport Span, span_of
-from fendan.engine.stock cimport Basket, Quantity
+from fendan.engine.shelves cimport Basket, Quantity
+from fendan.engine.shipments cimport MAX_SHIPMENTS, Grant
 
 from fendan.engine.router import _Named
 
@@ -47,6 +60,8 @@ cdef enum:
     MOST_SPARE_BYTES = 1 << 22  # what one large command needed is not kept for ever
     ROW_BYTES = 32              # of a stock event, at most, with a head of its own
     EVENT_BYTES = 64            # what comes before rows and texts, at most
+    GRANT_PROMISED = 1
+    GRANT_ASKED = 2
 
 
 class EventKind(_Named):
@@ -62,9 +77,11 @@ class EventKind(_Named):
     CANCELLED = EVENT_CANCELLED
     EXPIRED = EVENT_EXPIRED
     RETURNED = EVENT_RETURNED
+    SPLIT = EVENT_SPLIT
     STOCK_SET = EVENT_STOCK_SET
     STOCK_ADJUSTED = EVENT_STOCK_ADJUSTED
     STOCK_CORRECTED = EVENT_STOCK_CORRECTED
+    HELD_SET = EVENT_HELD_SET
     STORE_ADDED = EVENT_STORE_ADDED
     STORE_UPDATED = EVENT_STORE_UPDATED
     STORE_PAUSED = EVENT_STORE_PAUSED
@@ -74,11 +91,13 @@ class EventKind(_Named):
     VERSION = EVENT_VERSION
     KEY = EVENT_KEY
     SETTINGS = EVENT_SETTINGS
+    DOCUMENT = EVENT_DOCUMENT
+    THRESHOLDS = EVENT_THRESHOLDS
 
     @property
     def is_internal(self):
         """Whether it is no business of the ledger's readers: it only serves recovery."""
-        return self >= EVENT_SKUS_NAMED
+        return self >= EVENT_SKUS_NAMED or self == EVENT_HELD_SET
 
 
 # -- WRITING -----------------------------------------------------------------------------------
@@ -92,6 +111,22 @@ cdef inline uint8_t* put_span(uint8_t* at, Span text) noexcept nogil:
     at = put_varint(at, text.size)
     memcpy(at, text.text, text.size)
     return at + text.size
+
+
+cdef inline uint8_t* put_grant(uint8_t* at, const Grant* grant) noexcept nogil:
+    at[0] = (GRANT_PROMISED if grant.promised_ns else 0) | (GRANT_ASKED if grant.asked_hash else 0)
+    at = put_varint(at + 1, grant.policy_version) + 4
+    at[-4], at[-3], at[-2] = grant.order_type, grant.step, grant.flags
+    at[-1] = grant.shipment_count
+    if grant.promised_ns:
+        memcpy(at, &grant.promised_ns, sizeof(int64_t))
+        at += sizeof(int64_t)
+    if grant.asked_hash:
+        memcpy(at, &grant.asked_hash, sizeof(uint64_t))
+        at += sizeof(uint64_t)
+    at = put_varint(at, grant.merge_group)
+    at = put_varint(put_varint(at, grant.channel + 1), grant.region + 1)
+    return put_varint(put_varint(at, grant.keep_day), grant.least_life_days)
 
 
 cdef bint put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept nogil:
@@ -109,6 +144,8 @@ cdef bint put_order_event(EventBuffer* buffer, const OrderEvent* event) noexcept
     if event.flags & HAS_DUE:
         memcpy(at, &event.due_ns, sizeof(int64_t))
         at += sizeof(int64_t)
+    if event.flags & HAS_GRANT:
+        at = put_grant(at, &event.grant)
     at = put_varint(at, event.basket.line_count)
     for line in range(event.basket.line_count):
         at = put_varint(at, event.basket.skus[line])
@@ -211,6 +248,31 @@ cdef class Events:
                 self.buffer.count += 1
                 row = end
 
+    def held(self, int part, const int32_t[::1] stores, const int32_t[::1] skus,
+             const int32_t[::1] before, const int32_t[::1] after):
+        """One part of what is held back (limits.HeldPart), one event for each run of a store."""
+        cdef Py_ssize_t row = 0, end
+        cdef uint8_t* at
+        self.make_room(len(skus), 0, 1)
+        while row < stores.shape[0]:
+            end = row
+            while end < stores.shape[0] and stores[end] == stores[row]:
+                end += 1
+            at = self.buffer.data + self.buffer.size
+            at[0] = EVENT_HELD_SET
+            at = put_varint(at + 1, stores[row])
+            at[0] = part
+            at = put_varint(at + 1, end - row)
+            for row in range(row, end):
+                at = put_varint(put_varint(put_varint(at, skus[row]), before[row]), after[row])
+            self._end(at)
+            row = end
+
+    def thresholds(self, int64_t sku, int64_t off_below, int64_t on_from):
+        """A SKU's thresholds as they are from here on."""
+        cdef uint8_t* at = self._begin(EVENT_THRESHOLDS, 0)
+        self._end(put_varint(put_varint(put_varint(at, sku), off_below), on_from))
+
     # -- STORES, AND WHAT RECOVERY NEEDS BESIDE ----------------------------------------------------
 
     def store(self, kind, str name, str region, double lat, double lng):
@@ -227,7 +289,7 @@ cdef class Events:
         self._end(at if number < 0 else put_varint(at, number))
 
     def texts(self, kind, texts, bint counted=False):
-        """Names of new SKUs (`counted`), a key with its answer, or settings; as UTF-8."""
+        """Names of new SKUs (`counted`), a key with its answer, settings, a document; as UTF-8."""
         cdef int64_t size = 10 * len(texts)
         cdef uint8_t* at
         cdef bytes text
@@ -300,8 +362,11 @@ cdef bint read_order_event(Reader* reader, OrderEvent* event, int32_t* skus, int
     cdef int64_t line
     if not (read_byte(reader, &event.kind) and read_byte(reader, &event.flags)):
         return False
-    if not 1 <= event.kind <= LAST_ORDER_EVENT:
-        return fail(reader, b"no event of an order")
+    if not 1 <= event.kind <= LAST_ORDER_EVENT or event.flags > ALL_PARTS:
+        return fail(reader, b"no event of an order that is known")
+    if event.kind == EVENT_SPLIT and event.flags & (HAS_PLACE | HAS_MOVED | HAS_GRANT) != (
+            HAS_PLACE | HAS_GRANT):
+        return fail(reader, b"an order that is split, and moves; or is not decided then")
     if not (read_text(reader, &event.id) and read_varint(reader, &wide)):
         return False
     if wide > INT32_MAX:
@@ -318,6 +383,11 @@ cdef bint read_order_event(Reader* reader, OrderEvent* event, int32_t* skus, int
         return False
     if event.flags & HAS_DUE and not read_fixed(reader, &event.due_ns):
         return False
+    memset(&event.grant, 0, sizeof(Grant))
+    if event.flags & HAS_GRANT and not read_grant(reader, &event.grant):
+        return False
+    if event.kind == EVENT_SPLIT and not event.grant.shipment_count:
+        return fail(reader, b"an order that is split into nothing")
     if not read_varint(reader, &wide):
         return False
     if wide > MAX_LINES_PER_ORDER:
@@ -330,6 +400,29 @@ cdef bint read_order_event(Reader* reader, OrderEvent* event, int32_t* skus, int
         if not read_line(reader, event.flags, skus + line, quantities + line, amounts + line,
                          before + line):
             return False
+    return True
+
+
+cdef bint read_grant(Reader* reader, Grant* grant) noexcept nogil:
+    cdef uint64_t group
+    cdef uint8_t has
+    if not (read_byte(reader, &has) and read_code(reader, &grant.policy_version)
+            and read_byte(reader, &grant.order_type) and read_byte(reader, &grant.step)
+            and read_byte(reader, &grant.flags) and read_byte(reader, &grant.shipment_count)):
+        return False
+    if has & GRANT_PROMISED and not read_fixed(reader, &grant.promised_ns):
+        return False
+    if has & GRANT_ASKED and not read_fixed(reader, &grant.asked_hash):
+        return False
+    if not (read_varint(reader, &group) and read_code(reader, &grant.channel)
+            and read_code(reader, &grant.region) and read_code(reader, &grant.keep_day)
+            and read_code(reader, &grant.least_life_days)):
+        return False
+    if grant.shipment_count > MAX_SHIPMENTS:
+        return fail(reader, b"more shipments than an order may have")
+    grant.merge_group = <int64_t>group
+    grant.channel -= 1
+    grant.region -= 1
     return True
 
 

@@ -40,3 +40,5 @@ cdef enum FaultCode:
     FAULT_CORRUPT = 30
     FAULT_NEWER_FORMAT = 31
     FAULT_DISK = 32
+    # What only policies lack.
+    FAULT_UNKNOWN_POLICY = 33

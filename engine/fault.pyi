@@ -34,3 +34,4 @@ class Fault(IntEnum):
     CORRUPT = 30
     NEWER_FORMAT = 31
     DISK = 32
+    UNKNOWN_POLICY = 33

@@ -35,7 +35,7 @@ from fendan.engine.records cimport (
 from fendan.engine.router cimport (
     REASON_TOO_MANY_ATTEMPTS, STATUS_ASSIGNED, Verdict, route_one,
 )
-from fendan.engine.stock cimport (
+from fendan.engine.shelves cimport (
     MAX_QUANTITY, Basket, Quantity, Shelves, give_back, quantity, show,
 )
 
@@ -346,7 +346,7 @@ cdef class Life:
             stores[row], skus[row], after[row] = store, sku, pair.reserved
             before[row, 0], before[row, 1] = pair.net, pair.reserved
             pair.net = 0
-            show(shelves, sku, ordinal, False)
+            show(shelves, sku, ordinal, pair)
             note(&self.orders.stock.changes.ring, store, sku)
             row += 1
         return row

@@ -34,7 +34,7 @@ cdef uint32_t hash_of(Span name) noexcept nogil:
     return <uint32_t>hash_bytes(name.text, name.size)
 
 
-cdef inline Span name_in(const NameTable* table, int32_t code) noexcept nogil:
+cdef Span name_in(const NameTable* table, int32_t code) noexcept nogil:
     cdef Span name
     cdef int64_t start = table.ends[code - 1] if code else 0
     name.text = table.text + start

@@ -29,7 +29,7 @@ A Layout never changes once it is made: a change makes a new one beside it, and 
 cimport cython
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, uint64_t, uintptr_t
-from libc.string cimport strlen
+from libc.string cimport memchr, strlen
 
 from fendan.engine.geo cimport Place, Sketch, set_place
 
@@ -55,7 +55,9 @@ cpdef bint is_usable_id(object name) except -1:
         text = PyUnicode_AsUTF8AndSize(name, &size)
     except UnicodeEncodeError:  # half a surrogate pair
         return False
-    return 0 < size <= MAX_ID_BYTES and <Py_ssize_t>strlen(text) == size
+    # U+001F stands where the engine makes names of its own, such as those of shipments.
+    return (0 < size <= MAX_ID_BYTES and <Py_ssize_t>strlen(text) == size
+            and memchr(text, 0x1f, size) == NULL)
 
 
 def _boxes(count):

@@ -2,10 +2,11 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from fendan.engine.batch cimport Batch
+from fendan.engine.arrival cimport Arrival
 from fendan.engine.events cimport Events
+from fendan.engine.outcome cimport Outcome
 from fendan.engine.records cimport Records
-from fendan.engine.stock cimport Basket, Stock
+from fendan.engine.stock cimport Stock
 
 
 @cython.final
@@ -16,18 +17,9 @@ cdef class Orders:
     cdef public Events events       # where what happens is written, or None
 
     # -- COMMANDS
-    cdef int64_t _enter(self, Batch batch, int64_t[::1] numbers, int64_t[::1] rows) except -1
+    cdef bint _is_written(self, bint dry_run) noexcept
+    cdef Outcome _settle(self, Arrival arrival, bint dry_run)
 
     # -- QUERIES
     cdef int64_t _number(self, order_id, field, row=*) except -1
-    cdef list _lines(self, const Basket* basket)
-    cdef dict _amounts(self, const Basket* basket)
-
-
-@cython.final
-cdef class Decision:
-    cdef readonly str order_id
-    cdef readonly object status
-    cdef readonly object store_id
-    cdef readonly object distance_m
-    cdef readonly object reason
+    cdef tuple named_at(self, int64_t number)

@@ -1,41 +1,16 @@
 from collections.abc import Iterable
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.batch import Batch
+from fendan.engine.book import Rules
 from fendan.engine.events import Events
+from fendan.engine.outcome import Decision, Outcome
 from fendan.engine.records import Records
-from fendan.engine.router import Reason, Status
+from fendan.engine.shipments import Shipments
 from fendan.engine.stock import Stock
-
-@final
-class Decision:
-    def __init__(
-        self,
-        *,
-        order_id: str,
-        status: Status,
-        store_id: str | None,
-        distance_m: float | None,
-        reason: Reason,
-    ) -> None: ...
-    @property
-    def order_id(self) -> str: ...
-    @property
-    def status(self) -> Status: ...
-    @property
-    def store_id(self) -> str | None: ...
-    @property
-    def distance_m(self) -> float | None: ...
-    @property
-    def reason(self) -> Reason: ...
-    def __eq__(self, value: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __reduce__(self) -> tuple[Any, ...]: ...
-
-def decisions(batch: Batch, verdicts: NDArray[Any], store_ids: list[str]) -> list[Decision]: ...
 
 REMEMBERED: int
 
@@ -50,8 +25,24 @@ class Orders:
     remembered: int
     events: Events | None
     def route(
-        self, batch: Batch, radius_m: float, *, dry_run: bool = False, due_ns: int = ...
-    ) -> NDArray[np.void]: ...
+        self,
+        batch: Batch,
+        radius_m: float,
+        *,
+        dry_run: bool = False,
+        due_ns: int = ...,
+        rules: Rules | None = None,
+        now_ns: int = 0,
+    ) -> Outcome: ...
+    def settle(
+        self,
+        batch: Batch,
+        verdicts: NDArray[np.void],
+        grants: NDArray[np.void],
+        shipments: Shipments,
+        *,
+        dry_run: bool = False,
+    ) -> Outcome: ...
     def decision(self, order_id: str) -> Decision: ...
     def is_held(self, order_id: str) -> bool: ...
     def holding(self, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[str]]: ...

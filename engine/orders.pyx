@@ -4,114 +4,42 @@ An order id is the idempotency key. The same id with the same place and basket g
 decision again, whatever has happened to stock since, and after a release too; with other content
 it is refused, and the error says what differs. See `records` for how long an id is remembered.
 
-A batch enters the order table before it is routed, holding nothing; so a repeated id is found the
-same way whether it came last week or two rows before. What is refused, or was only a dry run,
-leaves it again.
+What comes enters the order table (`arrival`), is decided on by `router`, or by `dispatch` where a
+policy is in force, and is kept, written down, or taken back (`decided`).
 """
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint32_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport int32_t, int64_t
 
-from fendan.engine.batch cimport Batch, Columns
-from fendan.engine.changes cimport Ring, note
-from fendan.engine.events cimport (
-    HAS_AMOUNTS, HAS_DISTANCE, HAS_DUE, HAS_MOVED, HAS_PLACE, EventBuffer, Events, OrderEvent,
-    most_order_bytes, put_order_event,
+from fendan.engine.arrival cimport Arrival, arrival_of, known_arrival
+from fendan.engine.batch cimport Batch
+from fendan.engine.decided cimport (
+    Decided, add_all_shipments, keep_decided, most_bytes, note_decided, note_reserved,
+    put_decisions, reserve, undo,
 )
+from fendan.engine.book cimport Rules
+from fendan.engine.dispatch cimport dispatch_many
+from fendan.engine.events cimport Events
 from fendan.engine.names cimport Span, hash_of, span_of
-from fendan.engine.network cimport NO_STORE, Leaves
+from fendan.engine.network cimport Leaves
+from fendan.engine.outcome cimport Outcome
 from fendan.engine.records cimport (
-    NEVER_NS, NO_RECORD, NO_ROOM, PAGE_ORDERS, Record, Records, Table, add_record, basket_at,
-    drop_newest, find_record, holds, id_at, prefetch_slot, record_at, retire, set_verdict,
+    NEVER_NS, NO_RECORD, PAGE_ORDERS, Record, Records, Table, basket_at, drop_newest, find_record,
+    holds, id_at, is_open, order_of, record_at, retire,
 )
-from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, route_many
-from fendan.engine.stock cimport Basket, Quantity, Shelves, Stock, give_back
+from fendan.engine.router cimport route_many
+from fendan.engine.shipments cimport Shipments
+from fendan.engine.shelves cimport Basket, Quantity
+from fendan.engine.stock cimport Stock
 
 import numpy as np
 
 from fendan.engine.fault import Fault
 from fendan.engine.network import is_usable_id
-from fendan.engine.router import VERDICT_DTYPE as _VERDICT_DTYPE, Reason, Status
+from fendan.engine.outcome import decisions
 from fendan.errors import refuse
-
-cdef enum:
-    CONFLICT = -3               # beside NO_RECORD and NO_ROOM
-
-_QUANTITY_DTYPE = np.dtype([("net", np.int32), ("reserved", np.int32)])
 
 # An id is remembered while its order holds stock, and until there are so many newer ones.
 REMEMBERED = 1_000_000
-
-
-@cython.final
-cdef class Decision:
-    """What one order was told. Immutable.
-
-    `status`: ASSIGNED or UNASSIGNED. `store_id` and `distance_m` (great circle, metres) are None
-    where there is no store; `reason` then says why, and is Reason.NONE otherwise.
-    """
-
-    def __init__(self, *, str order_id, status, store_id, distance_m, reason):
-        self.order_id = order_id
-        self.status = status
-        self.store_id = store_id
-        self.distance_m = distance_m
-        self.reason = reason
-
-    def _fields(self):
-        return {
-            "order_id": self.order_id,
-            "status": self.status,
-            "store_id": self.store_id,
-            "distance_m": self.distance_m,
-            "reason": self.reason,
-        }
-
-    def __eq__(self, other):
-        if not isinstance(other, Decision):
-            return NotImplemented
-        return self._fields() == (<Decision>other)._fields()
-
-    def __hash__(self):
-        return hash(tuple(self._fields().values()))
-
-    def __repr__(self):
-        values = ", ".join(f"{name}={value!r}" for name, value in self._fields().items())
-        return f"Decision({values})"
-
-    def __reduce__(self):
-        return _decision, tuple(self._fields().values())
-
-
-def _decision(order_id, status, store_id, distance_m, reason):
-    """Unpickle a Decision."""
-    return Decision(
-        order_id=order_id, status=status, store_id=store_id, distance_m=distance_m, reason=reason
-    )
-
-
-def decisions(Batch batch, verdicts, list store_ids):
-    """The Decision objects of a batch of known orders: `verdicts` are rows of VERDICT_DTYPE."""
-    return _decisions(batch.ids, verdicts, store_ids)
-
-
-cdef list _decisions(list ids, verdicts, list store_ids):
-    cdef const Verdict[::1] rows = verdicts
-    cdef Decision decision
-    cdef Py_ssize_t row
-    cdef list result = []
-    cdef tuple statuses = (None, *Status)
-    cdef tuple reasons = tuple(Reason)
-    for row in range(rows.shape[0]):
-        decision = Decision.__new__(Decision)
-        decision.order_id = ids[row]
-        decision.status = statuses[rows[row].status]
-        decision.reason = reasons[rows[row].reason]
-        if rows[row].store != NO_STORE:
-            decision.store_id = store_ids[rows[row].store]
-            decision.distance_m = rows[row].distance_m
-        result.append(decision)
-    return result
 
 
 @cython.final
@@ -132,82 +60,115 @@ cdef class Orders:
     # -- COMMANDS ------------------------------------------------------------------------------
 
     def route(self, Batch batch, double radius_m, *, bint dry_run=False,
-              int64_t due_ns=0x7fffffffffffffff):
-        """Route a batch as if one after another; returns one row of VERDICT_DTYPE an order.
+              int64_t due_ns=0x7fffffffffffffff, Rules rules=None, int64_t now_ns=0):
+        """Route a batch as if one after another; returns an Outcome.
 
-        Orders seen before, in this batch too, get their first decision. Raises OrderConflictError
-        before anything has changed when one comes with other content. A dry run decides the same,
-        and leaves everything as it was. `due_ns`: when the reservations time out.
+        With `rules` as they say at the time `now_ns`, and otherwise to the nearest store within the
+        radius, reserved until `due_ns`. Orders seen before, in this batch too, get their first
+        decision. Raises OrderConflictError before anything has changed when one comes with other
+        content. A dry run decides the same, and leaves everything as it was.
         """
-        cdef Py_ssize_t count = len(batch)
+        cdef Arrival arrival = arrival_of(self.stock, &self.records.table, batch)
+        cdef Decided* decided = &arrival.decided
         cdef const Leaves* leaves = &self.stock.network.layout.leaves
-        cdef Shelves* shelves = &self.stock.shelves
-        cdef Table* table = &self.records.table
-        cdef Batch fresh = batch
-        cdef int64_t row, newcomers = count, broken = -1
-        # Whatever can fail for want of memory comes before the first reservation.
-        told = np.empty(max(1, count), dtype=_VERDICT_DTYPE)
-        cdef Verdict[::1] verdicts = told
-        cdef Verdict[::1] answers = told
-        cdef int64_t[::1] numbers, rows
-        cdef bint named = batch.columns.ids != NULL
-        cdef bint written = self.events is not None and not dry_run
-        cdef Quantity[::1] before
-        cdef Quantity* found = NULL
-        if written:
-            self.events.reserve(most_bytes(&batch.columns))
-            counts = np.empty(max(1, batch.columns.offsets[count]), dtype=_QUANTITY_DTYPE)
-            before = counts
-            found = &before[0]
-        if named:
-            numbers, rows = np.empty(max(1, count), np.int64), np.empty(max(1, count), np.int64)
-            newcomers = self._enter(batch, numbers, rows)
-            if newcomers < count:
-                try:
-                    fresh = batch.subset(np.asarray(rows)[:newcomers])
-                    verdicts = np.empty(max(1, newcomers), dtype=_VERDICT_DTYPE)
-                except MemoryError:
-                    drop_newest(table, newcomers)
-                    raise
-        with nogil:
-            route_many(leaves, shelves, &fresh.columns, radius_m, &verdicts[0], found)
-            if named:
-                for row in range(newcomers):
-                    record_at(table, numbers[rows[row]]).verdict = verdicts[row]
-                for row in range(count):
-                    answers[row] = record_at(table, numbers[row]).verdict
-            if dry_run:
-                undo(leaves, shelves, &fresh.columns, &verdicts[0])
-                if named:
-                    drop_newest(table, newcomers)
+        cdef bint has_room = True
+        arrival.enter(rules is not None)
+        try:
+            arrival.make_room(rules is not None, self._is_written(dry_run), due_ns)
+            if rules is None:
+                with nogil:
+                    route_many(leaves, &self.stock.shelves, decided.orders, radius_m,
+                               decided.verdicts, <Quantity*>decided.before)
             else:
-                note_reserved(&self.stock.changes.ring, &fresh.columns, &verdicts[0])
-                if named:
-                    for row in range(newcomers):
-                        set_verdict(table, numbers[rows[row]], &verdicts[row], due_ns)
-                    if written:
-                        broken = put_decisions(
-                            &self.events.buffer, table, &numbers[0], &rows[0], &fresh.columns,
-                            &verdicts[0], found, due_ns,
-                        )
+                with nogil:
+                    has_room = dispatch_many(
+                        &rules.book, leaves, &self.stock.shelves, decided.orders, now_ns,
+                        decided.verdicts, decided.grants, decided.parts, <Quantity*>decided.before,
+                    )
+            if not has_room:
+                raise MemoryError("no room for more decisions")
+        except BaseException:
+            arrival.drop()
+            raise
+        return self._settle(arrival, dry_run)
+
+    def settle(self, Batch batch, verdicts, grants, Shipments shipments not None, *,
+               bint dry_run=False):
+        """As `route`, where it was decided before, on orders with ids that are all new.
+
+        Rows of VERDICT_DTYPE and GRANT_DTYPE. Raises BreachError where a store does not have what
+        it is to send.
+        """
+        cdef Arrival arrival = arrival_of(self.stock, &self.records.table, batch)
+        cdef Decided* decided = &arrival.decided
+        cdef bint is_there
+        arrival.enter(True)
+        try:
+            arrival.make_room(True, True, NEVER_NS)
+            if len(arrival.fresh) < len(batch):
+                raise ValueError("an order is known already")
+            arrival._verdicts[:len(batch)], arrival._grants[:len(batch)] = verdicts, grants
+            arrival.parts = shipments
+            decided.parts = &shipments.list
+            is_there = reserve(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
+            if not is_there:
+                refuse(Fault.BREACH, "shipments", hint="a store does not have what it is to send")
+        except BaseException:
+            arrival.drop()
+            raise
+        return self._settle(arrival, dry_run)
+
+    cdef bint _is_written(self, bint dry_run) noexcept:
+        return self.events is not None and not dry_run
+
+    cdef Outcome _settle(self, Arrival arrival, bint dry_run):
+        """Keep and write down what was decided and reserved; or, in a dry run, take it back."""
+        cdef Decided* decided = &arrival.decided
+        cdef Table* table = &self.records.table
+        cdef bint has_room = True, is_named = arrival.is_named
+        cdef bint is_written = self._is_written(dry_run)
+        cdef int64_t broken = -1
+        cdef Outcome outcome
+        note_decided(table, decided, &self.stock.sku_code_of.table)
+        try:
+            if is_written:
+                self.events.reserve(most_bytes(decided))
+            outcome = arrival.outcome()
+            if decided.parts != NULL and is_named and not dry_run:
+                arrival.added += add_all_shipments(table, decided, &has_room)
+            if not has_room:
+                raise MemoryError("no room for more shipments")
+        except BaseException:
+            undo(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
+            arrival.drop()
+            raise
+        with nogil:
+            if dry_run:
+                undo(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
+                drop_newest(table, arrival.added)
+            else:
+                note_reserved(&self.stock.changes.ring, decided)
+                if is_named:
+                    keep_decided(table, decided)
+                    if is_written:
+                        broken = put_decisions(&self.events.buffer, table, decided)
                     retire(table, self.remembered)
         if broken >= 0:
-            refuse(Fault.BREACH, "order_id", fresh.id_of(broken),
+            refuse(Fault.BREACH, "order_id", arrival.fresh.id_of(broken),
                    hint="its store cannot have had such counts")
-        return told[:count]
+        return outcome
 
     # -- QUERIES -------------------------------------------------------------------------------
 
     def decision(self, order_id):
         """What a known order was told."""
-        verdict = np.empty(1, dtype=_VERDICT_DTYPE)
-        cdef Verdict[::1] row = verdict
-        row[0] = record_at(&self.records.table, self._number(order_id, "order_id")).verdict
-        return _decisions([order_id], verdict, self.stock.network.store_ids)[0]
+        cdef int64_t number = self._number(order_id, "order_id")
+        known = known_arrival(self.stock, &self.records.table, number)
+        return decisions([order_id], (<Arrival>known).outcome())[0]
 
     def is_held(self, order_id):
-        """Whether stock is held for a known order."""
-        return bool(holds(record_at(&self.records.table, self._number(order_id, "order_id"))))
+        """Whether stock is held for a known order, or for one of its shipments."""
+        return bool(is_open(record_at(&self.records.table, self._number(order_id, "order_id"))))
 
     def holding(self, pairs):
         """For each (store, SKU) pair of codes, the ids of the orders it is held for, oldest first.
@@ -215,7 +176,7 @@ cdef class Orders:
         One pass over the order table, however many pairs there are.
         """
         cdef const Table* table = &self.records.table
-        cdef dict found = {pair: [] for pair in pairs}
+        cdef dict found = {pair: set() for pair in pairs}
         cdef set stores = {store for store, _ in found}
         cdef unsigned char[::1] concerned = np.zeros(
             self.stock.network.layout.leaves.store_count + 1, dtype=np.uint8
@@ -224,7 +185,6 @@ cdef class Orders:
         cdef int32_t age
         cdef const Record* record
         cdef Basket basket
-        cdef Span id
         for store in stores:
             concerned[<int32_t>store] = 1
         for age in range(table.aged_count):
@@ -237,9 +197,18 @@ cdef class Orders:
                 for line in range(basket.line_count):
                     holders = found.get((record.current.store, basket.skus[line]))
                     if holders is not None:
-                        id = id_at(table, number)
-                        holders.append(id.text[:id.size].decode())
-        return found
+                        holders.add(self.named_at(number))
+        return {pair: [name for _, name in sorted(holders)] for pair, holders in found.items()}
+
+    cdef tuple named_at(self, int64_t number):
+        """How old a record's order is, to sort by, and its id, whatever shipment it is."""
+        cdef const Table* table = &self.records.table
+        cdef int64_t order = order_of(table, number)
+        cdef Span id = id_at(table, order)
+        cdef int32_t age = 0
+        while table.by_age[age] != order // PAGE_ORDERS:
+            age += 1
+        return (age, order & (PAGE_ORDERS - 1)), id.text[:id.size].decode()
 
     cdef int64_t _number(self, order_id, field, row=None) except -1:
         """The record of a known order."""
@@ -251,189 +220,3 @@ cdef class Orders:
         if number == NO_RECORD:
             refuse(Fault.UNKNOWN_ORDER, field, order_id, row=row, hint="it was never routed by id")
         return number
-
-    # -- ENTERING ------------------------------------------------------------------------------
-
-    cdef int64_t _enter(self, Batch batch, int64_t[::1] numbers, int64_t[::1] rows) except -1:
-        """Find or add the record of each order; fill in its number, and the newcomers' rows.
-
-        Returns how many newcomers there are: they are the newest records.
-        """
-        cdef int64_t newcomers, row = 0, entered = 0
-        cdef uint32_t* hashes = <uint32_t*>malloc(max(1, len(batch)) * sizeof(uint32_t))
-        if hashes == NULL:
-            raise MemoryError("no room for more orders")
-        with nogil:
-            newcomers = enter_all(
-                &self.records.table, &batch.columns, hashes, &numbers[0], &rows[0], &row, &entered
-            )
-            free(hashes)
-        if newcomers >= 0:
-            return newcomers
-        try:
-            if newcomers == CONFLICT:
-                self._refuse_other(batch, row, numbers[row])
-            raise MemoryError("no room for more orders")
-        finally:
-            drop_newest(&self.records.table, entered)
-
-    def _refuse_other(self, Batch batch, int64_t row, int64_t number):
-        """Say what differs between an order and what came first under its id."""
-        cdef const Record* first = record_at(&self.records.table, number)
-        cdef Basket before = basket_at(&self.records.table, number)
-        cdef Basket now = basket_in(&batch.columns, row)
-        if first.lat != batch.columns.lat[row]:
-            field, values = "lat", (first.lat, batch.columns.lat[row])
-        elif first.lng != batch.columns.lng[row]:
-            field, values = "lng", (first.lng, batch.columns.lng[row])
-        elif set(self._lines(&before)) != set(self._lines(&now)):
-            field, values = "lines", (self._lines(&before), self._lines(&now))
-        else:
-            field, values = "amounts", (self._amounts(&before), self._amounts(&now))
-        named, at = batch.name_of(row)
-        refuse(Fault.ORDER_CONFLICT, named, batch.id_of(row), row=at,
-               hint=f"{field} was {values[0]!r} and is now {values[1]!r}")
-
-    cdef list _lines(self, const Basket* basket):
-        """A basket as it would be written, in the order of the SKUs' codes."""
-        return [
-            (self.stock.skus[basket.skus[line]], basket.quantities[line])
-            for line in range(basket.line_count)
-        ]
-
-    cdef dict _amounts(self, const Basket* basket):
-        """What is paid for each SKU, as far as it was said."""
-        return {
-            self.stock.skus[basket.skus[line]]: amount_at(basket, line)
-            for line in range(basket.line_count)
-            if amount_at(basket, line)
-        }
-
-
-cdef inline int64_t amount_at(const Basket* basket, int64_t line) noexcept nogil:
-    return 0 if basket.amounts == NULL else basket.amounts[line]
-
-
-cdef inline Basket basket_in(const Columns* orders, int64_t row) noexcept nogil:
-    """One order's lines. It has amounts if one of them has, whatever others of the batch have."""
-    cdef Basket basket
-    cdef int64_t line
-    basket.skus = orders.skus + orders.offsets[row]
-    basket.quantities = orders.quantities + orders.offsets[row]
-    basket.amounts = NULL
-    basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
-    for line in range(orders.offsets[row], orders.offsets[row + 1] if orders.amounts else 0):
-        if orders.amounts[line]:
-            basket.amounts = orders.amounts + orders.offsets[row]
-            break
-    return basket
-
-
-cdef int64_t enter_all(Table* table, const Columns* orders, uint32_t* hashes, int64_t* numbers,
-                       int64_t* rows, int64_t* at, int64_t* entered) noexcept nogil:
-    """See Orders._enter. Returns how many newcomers, or CONFLICT or NO_ROOM `at` a row."""
-    cdef Basket basket, before
-    cdef int64_t row, number
-    entered[0] = 0
-    for row in range(orders.count):
-        hashes[row] = hash_of(orders.ids[row])
-        prefetch_slot(table, hashes[row])
-    for row in range(orders.count):
-        basket = basket_in(orders, row)
-        number = find_record(table, orders.ids[row], hashes[row])
-        at[0] = row
-        if number == NO_RECORD:
-            number = add_record(
-                table, orders.ids[row], hashes[row], orders.lat[row], orders.lng[row], &basket
-            )
-            if number == NO_ROOM:
-                return NO_ROOM
-            rows[entered[0]] = row
-            entered[0] += 1
-        else:
-            numbers[row] = number
-            before = basket_at(table, number)
-            if (record_at(table, number).lat != orders.lat[row]
-                    or record_at(table, number).lng != orders.lng[row]
-                    or not same_basket(&before, &basket)):
-                return CONFLICT
-        numbers[row] = number
-    return entered[0]
-
-
-cdef int64_t most_bytes(const Columns* orders) noexcept nogil:
-    """How many bytes the events of so many orders take at most."""
-    cdef int64_t row, total = most_order_bytes(0, 0) * orders.count
-    for row in range(orders.count if orders.ids != NULL else 0):
-        total += orders.ids[row].size
-    return total + most_order_bytes(0, orders.offsets[orders.count])
-
-
-cdef int64_t put_decisions(EventBuffer* buffer, const Table* table, const int64_t* numbers,
-                           const int64_t* rows, const Columns* orders, const Verdict* verdicts,
-                           const Quantity* before, int64_t due_ns) noexcept nogil:
-    """Write down what each order of a batch was told first.
-
-    Ids are read from their records, which stand side by side, and not from where the caller has
-    them, which may be anywhere. Returns the last row whose counts cannot be, or -1 where all can.
-    """
-    cdef OrderEvent event
-    cdef int64_t row, broken = -1
-    for row in range(orders.count):
-        event.id = id_at(table, numbers[rows[row]])
-        event.lat, event.lng = orders.lat[row], orders.lng[row]
-        event.store, event.distance_m = verdicts[row].store, verdicts[row].distance_m
-        event.kind, event.reason = verdicts[row].status, verdicts[row].reason
-        event.attempts = verdicts[row].status == STATUS_ASSIGNED
-        event.due_ns = due_ns
-        event.flags = HAS_PLACE
-        if event.attempts:
-            event.flags |= HAS_DISTANCE | HAS_MOVED
-            if due_ns != NEVER_NS:
-                event.flags |= HAS_DUE
-        event.basket = basket_in(orders, row)
-        if event.basket.amounts != NULL:
-            event.flags |= HAS_AMOUNTS
-        event.before = before + orders.offsets[row]
-        if not put_order_event(buffer, &event):
-            broken = row
-    return broken
-
-
-cdef void undo(const Leaves* leaves, Shelves* shelves, const Columns* orders,
-               const Verdict* verdicts) noexcept nogil:
-    """Give back what a batch has just reserved."""
-    cdef Basket basket
-    cdef int64_t row
-    for row in range(orders.count):
-        if verdicts[row].status == STATUS_ASSIGNED:
-            basket = basket_in(orders, row)
-            give_back(shelves, leaves.ordinal_of[verdicts[row].store], &basket)
-
-
-cdef void note_reserved(Ring* ring, const Columns* orders, const Verdict* verdicts) noexcept nogil:
-    cdef int64_t row, line
-    for row in range(orders.count):
-        if verdicts[row].status == STATUS_ASSIGNED:
-            for line in range(orders.offsets[row], orders.offsets[row + 1]):
-                note(ring, verdicts[row].store, orders.skus[line])
-
-
-cdef bint same_basket(const Basket* one, const Basket* other) noexcept nogil:
-    """Whether two baskets hold the same, in whatever order."""
-    cdef int64_t line, there
-    if one.line_count != other.line_count:
-        return False
-    for line in range(one.line_count):
-        there = line  # a retry usually sends its lines in the same order
-        if other.skus[there] != one.skus[line]:
-            for there in range(other.line_count):
-                if other.skus[there] == one.skus[line]:
-                    break
-        if other.skus[there] != one.skus[line]:
-            return False
-        if other.quantities[there] != one.quantities[line]:
-            return False
-        if amount_at(other, there) != amount_at(one, line):
-            return False
-    return True

@@ -15,18 +15,26 @@ newest others; an id is remembered at least as long as its order holds stock.
 A page also keeps who would not have its orders, as chains in one array: rejections[n - 1] is number
 n, a record has the number of its newest, and that the number of the one before.
 
-Invariants: every record has one slot; a page's held_count is how many of its records are held; only
-the youngest page has room for more; no reservation of a page is due before the page's due_ns.
+An order that was split has a record without stock, and one more for each of its shipments, whose id
+is the order's, U+001F and a number from 1. Those are added after it, with the rest of its batch
+between. So that neither is forgotten without the other, a page is kept by: an order for which stock
+is held, or one of whose shipments is; and a shipment whose order stands on another page, which is
+then an older one (the shipment is *pinned*, until that page goes).
+
+Invariants: every record has one slot; a page's held_count is how many records keep it; only the
+youngest page has room for more; no reservation of a page is due before the page's due_ns.
 """
 cimport cython
 from libc.stdint cimport INT32_MAX, UINT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memmove, memset
 
-from fendan.engine.names cimport Span, enter, larger_slots
+from fendan.engine.names cimport Span, enter, hash_of, larger_slots
+from fendan.engine.network cimport MAX_ID_BYTES
 from fendan.engine.plan cimport prefetch
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
-from fendan.engine.stock cimport Basket
+from fendan.engine.shelves cimport Basket
+from fendan.engine.shipments cimport Grant
 
 from fendan.engine.router import _Named
 
@@ -104,11 +112,15 @@ cdef void leave(Table* table, uint32_t hash, int64_t number) noexcept nogil:
 # -- ADDING ------------------------------------------------------------------------------------
 
 cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double lng,
-                        const Basket* basket) noexcept nogil:
-    """The number of a new record that holds nothing yet, or NO_ROOM. The id must not be known."""
-    cdef uint8_t flags = FLAG_PRICED if basket.amounts != NULL else 0
+                        const Basket* basket, uint8_t flags) noexcept nogil:
+    """The number of a new record that holds nothing yet, or NO_ROOM. The id must not be known.
+
+    `flags`: FLAG_GRANTED, if it is to have a grant, which is all zero for now; FLAG_SHIPMENT.
+    """
+    flags |= FLAG_PRICED if basket.amounts != NULL else 0
     cdef int64_t lines_size = line_bytes(flags) * basket.line_count
-    cdef int64_t size = lines_size + id.size
+    cdef int64_t grant_size = sizeof(Grant) if flags & FLAG_GRANTED else 0
+    cdef int64_t size = lines_size + grant_size + id.size
     cdef int64_t padded = (size + 7) & ~<int64_t>7
     cdef int32_t number = page_with_room(table, padded)
     cdef Page* page
@@ -124,7 +136,8 @@ cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double
     memcpy(block + 4 * basket.line_count, basket.quantities, 4 * basket.line_count)
     if flags & FLAG_PRICED:
         memcpy(block + 8 * basket.line_count, basket.amounts, 8 * basket.line_count)
-    memcpy(block + lines_size, id.text, id.size)
+    memset(block + lines_size, 0, grant_size)
+    memcpy(block + lines_size + grant_size, id.text, id.size)
     memset(block + size, 0, padded - size)  # states are compared byte by byte
     record.lat, record.lng = lat, lng
     record.hash = hash
@@ -234,9 +247,9 @@ cdef void set_verdict(Table* table, int64_t number, const Verdict* verdict,
 cdef void set_state(Table* table, int64_t number, uint8_t state) noexcept nogil:
     """Where the order is in its life, and with that whether its page may be forgotten."""
     cdef Record* record = record_at(table, number)
-    page_of(table, number).held_count -= holds(record)
+    page_of(table, number).held_count -= is_open(record)
     record.state = state
-    page_of(table, number).held_count += holds(record)
+    page_of(table, number).held_count += is_open(record)
 
 
 cdef void set_due(Table* table, int64_t number, int64_t due_ns) noexcept nogil:
@@ -315,6 +328,9 @@ cdef void drop_page(Table* table, int32_t age) noexcept nogil:
     cdef Page* page = table.pages + number
     cdef int32_t row
     for row in range(page.count):
+        if page.records[row].flags & FLAG_SPLIT:
+            unpin_shipments(table, <int64_t>number * PAGE_ORDERS + row)
+    for row in range(page.count):
         leave(table, page.records[row].hash, <int64_t>number * PAGE_ORDERS + row)
     table.count -= page.count
     free(page.records)
@@ -324,6 +340,116 @@ cdef void drop_page(Table* table, int32_t age) noexcept nogil:
     table.aged_count -= 1
     memmove(table.by_age + age, table.by_age + age + 1,
             (table.aged_count - age) * sizeof(int32_t))
+
+
+# -- SHIPMENTS ---------------------------------------------------------------------------------
+
+# The state of an order that was split is that of its shipment that stands first here: the least
+# advanced of those that go on, and only where none does, what became of them.
+cdef uint8_t[9] _BY_PROGRESS = [
+    STATE_ASSIGNED, STATE_ACCEPTED, STATE_PICKED, STATE_SHIPPED, STATE_DELIVERED,
+    STATE_RETURNED, STATE_REJECTED, STATE_EXPIRED, STATE_CANCELLED,
+]
+
+
+cdef Span shipment_id(Span order_id, int32_t number, char* room) noexcept nogil:
+    """The id of an order's shipment, written to `room` for MAX_ID_BYTES + SUFFIX_BYTES."""
+    cdef Span id
+    memcpy(room, order_id.text, order_id.size)
+    id.text, id.size = room, order_id.size
+    room[id.size] = SEPARATOR
+    id.size += 1
+    if number >= 10:
+        room[id.size] = <char>(48 + number // 10)
+        id.size += 1
+    room[id.size] = <char>(48 + number % 10)
+    id.size += 1
+    return id
+
+
+cdef Span order_id_in(Span id) noexcept nogil:
+    """The order's part of an id, which may be all of it."""
+    cdef Span order_id = id
+    cdef int64_t at
+    for at in range(max(0, id.size - SUFFIX_BYTES), id.size):
+        if id.text[at] == SEPARATOR:
+            order_id.size = at
+            break
+    return order_id
+
+
+cdef int32_t number_in(Span id) noexcept nogil:
+    """The number of a shipment, by its id; 0 for one of a whole order."""
+    cdef int32_t number = 0
+    cdef int64_t at
+    cdef int64_t size = order_id_in(id).size
+    for at in range(size + 1, id.size):
+        number = 10 * number + id.text[at] - 48
+    return number
+
+
+cdef int64_t find_order(const Table* table, Span id) noexcept nogil:
+    """The record of the split order whose shipment would have this id, or NO_RECORD."""
+    cdef Span order_id = order_id_in(id)
+    cdef int64_t order = NO_RECORD
+    if order_id.size < id.size:
+        order = find_record(table, order_id, hash_of(order_id))
+    if order != NO_RECORD and not record_at(table, order).flags & FLAG_SPLIT:
+        return NO_RECORD
+    return order
+
+
+cdef int64_t order_of(const Table* table, int64_t number) noexcept nogil:
+    """The record of a shipment's order; of an order, its own."""
+    if not record_at(table, number).flags & FLAG_SHIPMENT:
+        return number
+    return find_order(table, id_at(table, number))
+
+
+cdef int64_t find_shipment(const Table* table, int64_t order, int32_t number) noexcept nogil:
+    """The record of a split order's shipment, from 1; NO_RECORD where there is none (yet)."""
+    cdef char[MAX_ID_BYTES + SUFFIX_BYTES] room
+    cdef Span id = shipment_id(id_at(table, order), number, room)
+    return find_record(table, id, hash_of(id))
+
+
+cdef uint8_t state_of_shipments(const Table* table, int64_t order) noexcept nogil:
+    """Where a split order is, by where its shipments are; see _BY_PROGRESS."""
+    cdef int32_t number, place
+    cdef int32_t first = 9
+    cdef int64_t shipment
+    for number in range(1, record_at(table, order).verdict.shipments + 1):
+        shipment = find_shipment(table, order, number)
+        if shipment == NO_RECORD:
+            continue
+        for place in range(first):
+            if _BY_PROGRESS[place] == record_at(table, shipment).state:
+                first = place
+                break
+    return _BY_PROGRESS[first] if first < 9 else <uint8_t>STATE_ASSIGNED
+
+
+cdef void tell_shipment(Table* table, int64_t number) noexcept nogil:
+    """Let the order of a shipment follow it to where it is now."""
+    cdef int64_t order = order_of(table, number)
+    if order != NO_RECORD:
+        set_state(table, order, state_of_shipments(table, order))
+
+
+cdef void pin(Table* table, int64_t number, int64_t order) noexcept nogil:
+    """Keep a new shipment for as long as its order is remembered."""
+    if page_of(table, number) != page_of(table, order):
+        page_of(table, number).held_count += 1
+
+
+cdef void unpin_shipments(Table* table, int64_t order) noexcept nogil:
+    """Its order is being forgotten."""
+    cdef int32_t number
+    cdef int64_t shipment
+    for number in range(1, record_at(table, order).verdict.shipments + 1):
+        shipment = find_shipment(table, order, number)
+        if shipment != NO_RECORD and page_of(table, shipment) != page_of(table, order):
+            page_of(table, shipment).held_count -= 1
 
 
 @cython.final

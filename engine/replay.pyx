@@ -11,7 +11,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from fendan.engine.events cimport (
-    HAS_PLACE, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, read_byte,
+    EVENT_STOCK_SET, HAS_GRANT, HAS_PLACE, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, read_byte,
     read_code, read_order_event, read_stock_row,
 )
 from fendan.engine.fields cimport Reader, fail, reader_of
@@ -20,11 +20,13 @@ from fendan.engine.effect cimport apply_order_event
 from fendan.engine.names cimport Span, hash_of
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    NO_RECORD, NO_ROOM, Table, add_record, find_record, retire,
+    FLAG_GRANTED, FLAG_SHIPMENT, NO_RECORD, NO_ROOM, Table, add_record, find_order, find_record,
+    retire,
 )
 
 import numpy as np
 
+from fendan.engine import limits
 from fendan.engine.events import EventKind
 from fendan.engine.fault import Fault
 from fendan.errors import FendanError, refuse
@@ -41,7 +43,7 @@ cdef class Replay:
 
     `effects` does what this module leaves to Python: `stores(kind, rows)`, rows of (id, region,
     lat, lng) for stores added or updated, else of codes; `version(store, version)`, `answer(key,
-    digest, text)`, `settings(text)`.
+    digest, text)`, `settings(text)`, `document(kind, name, text)`.
     """
 
     def __init__(self, Orders orders not None, effects):
@@ -76,6 +78,9 @@ cdef class Replay:
             self._apply_stores()
         except ContradictionError as problem:
             refuse(Fault.BREACH, "journal", sequence + done, hint=str(problem))
+        except UnicodeDecodeError as problem:
+            hint = f"no such event: a text that is not UTF-8: {problem.reason}"
+            refuse(Fault.CORRUPT, "journal", sequence + done, hint=hint)
         if reader.wrong != NULL or reader.at != reader.end or done != count:
             wrong = reader.wrong.decode() if reader.wrong != NULL else f"not {count} events"
             refuse(Fault.CORRUPT, "journal", sequence + done, hint=f"no such event: {wrong}")
@@ -92,7 +97,7 @@ cdef class Replay:
                 return False
             apply_order_event(self._orders, self._number(&event), &event, time_ns)
             return True
-        if kind <= LAST_STOCK_EVENT:
+        if EVENT_STOCK_SET <= kind <= LAST_STOCK_EVENT:
             return self._read_rows(reader)
         self._apply_rows()
         return self._apply_other(reader)
@@ -104,6 +109,7 @@ cdef class Replay:
         cdef Table* table = &self._orders.records.table
         cdef uint32_t hash = hash_of(event.id)
         cdef int64_t number = find_record(table, event.id, hash)
+        cdef uint8_t flags = FLAG_GRANTED if event.flags & HAS_GRANT else 0
         cdef int64_t line
         if (number == NO_RECORD) != (event.flags & HAS_PLACE != 0):
             known = "not known" if number == NO_RECORD else "known already"
@@ -113,7 +119,9 @@ cdef class Replay:
         for line in range(event.basket.line_count):
             if event.basket.skus[line] >= self._orders.stock.shelves.sku_count:
                 raise ContradictionError(f"there is no SKU {event.basket.skus[line]}")
-        number = add_record(table, event.id, hash, event.lat, event.lng, &event.basket)
+        if find_order(table, event.id) != NO_RECORD:
+            flags |= FLAG_SHIPMENT
+        number = add_record(table, event.id, hash, event.lat, event.lng, &event.basket, flags)
         if number == NO_ROOM:
             raise MemoryError("no room for more orders")
         return number
@@ -191,9 +199,29 @@ cdef class Replay:
             self._effects.answer(texts[0].decode(), texts[1], texts[2])
         elif kind is EventKind.SETTINGS:
             self._effects.settings(texts[0].decode())
+        elif kind is EventKind.DOCUMENT:
+            self._effects.document(*(text.decode() for text in texts))
+        elif kind is EventKind.HELD_SET:
+            self._apply_held(event.store, texts[0], np.array(texts[1:], dtype=np.int32))
+        elif kind is EventKind.THRESHOLDS:
+            if texts[0] >= self._orders.stock.shelves.sku_count:
+                raise ContradictionError(f"there is no SKU {texts[0]}")
+            limits.set_thresholds(self._orders.stock, *texts)
         else:
             self._stores.setdefault(kind, []).append(event.store)
         return True
+
+    def _apply_held(self, int32_t store, int part, rows):
+        """Set what a store holds back, as one command did."""
+        skus, found, after = (np.ascontiguousarray(column) for column in rows.reshape(-1, 3).T)
+        before = np.empty_like(after)
+        try:
+            stores = np.full(len(skus), store, dtype=np.int32)
+            limits.set_held(self._orders.stock, part, stores, skus, after, [], before)
+        except (FendanError, ValueError) as error:
+            raise ContradictionError(str(error)) from error
+        if not np.array_equal(before, found):
+            raise ContradictionError(f"store {store} does not hold back what was found")
 
     def _apply_stores(self):
         """Stores as one command added, updated, paused, resumed or removed them."""

@@ -8,13 +8,14 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
 from fendan.engine.events cimport (
-    LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, moved, read_byte, read_code,
-    read_order_event, read_stock_row,
+    EVENT_STOCK_SET, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, moved,
+    read_byte, read_code, read_order_event, read_stock_row,
 )
 from fendan.engine.fields cimport Reader, reader_of
 from fendan.engine.history cimport read_other
 from fendan.engine.names cimport Span
-from fendan.engine.stock cimport Quantity, Stock
+from fendan.engine.shelves cimport Quantity
+from fendan.engine.stock cimport Stock
 
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ cdef class Tally:
             kind = reader.at[0]
             if kind <= LAST_ORDER_EVENT:
                 good = add_order(self, &reader)
-            elif kind <= LAST_STOCK_EVENT:
+            elif EVENT_STOCK_SET <= kind <= LAST_STOCK_EVENT:
                 good = add_stock(self, &reader)
             else:
                 good = read_other(&reader, 0, 0) is not None

@@ -22,6 +22,8 @@ PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.p
 ENGINE_ORDER = [
     "fault",
     "checksum",
+    "split",
+    "pieces",
     "frames",
     "geo",
     "place",
@@ -32,18 +34,29 @@ ENGINE_ORDER = [
     "fields",
     "changes",
     "network",
+    "shelves",
     "stock",
+    "limits",
     "shipments",
     "asking",
+    "merging",
     "batch",
     "plan",
     "terms",
     "router",
+    "offers",
+    "merges",
+    "book",
+    "desk",
     "dispatch",
     "records",
     "events",
     "history",
     "tally",
+    "splits",
+    "outcome",
+    "decided",
+    "arrival",
     "orders",
     "snapshot",
     "recovery",
@@ -77,7 +90,7 @@ def test_the_engine_depends_one_way(name: str) -> None:
     text = "".join((ROOT / "engine" / f"{name}{end}").read_text() for end in (".pyx", ".pxd"))
     used = set(re.findall(r"from fendan\.engine\.(\w+) c?import", text)) - {name}
     assert used <= set(ENGINE_ORDER[: ENGINE_ORDER.index(name)])
-    assert set(re.findall(r"from fendan\.(\w+) import", text)) <= {"errors"}
+    assert set(re.findall(r"from fendan\.(\w+) import", text)) <= {"errors", "rules"}
 
 
 @pytest.mark.parametrize("source", [*ENGINE, *PYTHON], ids=lambda source: source.name)

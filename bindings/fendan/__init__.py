@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fendan.api import Engine
 from fendan.engine.geo import Datum, convert, distance_m
 from fendan.engine.life import RejectReason
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import (
@@ -35,6 +35,7 @@ from fendan.errors import (
     UnavailableError,
     UnimplementedError,
     UnknownOrderError,
+    UnknownPolicyError,
     UnknownSkuError,
     UnknownStoreError,
     WrongStateError,
@@ -54,6 +55,8 @@ from fendan.model import (
     Order,
     OrderStatus,
     Policy,
+    PolicyState,
+    PolicyVersion,
     Routed,
     Shortfall,
     StaleStock,
@@ -103,6 +106,8 @@ __all__ = [
     "OrderState",
     "OrderStatus",
     "Policy",
+    "PolicyState",
+    "PolicyVersion",
     "QuantityOverflowError",
     "Reason",
     "RejectReason",
@@ -120,6 +125,7 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "UnknownOrderError",
+    "UnknownPolicyError",
     "UnknownSkuError",
     "UnknownStoreError",
     "WrongStateError",

@@ -16,7 +16,8 @@ from fendan.durable import DurableFace
 from fendan.engine.batch import Batch
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
-from fendan.engine.orders import REMEMBERED, Decision, decisions
+from fendan.engine.orders import REMEMBERED
+from fendan.engine.outcome import Decision, decisions
 from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
@@ -27,6 +28,7 @@ from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
 from fendan.log import Log
 from fendan.model import Line, Nearby, Order, Policy, Routed
+from fendan.policy_face import PolicyFace
 from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
@@ -35,7 +37,7 @@ from fendan.watch_face import WatchFace
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace):
+class Engine(StoreFace, StockFace, WatchFace, LifeFace, PolicyFace, DurableFace, LedgerFace):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -180,7 +182,8 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
         with self._command() as command:
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money)
             due_ns = self._life.due_ns(command.now_ns)
-            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
+            outcome = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
+        verdicts = outcome.verdicts
         return Routed(
             store_codes=np.ascontiguousarray(verdicts["store"]),
             distances_m=np.ascontiguousarray(verdicts["distance_m"]),
@@ -210,8 +213,8 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
                 "order" if is_one else "orders",
             )
             due_ns = self._life.due_ns(command.now_ns)
-            verdicts = self._orders.route(batch, radius_m, dry_run=request.dry_run, due_ns=due_ns)
-            return Reply(request, verdicts, self._network.layout)
+            outcome = self._orders.route(batch, radius_m, dry_run=request.dry_run, due_ns=due_ns)
+            return Reply(request, outcome.verdicts, self._network.layout)
 
     def decision(self, order_id: str) -> Decision:
         """What a known order was told first; see `order` for now. Raises UnknownOrderError."""
@@ -316,8 +319,8 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
         with self._command() as command:
             batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
             due_ns = self._life.due_ns(command.now_ns)
-            verdicts = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
-            return decisions(batch, verdicts, self._network.store_ids)
+            outcome = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
+            return decisions(batch.ids, outcome)
 
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""

@@ -15,7 +15,7 @@ from fendan.columns import rows, strings
 from fendan.engine import wire
 from fendan.engine.geo import Datum
 from fendan.engine.network import ID_HINT, is_usable_id
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.engine.place import place_of
 from fendan.errors import Fault, FendanError, refuse
 from fendan.messages import (

@@ -24,7 +24,7 @@ from fendan.calls import as_single
 from fendan.channel import Failure, Retries, RpcError, service_error
 from fendan.details import error_of_refusal
 from fendan.engine import wire
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.errors import Fault, FendanError
 from fendan.model import Order, Policy
 

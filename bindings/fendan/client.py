@@ -22,7 +22,7 @@ from fendan.channel import (
 )
 from fendan.columns import Column
 from fendan.engine.geo import Datum
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.errors import Fault, FendanError
 from fendan.ledger_client import LedgerClient
 from fendan.model import (

@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import columns
+from fendan import columns, documents
 from fendan.columns import Column
+from fendan.documents import Documents
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.names import Names
@@ -25,6 +26,9 @@ from fendan.model import Shortfall
 from fendan.updates import Updates
 
 __all__ = ["Clock", "Core", "SystemClock"]
+
+# What a journal writes before a text, at most: its size.
+TEXT_HEAD_BYTES = 10
 
 
 class Clock(Protocol):
@@ -65,6 +69,7 @@ class Core:
         self._stock = Stock(self._network)
         self._orders = Orders(self._stock, remembered_orders)
         self._updates = Updates()
+        self._documents: Documents = {}
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._run = secrets.token_hex(4)  # cursors of another run mean nothing here
@@ -103,6 +108,37 @@ class Core:
         self._datum = datum
         self._network, self._stock, self._orders = orders.stock.network, orders.stock, orders
         self._updates = updates
+
+    # -- DOCUMENTS -----------------------------------------------------------------------------
+
+    def _write_documents(self, kind: str, texts: Mapping[str, str]) -> None:
+        """Keep these texts under their names, within a command; "" removes one.
+
+        What derives from them follows at once (`_documents_changed`), unless nothing is new. Raises
+        InvalidInputError for a name that is none, and a text that is none or beyond 8 MiB.
+        """
+        new = documents.changed(self._documents, kind, texts)
+        if not new:
+            return
+        if self._journal is not None:
+            rows = [[kind.encode(), name.encode(), data] for name, data in new.items()]
+            size = sum(len(text) + TEXT_HEAD_BYTES for row in rows for text in row)
+            events = self._journal.begin(0, size, len(rows))
+            for row in rows:
+                events.texts(EventKind.DOCUMENT, row)
+        for name in new:
+            if texts[name]:
+                self._documents[kind, name] = texts[name]
+            else:
+                del self._documents[kind, name]
+        self._documents_changed({kind})
+
+    def _documents_changed(self, kinds: set[str]) -> None:
+        """Make anew what derives from documents of these kinds; whoever derives extends it.
+
+        Called under the lock, at the end of `_write_documents` and after recovery, then with all
+        kinds there are. It must not fail: what a text says is to be checked before it is written.
+        """
 
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "UnknownOrderError",
+    "UnknownPolicyError",
     "UnknownSkuError",
     "UnknownStoreError",
     "WrongStateError",
@@ -123,6 +124,10 @@ class UnknownSkuError(InvalidInputError, KeyError):
 
 class UnknownOrderError(InvalidInputError, KeyError):
     """An order id that was never routed."""
+
+
+class UnknownPolicyError(InvalidInputError, KeyError):
+    """A version of the policy that was never drafted, or is not kept any more."""
 
 
 class DuplicateStoreError(InvalidInputError):
@@ -260,6 +265,7 @@ TABLE: dict[Fault, Entry] = {
         NewerFormatError, "FAILED_PRECONDITION", "written by a newer version"
     ),
     Fault.DISK: Entry(DiskError, "UNAVAILABLE", "cannot be used"),
+    Fault.UNKNOWN_POLICY: Entry(UnknownPolicyError, "NOT_FOUND", "unknown policy version"),
 }
 
 # Where no value is at fault, none is shown.

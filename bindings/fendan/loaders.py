@@ -39,6 +39,7 @@ __all__ = [
     "OrderColumns",
     "PeopleColumns",
     "StockColumns",
+    "matched_columns",
     "naming_places",
     "read_order_columns",
     "read_orders",
@@ -338,7 +339,8 @@ class _Sheet:
     @staticmethod
     def of(source: Any, encoding: str, wanted: Sequence[str], optional: str = "") -> "_Sheet":
         origin, names, columns = open_source(source, encoding)
-        ours = _wanted(origin, names, wanted, optional)
+        known = {name: ALIASES[name] for name in (*wanted, optional) if name}
+        ours = matched_columns(origin, names, known, wanted)
         return _Sheet(origin, dict(zip(ours, columns, strict=True)))
 
     def ids(self, name: str) -> _Column:
@@ -405,16 +407,18 @@ class _Sheet:
         return _Column(indices, values)
 
 
-def _wanted(
-    source: Source, names: Sequence[str], wanted: Sequence[str], optional: str
+def matched_columns(
+    source: Source,
+    names: Sequence[str],
+    aliases: Mapping[str, Sequence[str]],
+    wanted: Sequence[str],
 ) -> list[str]:
     """Our name for each column; refuses what is missing, unknown, or there twice."""
-    known = (*wanted, optional) if optional else wanted
-    ours = {alias: name for name in known for alias in ALIASES[name]}
+    ours = {alias: name for name, others in aliases.items() for alias in others}
     found = [ours.get(name.strip().lower(), "") for name in names]
     problems = {
         "missing": [name for name in wanted if name not in found],
-        "twice": [name for name in known if found.count(name) > 1],
+        "twice": [name for name in aliases if found.count(name) > 1],
         "unknown": [repr(name) for name, our in zip(names, found, strict=True) if not our],
     }
     hint = "; ".join(f"{what}: {', '.join(which)}" for what, which in problems.items() if which)

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.life import RejectReason
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
@@ -27,6 +27,7 @@ from fendan.model import (
     Nearby,
     OrderStatus,
     Policy,
+    Shipment,
     Shortfall,
     StaleStock,
     StockLevel,
@@ -34,6 +35,7 @@ from fendan.model import (
     Store,
     StoreStatus,
 )
+from fendan.rules import StepName
 from fendan.v1 import inventory_service_pb2 as inventory
 from fendan.v1 import ledger_service_pb2 as ledger
 from fendan.v1 import network_service_pb2 as network
@@ -57,12 +59,15 @@ __all__ = [
     "lines_of",
     "nearby_message",
     "nearby_of",
+    "ns_of",
     "order_status_message",
     "order_status_of",
     "policy_message",
     "policy_of",
     "reject_reason_message",
     "reject_reason_of",
+    "shipment_message",
+    "shipment_of",
     "shortfall_message",
     "shortfall_of",
     "stock_level_message",
@@ -73,7 +78,24 @@ __all__ = [
     "store_of",
     "store_status_message",
     "store_status_of",
+    "time_message",
 ]
+
+# -- TIMES -------------------------------------------------------------------------------------
+
+NS_PER_S = 1_000_000_000
+
+
+def time_message(time_ns: int) -> Timestamp:
+    """A time in nanoseconds since 1970, UTC."""
+    seconds, nanos = divmod(time_ns, NS_PER_S)
+    return Timestamp(seconds=seconds, nanos=nanos)
+
+
+def ns_of(message: Timestamp) -> int:
+    """A time of a message in nanoseconds since 1970, UTC."""
+    return message.seconds * NS_PER_S + message.nanos
+
 
 # -- PLACES ------------------------------------------------------------------------------------
 
@@ -255,12 +277,18 @@ def nearby_of(message: routing.NearbyStore) -> Nearby:
 
 def decision_message(decision: Decision) -> order.Decision:
     """What one order was told."""
+    promised_ns = decision.promised_ns
     return order.Decision(
         order_id=decision.order_id,
         status=cast(order.DecisionStatus, decision.status),
         store_id=decision.store_id or "",
         distance_m=decision.distance_m or 0.0,
         reason=cast(order.DecisionReason, decision.reason),
+        policy_version=decision.policy_version,
+        step=cast(order.DecisionStep, decision.step),
+        promised_at=None if promised_ns is None else time_message(promised_ns),
+        merge_group=decision.merge_group,
+        shipments=map(shipment_message, decision.shipments),
     )
 
 
@@ -274,6 +302,36 @@ def decision_of(message: order.Decision) -> Decision:
         store_id=message.store_id if assigned else None,
         distance_m=message.distance_m if assigned else None,
         reason=Reason(message.reason),
+        policy_version=message.policy_version,
+        step=StepName(message.step),
+        promised_ns=ns_of(message.promised_at) if message.HasField("promised_at") else None,
+        merge_group=message.merge_group,
+        shipments=tuple(map(shipment_of, message.shipments)),
+    )
+
+
+def shipment_message(shipment: Shipment) -> order.Shipment:
+    """What one store sends of a split order."""
+    promised_ns = shipment.promised_ns
+    return order.Shipment(
+        number=shipment.number,
+        store_id=shipment.store_id,
+        distance_m=shipment.distance_m,
+        lines=[order.ShipmentLine(sku=sku, quantity=pieces) for sku, pieces in shipment.lines],
+        promised_at=None if promised_ns is None else time_message(promised_ns),
+        supply_date=shipment.supply_date,
+    )
+
+
+def shipment_of(message: order.Shipment) -> Shipment:
+    """The shipment of a message."""
+    return Shipment(
+        number=message.number,
+        store_id=message.store_id,
+        distance_m=message.distance_m,
+        lines=tuple((line.sku, line.quantity) for line in message.lines),
+        promised_ns=ns_of(message.promised_at) if message.HasField("promised_at") else None,
+        supply_date=message.supply_date,
     )
 
 
@@ -326,8 +384,6 @@ def reject_reason_of(number: int, field: str = "reason") -> RejectReason:
 
 # -- THE LEDGER --------------------------------------------------------------------------------
 
-NS_PER_S = 1_000_000_000
-
 
 def event_filter_message(filter: Filter) -> ledger.EventFilter:
     """A filter; absent lists are empty ones."""
@@ -341,10 +397,9 @@ def event_filter_message(filter: Filter) -> ledger.EventFilter:
 
 def ledger_event_message(event: LedgerEvent) -> ledger.LedgerEvent:
     """One event of the ledger."""
-    seconds, nanos = divmod(event.time_ns, NS_PER_S)
     return ledger.LedgerEvent(
         sequence=event.sequence,
-        time=Timestamp(seconds=seconds, nanos=nanos),
+        time=time_message(event.time_ns),
         kind=cast(ledger.EventKind, event.kind),
         order_id=event.order_id or "",
         store_id=event.store_id or "",
@@ -371,7 +426,7 @@ def ledger_event_of(message: ledger.LedgerEvent) -> LedgerEvent:
     """The event of a message."""
     return LedgerEvent(
         sequence=message.sequence,
-        time_ns=message.time.seconds * NS_PER_S + message.time.nanos,
+        time_ns=ns_of(message.time),
         kind=EventKind(message.kind),
         order_id=message.order_id or None,
         store_id=message.store_id or None,

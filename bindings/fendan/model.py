@@ -5,6 +5,7 @@ Nothing is checked here: the engine checks at its door, once, and names what it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
+from fendan.engine.shipments import Shipment
 from fendan.rules import OrderType
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "Order",
     "OrderStatus",
     "Policy",
+    "PolicyState",
+    "PolicyVersion",
     "Routed",
     "Shipment",
     "Shortfall",
@@ -94,22 +98,6 @@ class Order:
     group_id: str = ""
     buyer_id: str = ""
     address_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shipment:
-    """What one store sends of a split order; `number` counts them from 1.
-
-    `lines` are (SKU, pieces). `promised_ns` is as in `Decision`. `supply_date`: an ISO date where
-    it waits for incoming supply, "" where it is in stock.
-    """
-
-    number: int
-    store_id: str
-    distance_m: float
-    lines: tuple[tuple[str, int], ...]
-    promised_ns: int | None = None
-    supply_date: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +265,30 @@ class EventPage:
     events: tuple[LedgerEvent, ...]
     next_sequence: int
     last_sequence: int
+
+
+class PolicyState(IntEnum):
+    """What has become of a version of the policy file."""
+
+    DRAFT = 1
+    """It never was in force."""
+    ACTIVE = 2
+    """Orders are routed under it."""
+    RETIRED = 3
+    """It was in force before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersion:
+    """One version of the policy file, without its text. Times are nanoseconds since 1970, UTC.
+
+    `activated_ns`: when it was last put into force; None: never.
+    """
+
+    version: int
+    state: PolicyState
+    drafted_ns: int
+    activated_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from fendan.calls import INT32_MAX, as_column, as_only, check_known
 from fendan.channel import Call, Exchange
 from fendan.columns import rows
 from fendan.engine.life import RejectReason
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.errors import Fault, FendanError, refuse
 from fendan.messages import decision_of, order_status_of, reject_reason_message
 from fendan.model import OrderStatus

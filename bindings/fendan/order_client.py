@@ -7,7 +7,7 @@ from typing import TypeVar
 from fendan import order_calls
 from fendan.channel import Exchange
 from fendan.engine.life import RejectReason
-from fendan.engine.orders import Decision
+from fendan.engine.outcome import Decision
 from fendan.model import OrderStatus
 
 __all__ = ["AioOrderClient", "OrderClient"]
