@@ -350,7 +350,7 @@ class Engine(
 
     def _rules_of(self, policy: Policy | None, now_ns: int) -> Rules | None:
         """The policy file in force; a call's own policy stands in its place."""
-        return self._rules(now_ns) if policy is None else None
+        return self._rules_at(now_ns) if policy is None else None
 
     def _decided(
         self, batch: Batch, radius_m: float, dry_run: bool, rules: Rules | None, now_ns: int

@@ -29,16 +29,18 @@ from fendan.policy import PolicyBook
 from fendan.profiles import SkuProfile, StoreProfile
 from fendan.supplies import SupplyArrays
 
-__all__ = ["MOST_ABILITIES", "Chain", "Ruling", "Supplies", "words_of"]
+__all__ = ["MOST_ABILITIES", "Chain", "Ruling", "words_of"]
 
 MOST_ABILITIES = 32
 """That SKUs need, in one chain: the bits of a mask."""
 
 
 class Chain(NamedTuple):
-    """What rules look at of a chain, by store and SKU code. `shares`: millionths by channel code and
-    store, `hidden`: by channel code and SKU, None: nothing; `channels`, `regions`: all that have a
-    code. `open_orders`, `room`: the core's own arrays, which it keeps up to date.
+    """What rules look at of a chain, by store and SKU code.
+
+    `shares`: millionths by channel code and store. `hidden`: by channel code and SKU. None: nothing.
+    `channels`, `regions`: all that have a code. `open_orders`, `room`: the core's own arrays, which
+    it keeps up to date.
     """
 
     layout: Layout
@@ -62,12 +64,18 @@ class Ruling:
     """The Rules of one policy over one chain, kept true to the clock."""
 
     def __init__(
-        self, version: int, book: PolicyBook, chain: Chain, merges: Merges, now_ns: int
+        self,
+        version: int,
+        book: PolicyBook,
+        chain: Chain,
+        merges: Merges,
+        now_ns: int,
+        before: "Ruling | None" = None,
     ) -> None:
         self.book = book
         self.chain = chain
         self.facts = Facts.of(chain.store_profiles, chain.regions_of_stores)
-        self.opening = Opening(chain.hours)
+        self.opening = Opening(chain.hours, None if before is None else before.opening)
         self.abilities = _needed(chain.sku_profiles.values())
         self.moment = self.opening.at(now_ns)
         self.next_edge_ns = 0

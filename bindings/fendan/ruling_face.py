@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from fendan.area_face import AreaFace
 from fendan.engine.areas import Areas
 from fendan.engine.book import Rules
 from fendan.engine.names import Names
-from fendan.hours import parse_hours
+from fendan.hours import OpeningHours, parse_hours
 from fendan.policy_face import PolicyFace
 from fendan.profile_face import ProfileFace
 from fendan.profiles import StoreProfile
@@ -29,8 +30,10 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
     """Keeps the Rules, and makes them anew where what they rest on has changed."""
 
     _ruling: Ruling | None = None
+    _past: Ruling | None = None
+    """The last there was: much of it is the same again."""
 
-    def _rules(self, now_ns: int) -> Rules | None:
+    def _rules_at(self, now_ns: int) -> Rules | None:
         """The rules to route under at this time, None where no policy is in force."""
         if self._book is None:
             return None
@@ -40,8 +43,10 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
             or ruling.chain.layout is not self._network.layout
             or ruling.chain.sku_count != len(self._stock.skus)
         ):
-            ruling = Ruling(self._versions.active, self._book, self._chain(), self._merges, now_ns)
-            self._ruling = ruling
+            ruling = self._ruling = Ruling(
+                self._versions.active, self._book, self._chain(), self._merges, now_ns, self._past
+            )
+            self._past = ruling
         return ruling.at(now_ns)
 
     # -- INSIDE --------------------------------------------------------------------------------
@@ -84,7 +89,7 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
             store_code_of=network.code_of,
             regions_of_stores=network.regions,
             store_profiles=profiles,
-            hours=[parse_hours(one.hours, one.time_zone) for one in profiles],
+            hours=[_hours_of(one) for one in profiles],
             sku_profiles={code_of[name]: one for name, one in catalogue.items()},
             sku_count=len(self._stock.skus),
             channels=_codes(channels),
@@ -109,6 +114,17 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
 
     def _profiles_of_stores(self) -> list[StoreProfile]:
         return list(self._store_profiles.values())
+
+
+def _hours_of(profile: StoreProfile) -> OpeningHours:
+    days = None if profile.hours is None else tuple(profile.hours.items())
+    return _parsed(days, profile.time_zone)
+
+
+@lru_cache(maxsize=100_000)
+def _parsed(days: tuple[tuple[str, str], ...] | None, time_zone: str) -> OpeningHours:
+    """Most stores of a chain keep the same hours."""
+    return parse_hours(None if days is None else dict(days), time_zone)
 
 
 def _codes(names: list[str]) -> Names:
