@@ -21,6 +21,7 @@ STORE = "store"
 NO_ROWS = np.empty(0, dtype=np.int32)
 PLAIN_STORE = StoreProfile()
 
+
 class ProfileFace(Core):
     """Profiles of stores and of SKUs; each says all of itself, and takes the place of the last."""
 

@@ -4,7 +4,7 @@ In the core it is stock of a SKU of its own, named after the SKU and the day wit
 which no caller may write. So it is reserved, journaled and audited as all stock is.
 """
 
-from datetime import date as Date
+import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from fendan.errors import Fault, refuse
 __all__ = ["JOINT", "Supplies", "SupplyArrays", "checked_date", "supply_name"]
 
 JOINT = "\x1f"
-EPOCH_DAY = Date(1970, 1, 1).toordinal()
+EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 
 
 class SupplyArrays(NamedTuple):
@@ -58,7 +58,7 @@ class Supplies:
     def arrays(self, sku_count: int) -> SupplyArrays:
         """All supplies there ever were, by SKU and day."""
         rows = sorted(
-            (own, Date.fromisoformat(day).toordinal() - EPOCH_DAY, code)
+            (own, datetime.date.fromisoformat(day).toordinal() - EPOCH_DAY, code)
             for code, (own, day) in self.of.items()
         )
         table = np.array(rows, dtype=np.int32).reshape(-1, 3)
@@ -82,7 +82,7 @@ def checked_date(day: Any) -> str:
     if not isinstance(day, str):
         refuse(Fault.WRONG_TYPE, "date", day, hint=hint)
     try:
-        if Date.fromisoformat(day).isoformat() == day:
+        if datetime.date.fromisoformat(day).isoformat() == day:
             return str(day)
     except ValueError:
         pass
