@@ -1,4 +1,4 @@
-"""The slow twin's shelves: what of a count may be sold, and how units, safety and thresholds bear on it.
+"""The slow twin's shelves: what of a count may be sold, by units, safety stock and thresholds.
 
 A pair is off the shelf or it is not; that is kept as a set, and looked at again after each change.
 """

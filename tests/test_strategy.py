@@ -1,10 +1,10 @@
-"""What of the stock is sold, and to whom: held back, off the shelf, shared, in units, in bundles."""
+"""What of the stock is sold, and to whom: held back, off the shelf, shared, by unit or bundle."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fendan import (
@@ -187,15 +187,20 @@ def stepped(face: Any, step: tuple[str, int, int], number: int) -> object:
     return face.route_batch(orders, dry_run=what == "try")
 
 
-@given(steps=st.lists(STEPS, max_size=25))
+@settings(max_examples=3 * settings().max_examples)
+@given(
+    off_below=st.integers(1, 3),
+    more=st.integers(1, 3),
+    steps=st.lists(STEPS, min_size=4, max_size=25),
+)
 def test_the_twin_agrees_on_every_shelf_after_every_step(
-    steps: list[tuple[str, int, int]],
+    off_below: int, more: int, steps: list[tuple[str, int, int]]
 ) -> None:
     twin = Twin()
     twin.add_stores([Store(id="near", **HERE), Store(id="far", lat=31.3, lng=121.5)])
     twin.set_stock([(name, sku, 10) for name in ("near", "far") for sku in ("tea", "cup")])
     engine = chain()
-    for number, step in enumerate(steps):
+    for number, step in enumerate([("thresholds", off_below, more), *steps]):
         assert stepped(engine, step, number) == stepped(twin, step, number), step
         for store in ("near", "far"):
             assert engine.stock(store) == twin.stock(store), step
