@@ -27,7 +27,7 @@ from fendan.engine.stock cimport MAX_SKUS, Stock
 
 import numpy as np
 
-from fendan.engine import limits
+from fendan.engine.limits import restore as _restore_limits
 from fendan.engine.router import Reason
 from fendan.engine.snapshot import (
     LAYOUT as _LAYOUT, PAGED as _PAGED, PER_PAGE as _PER_PAGE, corrupt,
@@ -148,7 +148,7 @@ def _stock(Network network, arrays):
     slab = np.empty(max(1, len(arrays["shelves"])), dtype=np.uint64)
     _copy(arrays["shelves"], slab.view(np.uint8))
     _stand(stock, slab, counts)
-    bad = limits.restore(stock, arrays["held"].copy(), arrays["thresholds"].copy())
+    bad = _restore_limits(stock, arrays["held"].copy(), arrays["thresholds"].copy())
     if bad is not None:
         corrupt("held" if bad >= 0 else "thresholds", bad if bad >= 0 else -1 - bad,
                 hint="a row of what cannot be")
