@@ -125,7 +125,9 @@ class Ruling:
             "sku_count": chain.sku_count,
             "priority": np.array([one.priority for one in profiles], dtype=np.float64),
             "cost": np.array([one.cost for one in profiles], dtype=np.float64),
-            "most_open": np.array([one.most_open_orders or 0 for one in profiles], dtype=np.float64),
+            "most_open": np.array(
+                [one.most_open_orders or 0 for one in profiles], dtype=np.float64
+            ),
             "open_orders": chain.open_orders,
             "room": chain.room,
             "opens_ns": np.zeros(stores, dtype=np.int64),
