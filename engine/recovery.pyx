@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy
 
+from fendan.engine.merges cimport Merges
 from fendan.engine.names cimport Span, enter, hash_of
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Layout, Leaves, Network
 from fendan.engine.orders cimport Orders
@@ -46,7 +47,18 @@ def restored(arrays, int64_t remembered):
     cdef Stock stock = _stock(_network(arrays), arrays)
     cdef Orders orders = Orders(stock, remembered)
     _enter_orders(orders, arrays)
+    orders.merges = _merges(arrays["merges"], len(stock.network.store_ids))
     return orders
+
+
+def _merges(rows, store_count):
+    """The merge groups, by their keys."""
+    bad = (rows["key"] == 0) | (rows["group"] <= 0)
+    bad |= (rows["store"] < NO_STORE) | (rows["store"] >= store_count)
+    bad[1:] |= rows["key"][1:] <= rows["key"][:-1]
+    if bad.any():
+        corrupt("merges", int(np.argmax(bad)), hint="a merge group that cannot be")
+    return Merges.restored(rows.copy())
 
 
 # -- STORES ------------------------------------------------------------------------------------
