@@ -52,6 +52,8 @@ ENGINE_ORDER = [
     "snapshot",
     "recovery",
     "effect",
+    "steps",
+    "rejection",
     "life",
     "audit",
     "replay",
