@@ -55,10 +55,11 @@ def settle(
     with engine._command():
         stock, network = engine._stock, engine._network
         batch = Batch.of_orders(orders, stock.sku_code_of, engine.datum)
-        verdicts = np.zeros(len(orders), VERDICT_DTYPE)
-        grants = np.full(len(orders), a_grant(**grant), GRANT_DTYPE)
+        new = list({order.id: order for order in orders}.values())
+        verdicts = np.zeros(len(new), VERDICT_DTYPE)
+        grants = np.full(len(new), a_grant(**grant), GRANT_DTYPE)
         parts = []
-        for row, order in enumerate(orders):
+        for row, order in enumerate(new):
             amounts = {sku: said[0] if said else 0 for sku, _, *said in order.lines}
             far = {
                 one.store_id: distance_m(order.lat, order.lng, *places[one.store_id])
