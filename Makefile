@@ -34,8 +34,8 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 # A second build beside the first, and the tests that judge the core. Leaks are not looked for:
 # Python itself has many.
 SANITIZED := build/sanitized
-JUDGES := arrays availability bad_input breach engine_machine exactness frames geo life life_machine \
-	log_damage names order_events orders records rejections reservations scale snapshot \
+JUDGES := areas arrays availability bad_input breach engine_machine exactness frames geo life life_machine \
+	log_damage lots names order_events orders pieces records rejections reservations scale snapshot split \
 	stock_updates stores threads wire
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \

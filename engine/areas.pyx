@@ -26,16 +26,23 @@ apart, so no point of it is nearer than the nearest post less half of that.
 An Areas never changes once it is made; where only stores change, `with_stores` shares the rest.
 """
 cimport cython
-from libc.math cimport asin, sqrt
+from libc.math cimport asin, cos, sin, sqrt
 from libc.stdint cimport int8_t, int32_t, int64_t, uint32_t, uint64_t
 
 from fendan.engine.cells cimport NO_CELL, cell_at, parent_of
-from fendan.engine.geo cimport EARTH_RADIUS_M, Place, Sketch, distance_between_m, set_place
+from fendan.engine.geo cimport (
+    EARTH_RADIUS_M,
+    RADIANS_PER_DEGREE,
+    Place,
+    Sketch,
+    distance_between_m,
+    set_place,
+)
 from fendan.engine.rings cimport Rings, covers, is_in_box
 
 import numpy as np
 
-from fendan.engine import cells
+from fendan.engine.cells import cover, get_ready, resolution_for
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
 
@@ -45,12 +52,12 @@ MOST_VERTICES = 20_000_000
 MOST_CELLS = 20_000_000
 
 # Of an area's greatest extent, how far apart the posts on its boundary may be at most.
-POSTS_ALONG = 64
+cdef double POSTS_ALONG = 64.0
 # More than all roundings of a distance: near the antipode they come to some centimetres.
-MARGIN_M = 1.0
+cdef double MARGIN_M = 1.0
 
-SLOT = np.dtype([("cell", "u8"), ("first", "i4"), ("count", "i4")])
-REACH = np.dtype([("inner_m", "f8"), ("outer_m", "f8"), ("first", "i4"), ("count", "i4")])
+cdef object SLOT = np.dtype([("cell", "u8"), ("first", "i4"), ("count", "i4")])
+cdef object REACH = np.dtype([("inner_m", "f8"), ("outer_m", "f8"), ("first", "i4"), ("count", "i4")])
 
 
 # -- QUESTIONS ---------------------------------------------------------------------------------
@@ -146,7 +153,7 @@ cdef class Areas:
         try:
             import shapely
 
-            cells.get_ready()
+            get_ready()
         except ModuleNotFoundError as error:
             refuse(Fault.MISSING, "package", error.name, hint=EXTRA_HINT)
         if len(names) != len(geometries):
@@ -223,6 +230,11 @@ cdef class Areas:
         set_place(&there, &unused, lat, lng)
         return serves(&self.index, store, lat, lng, distance_between_m(&here, &there), &cell)
 
+    def serving(self, int32_t store, lat, lng):
+        """As `serves`, of many places: bool[n]."""
+        places = zip(np.asarray(lat).tolist(), np.asarray(lng).tolist())
+        return np.array([self.serves(store, *place) for place in places], dtype=bool)
+
     def reach_m(self, int32_t store):
         """Nearer than the first every place is served, farther than the second none is."""
         assert 0 <= store < self.index.store_count
@@ -274,8 +286,8 @@ def _cells_of(shapely, geometries):
     counts = np.zeros((len(geometries), 2), dtype=np.int32)
     for number, geometry in enumerate(geometries):
         boxes = shapely.bounds(shapely.get_parts(geometry))
-        resolutions[number] = cells.resolution_for(boxes)
-        covered, is_border = cells.cover(geometry, resolutions[number])
+        resolutions[number] = resolution_for(boxes)
+        covered, is_border = cover(geometry, resolutions[number])
         total += len(covered)
         if total > MOST_CELLS:
             refuse(Fault.TOO_MANY, f"geometries[{number}]", total, hint=f"{MOST_CELLS:,} cells")
@@ -319,29 +331,37 @@ def _reaches(Areas areas, store_areas, store_lat, store_lng):
     if not len(store_areas) == len(lat) == len(lng):
         refuse(Fault.RAGGED, "store_areas", len(store_areas), hint=f"{len(lat)} and {len(lng)}")
     reaches = np.zeros(max(1, len(lat)), dtype=REACH)
-    posts, listed = {}, []
-    for store, numbers in enumerate(store_areas):
-        reaches[store]["first"], reaches[store]["count"] = len(listed), len(numbers)
+    rows, posts, listed = [], {}, []
+    for store, (at_lat, at_lng) in enumerate(zip(lat.tolist(), lng.tolist())):
+        numbers = store_areas[store]
+        bounds = [(0.0, 0.0)]
         for number in numbers:
             if not 0 <= number < areas.index.area_count:
                 refuse(Fault.OUT_OF_RANGE, f"store_areas[{store}]", number)
             if number not in posts:
                 posts[number] = _posts(areas._rings.edges_of(number))
-            inner_m, outer_m = _distances_m(*posts[number], lat[store], lng[store])
-            if areas.covers(number, lat[store], lng[store]):
-                reaches[store]["inner_m"] = max(reaches[store]["inner_m"], inner_m)
-            # The farthest place of an area is on its boundary, unless the antipode is within.
-            antipode_lng = lng[store] - (180.0 if lng[store] > 0.0 else -180.0)
-            if areas.covers(number, -lat[store], antipode_lng):
-                outer_m = np.inf
-            reaches[store]["outer_m"] = max(reaches[store]["outer_m"], outer_m)
+            bounds.append(_bounds_m(areas, number, *posts[number], at_lat, at_lng))
+        inner_m, outer_m = map(max, zip(*bounds))
+        rows.append((inner_m, outer_m, len(listed), len(numbers)))
         listed.extend(numbers)
+    reaches[:len(rows)] = rows
     return {
         "reaches": reaches,
         "store_areas": np.array([*listed, 0], dtype=np.int32),
         "lat": lat,
         "lng": lng,
     }
+
+
+def _bounds_m(Areas areas, int32_t number, posts, double slack_m, double lat, double lng):
+    """Nearer to a store than the first, an area covers every place; farther than the second none.
+
+    The farthest place of an area is on its boundary, unless the store's antipode is within.
+    """
+    nearest_m, farthest_m = _distances_m(posts, lat, lng)
+    inner_m = max(0.0, nearest_m - slack_m - MARGIN_M) if areas.covers(number, lat, lng) else 0.0
+    has_antipode = areas.covers(number, -lat, lng - (180.0 if lng > 0.0 else -180.0))
+    return inner_m, np.inf if has_antipode else farthest_m + slack_m + MARGIN_M
 
 
 def _posts(edges):
@@ -367,19 +387,17 @@ def _posts(edges):
     return np.column_stack(vectors), float(np.radians(apart) / 2 * EARTH_RADIUS_M)
 
 
-def _distances_m(const double[:, ::1] posts, double slack_m, double lat, double lng):
-    """A lower bound of the distance to the nearest point of a boundary, and an upper bound of that
-    to the farthest.
-    """
-    cdef double x, y, z, chord, least = 4.0, most = 0.0
+def _distances_m(const double[:, ::1] posts, double lat, double lng):
+    """How far it is to the nearest post, and to the farthest."""
+    cdef double x, y, z, chord_squared, least = 4.0, most = 0.0
     cdef Py_ssize_t i
-    x, y = np.cos(np.radians(lat)) * np.cos(np.radians(lng)), np.cos(np.radians(lat)) * np.sin(
-        np.radians(lng)
-    )
-    z = np.sin(np.radians(lat))
+    x = cos(lat * RADIANS_PER_DEGREE) * cos(lng * RADIANS_PER_DEGREE)
+    y = cos(lat * RADIANS_PER_DEGREE) * sin(lng * RADIANS_PER_DEGREE)
+    z = sin(lat * RADIANS_PER_DEGREE)
     for i in range(posts.shape[0]):
-        chord = (posts[i, 0] - x) ** 2 + (posts[i, 1] - y) ** 2 + (posts[i, 2] - z) ** 2
-        least, most = min(least, chord), max(most, chord)
-    nearest_m = 2.0 * EARTH_RADIUS_M * asin(min(1.0, sqrt(least) / 2.0))
-    farthest_m = 2.0 * EARTH_RADIUS_M * asin(min(1.0, sqrt(most) / 2.0))
-    return max(0.0, nearest_m - slack_m - MARGIN_M), farthest_m + slack_m + MARGIN_M
+        chord_squared = (posts[i, 0] - x) ** 2 + (posts[i, 1] - y) ** 2 + (posts[i, 2] - z) ** 2
+        least, most = min(least, chord_squared), max(most, chord_squared)
+    return (
+        2.0 * EARTH_RADIUS_M * asin(min(1.0, sqrt(least) / 2.0)),
+        2.0 * EARTH_RADIUS_M * asin(min(1.0, sqrt(most) / 2.0)),
+    )

@@ -7,7 +7,8 @@ from fendan.engine.decided cimport Decided
 from fendan.engine.outcome cimport Outcome
 from fendan.engine.records cimport Table
 from fendan.engine.shipments cimport Grant, Shipments
-from fendan.engine.stock cimport Basket, Stock
+from fendan.engine.shelves cimport Basket
+from fendan.engine.stock cimport Stock
 
 
 @cython.final

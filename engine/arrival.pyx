@@ -25,7 +25,8 @@ from fendan.engine.records cimport (
 from fendan.engine.router cimport Verdict
 from fendan.engine.shipments cimport Grant, PartList, Shipments, first_part
 from fendan.engine.splits cimport tell_again, tell_parts
-from fendan.engine.stock cimport Basket, Quantity, Stock
+from fendan.engine.shelves cimport Basket, Quantity
+from fendan.engine.stock cimport Stock
 
 import numpy as np
 

@@ -2,7 +2,28 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from fendan.engine.names cimport Names
+from fendan.engine.names cimport NameTable, Names, Span
+
+# rules.OrderType
+cdef enum TypeCode:
+    TYPE_UNSPECIFIED = 0
+    TYPE_INSTANT = 1
+    TYPE_SAME_DAY = 2
+    TYPE_NEXT_DAY = 3
+    TYPE_PICKUP = 4
+    TYPE_PRESALE = 5
+    TYPE_GROUP = 6
+
+
+# As one order said it; a text of size 0 is not said. Nothing in it is checked.
+cdef struct Said:
+    Span channel
+    Span region
+    Span pickup_store
+    Span group
+    Span buyer
+    Span address
+    int64_t order_type
 
 
 # What one order says beside its place and its lines; all of it as numbers.
@@ -16,8 +37,15 @@ cdef struct Asked:
     int32_t pickup_store        # code, or NO_STORE: not said
 
 
+cdef Said nothing_said() noexcept nogil
+
+
 @cython.final
 cdef class Asking:
     cdef readonly Names channels
     cdef readonly Names regions
     cdef readonly object store_code_of
+
+    # -- QUERIES: False and -1: all is well so far; `explain_asked` says what is not
+    cdef bint read_order(self, object order, Asked* asked) except -1
+    cdef int64_t read_said(self, const Said* said, int64_t count, Asked* asked) except -2

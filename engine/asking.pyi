@@ -2,10 +2,12 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fendan.engine.names import Names
 
 ASKED_DTYPE: np.dtype[Any]
+TEXTS: tuple[str, ...]
 
 @final
 class Asking:
@@ -18,3 +20,7 @@ class Asking:
     def regions(self) -> Names: ...
     @property
     def store_code_of(self) -> Mapping[str, int]: ...
+    def of_columns(self, count: int, columns: dict[str, Any]) -> NDArray[Any]: ...
+
+def explain_said(order: Any, style: str, row: int | None) -> None: ...
+def explain_asked(order: Any, asking: Asking, style: str, row: int | None) -> None: ...

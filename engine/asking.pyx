@@ -1,11 +1,25 @@
 """What an order says beside its place and its lines: its type, channel, region, pickup store, group,
 buyer and address.
+
+As it came it is a Said; what the core reads is an Asked, numbers alone. Texts that are only ever
+compared become hashes of 64 bits, the same in every run: they are kept with the order.
 """
 cimport cython
+from cpython.number cimport PyNumber_Index
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memchr, memcpy
 
-from fendan.engine.names cimport Names
+from fendan.engine.names cimport NO_NAME, NameTable, Names, Span, find_name, span_of
+from fendan.engine.network cimport MAX_ID_BYTES, NO_STORE, is_usable_id
+
+from numbers import Integral
 
 import numpy as np
+
+from fendan.engine.fault import Fault
+from fendan.engine.network import ID_HINT as _ID_HINT
+from fendan.engine.place import ARRAYS as _ARRAYS, field_of, row_of
+from fendan.errors import refuse
 
 # asking.Asked as numpy sees it.
 ASKED_DTYPE = np.dtype(
@@ -16,6 +30,105 @@ ASKED_DTYPE = np.dtype(
     align=True,
 )
 
+# What of an order is text, and may be ""; in the order of Said.
+TEXTS = ("channel", "region", "pickup_store_id", "group_id", "buyer_id", "address_id")
+
+_TYPE_HINT = f"must be a fendan.OrderType, 0 to {TYPE_GROUP}"
+
+
+# -- HASHES ------------------------------------------------------------------------------------
+
+cdef inline uint64_t mixed(uint64_t hash, uint64_t word) noexcept nogil:
+    """A hash that goes on with one more word; as SplitMix64 does it."""
+    hash = (hash ^ word) + <uint64_t>0x9e3779b97f4a7c15
+    hash = (hash ^ hash >> 30) * <uint64_t>0xbf58476d1ce4e5b9
+    hash = (hash ^ hash >> 27) * <uint64_t>0x94d049bb133111eb
+    return hash ^ hash >> 31
+
+
+cdef uint64_t with_text(uint64_t hash, Span text) noexcept nogil:
+    """A hash that goes on with a text, whose size comes first: "ab", "c" is not "a", "bc"."""
+    cdef int64_t at
+    cdef uint64_t word
+    hash = mixed(hash, text.size)
+    for at in range(0, text.size, 8):
+        word = 0
+        memcpy(&word, text.text + at, min(8, text.size - at))
+        hash = mixed(hash, word)
+    return hash
+
+
+cdef inline uint64_t sealed(uint64_t hash) noexcept nogil:
+    """A hash of something that was said, which is never 0."""
+    return hash or 1
+
+
+# -- ONE ORDER ---------------------------------------------------------------------------------
+
+cdef Said nothing_said() noexcept nogil:
+    cdef Said said
+    said.channel.text = b""
+    said.channel.size = 0
+    said.region = said.pickup_store = said.group = said.buyer = said.address = said.channel
+    said.order_type = TYPE_UNSPECIFIED
+    return said
+
+
+cdef Asked nothing_asked() noexcept nogil:
+    cdef Asked asked
+    asked.group = asked.buyer = asked.hash = 0
+    asked.order_type = TYPE_UNSPECIFIED
+    asked.channel = asked.region = NO_NAME
+    asked.pickup_store = NO_STORE
+    return asked
+
+
+cdef inline bint is_usable(Span text) noexcept nogil:
+    return (text.size <= MAX_ID_BYTES and memchr(text.text, 0, text.size) == NULL
+            and memchr(text.text, 0x1f, text.size) == NULL)
+
+
+cdef bint fits(int64_t order_type, bint has_pickup_store, bint has_group) noexcept nogil:
+    """Whether an order of this type may say the rest."""
+    if has_pickup_store and order_type != TYPE_PICKUP and order_type != TYPE_UNSPECIFIED:
+        return False
+    return has_group or order_type != TYPE_GROUP
+
+
+cdef bint is_sound(const Said* said) noexcept nogil:
+    """Whether nothing in it can be refused but that there is no such store."""
+    return (0 <= said.order_type <= <int64_t>TYPE_GROUP
+            and fits(said.order_type, said.pickup_store.size > 0, said.group.size > 0)
+            and is_usable(said.channel) and is_usable(said.region)
+            and is_usable(said.pickup_store) and is_usable(said.group)
+            and is_usable(said.buyer) and is_usable(said.address))
+
+
+cdef Asked asked_of(const NameTable* channels, const NameTable* regions,
+                    const Said* said) noexcept nogil:
+    """All but the pickup store, which only the caller can look up."""
+    cdef Asked asked = nothing_asked()
+    cdef uint64_t hash, buyer = 0
+    asked.order_type = <int32_t>said.order_type
+    if said.channel.size:
+        asked.channel = find_name(channels, said.channel)
+    if said.region.size:
+        asked.region = find_name(regions, said.region)
+    if said.group.size:
+        asked.group = sealed(with_text(0, said.group))
+    if said.buyer.size or said.address.size:
+        buyer = sealed(with_text(with_text(0, said.buyer), said.address))
+    if said.buyer.size and said.address.size:
+        asked.buyer = buyer
+    if (said.order_type or said.channel.size or said.region.size or said.pickup_store.size
+            or asked.group or buyer):
+        hash = with_text(with_text(mixed(0, said.order_type), said.channel), said.region)
+        hash = mixed(mixed(with_text(hash, said.pickup_store), asked.group), buyer)
+        asked.hash = sealed(hash)
+    return asked
+
+
+# -- MANY --------------------------------------------------------------------------------------
 
 @cython.final
 cdef class Asking:
@@ -29,3 +142,154 @@ cdef class Asking:
         self.channels = channels
         self.regions = regions
         self.store_code_of = store_code_of
+
+    cdef bint read_order(self, object order, Asked* asked) except -1:
+        """Read an object like `fendan.Order`; True where something is wrong with it."""
+        cdef Said said
+        cdef long long order_type = PyNumber_Index(getattr(order, "order_type", TYPE_UNSPECIFIED))
+        cdef object code
+        # Held here, for the spans point into them.
+        channel, region = getattr(order, "channel", ""), getattr(order, "region", "")
+        pickup_store = getattr(order, "pickup_store_id", "")
+        group, buyer = getattr(order, "group_id", ""), getattr(order, "buyer_id", "")
+        address = getattr(order, "address_id", "")
+        said.order_type = order_type
+        span_of(channel, &said.channel)
+        span_of(region, &said.region)
+        span_of(pickup_store, &said.pickup_store)
+        span_of(group, &said.group)
+        span_of(buyer, &said.buyer)
+        span_of(address, &said.address)
+        if not is_sound(&said):
+            return True
+        asked[0] = asked_of(&self.channels.table, &self.regions.table, &said)
+        if said.pickup_store.size:
+            code = self.store_code_of.get(pickup_store)
+            if code is None:
+                return True
+            asked.pickup_store = code
+        return False
+
+    cdef int64_t read_said(self, const Said* said, int64_t count, Asked* asked) except -2:
+        """Read what orders said, or NULL: nothing; the first row with something wrong, or -1."""
+        cdef const NameTable* channels = &self.channels.table
+        cdef const NameTable* regions = &self.regions.table
+        cdef int64_t row, bad = -1, named = 0
+        cdef Span store
+        with nogil:
+            for row in range(count):
+                if said == NULL:
+                    asked[row] = nothing_asked()
+                    continue
+                if not is_sound(&said[row]):
+                    bad = row
+                    break
+                asked[row] = asked_of(channels, regions, &said[row])
+                named += said[row].pickup_store.size > 0
+        for row in range(bad if bad >= 0 else count if named else 0):
+            store = said[row].pickup_store
+            if store.size:
+                code = self.store_code_of.get(store.text[:store.size].decode())
+                if code is None:
+                    return row
+                asked[row].pickup_store = code
+        return bad
+
+    def of_columns(self, int64_t count, dict columns not None):
+        """Rows of ASKED_DTYPE for so many orders.
+
+        `columns`, none of which need be there: "order_types", int64[count]; "channels" and the
+        like, each of TEXTS with an s, (int32[count], names): which of the names an order says.
+        Errors name the column and the row.
+        """
+        cdef int64_t[:, ::1] words = np.empty((max(1, count), sizeof(Said) // 8), dtype=np.int64)
+        cdef Said* said = <Said*>&words[0, 0]
+        cdef int64_t row, place
+        cdef const int64_t[::1] types
+        result = np.empty(max(1, count), dtype=ASKED_DTYPE)
+        cdef Asked[::1] asked = result
+        for row in range(count):
+            said[row] = nothing_said()
+        for name, column in columns.items():
+            values = column if name == "order_types" else column[0]
+            if len(values) != count:
+                refuse(Fault.RAGGED, name, len(values), hint=f"as long as lat, which has {count}")
+        if "order_types" in columns:
+            types = columns["order_types"]
+            for row in range(count):
+                said[row].order_type = types[row]
+        for place, name in enumerate(TEXTS):
+            if f"{name}s" in columns:
+                indices, names = columns[f"{name}s"]
+                set_texts(said, place, indices, names)
+        row = self.read_said(said, count, &asked[0])
+        if row >= 0:
+            explain_asked(_Row(columns, row), self, _ARRAYS, row)
+        return result[:count]
+
+
+cdef int set_texts(Said* said, int64_t place, const int32_t[::1] indices, list names) except -1:
+    """Let orders say one of the names each, in the place of TEXTS; the names must live on."""
+    cdef int64_t[:, ::1] words = np.empty((max(1, len(names)), 2), dtype=np.int64)
+    cdef Span* spans = <Span*>&words[0, 0]
+    cdef int64_t row, index
+    for index in range(len(names)):
+        span_of(names[index], &spans[index])
+    for row in range(indices.shape[0]):
+        (<Span*>&said[row])[place] = spans[indices[row]]
+    return 0
+
+
+class _Row:
+    """One order of columns, as an object."""
+
+    def __init__(self, columns, row):
+        if "order_types" in columns:
+            self.order_type = int(columns["order_types"][row])
+        for name in TEXTS:
+            if f"{name}s" in columns:
+                indices, names = columns[f"{name}s"]
+                setattr(self, name, names[indices[row]])
+
+
+# -- REFUSING ----------------------------------------------------------------------------------
+
+def _refuse_type(order_type, has_pickup_store, style, row):
+    """Say what an order of this type may not say, or must."""
+    if has_pickup_store and order_type not in (TYPE_PICKUP, TYPE_UNSPECIFIED):
+        refuse(Fault.OUT_OF_RANGE, field_of("order_types", "order_type", style, row), order_type,
+               row=row_of(style, row), hint="only an order of type PICKUP names a pickup store")
+    if order_type == TYPE_GROUP:
+        refuse(Fault.MISSING, field_of("group_ids", "group_id", style, row), None,
+               row=row_of(style, row), hint="an order of type GROUP must name its group")
+
+
+def explain_said(order, style, row):
+    """Refuse an order by the first bad value of what can be said of any network."""
+    def no(fault, attribute, value, hint):
+        field = field_of(f"{attribute}s", attribute, style, row)
+        refuse(fault, field, value, row=row_of(style, row), hint=hint)
+
+    order_type = getattr(order, "order_type", TYPE_UNSPECIFIED)
+    if not isinstance(order_type, Integral):
+        no(Fault.WRONG_TYPE, "order_type", order_type, _TYPE_HINT)
+    if not TYPE_UNSPECIFIED <= order_type <= TYPE_GROUP:
+        no(Fault.OUT_OF_RANGE, "order_type", order_type, _TYPE_HINT)
+    for name in TEXTS:
+        text = getattr(order, name, "")
+        if not isinstance(text, str):
+            no(Fault.WRONG_TYPE, name, text, "must be a str")
+        if text != "" and not is_usable_id(text):
+            no(Fault.BAD_ID, name, text, _ID_HINT)
+
+
+def explain_asked(order, Asking asking not None, style, row):
+    """Read what an order says again, slowly, and refuse it by its first bad value."""
+    explain_said(order, style, row)
+    store_id = getattr(order, "pickup_store_id", "")
+    order_type = getattr(order, "order_type", TYPE_UNSPECIFIED)
+    if not fits(order_type, store_id != "", getattr(order, "group_id", "") != ""):
+        _refuse_type(order_type, store_id != "", style, row)
+    if store_id != "" and asking.store_code_of.get(store_id) is None:
+        refuse(Fault.UNKNOWN_STORE, field_of("pickup_store_ids", "pickup_store_id", style, row),
+               store_id, row=row_of(style, row))

@@ -1,6 +1,7 @@
 """Every promise about counts, held against every count: what `check` asks of an engine.
 
-    of each pair     on hand and reserved are not negative; its bit is set exactly if it can be sold
+    of each pair     on hand and reserved are not negative; its bit is set exactly if it can be sold,
+                     and what is held back is the sum of its parts
     of each leaf     its bit in the summary is set exactly if one of its pairs can be sold
     of all orders    what is reserved of a pair is what the orders there hold of it, together
     of the table     each id is found, and found to be the order that it is the id of
@@ -15,8 +16,9 @@ from fendan.engine.records cimport (
     FLAG_SHIPMENT, FLAG_SPLIT, NO_RECORD, PAGE_ORDERS, Record, Table, basket_at, find_record,
     find_shipment, holds, id_at, order_of, record_at, state_of_shipments,
 )
-from fendan.engine.stock cimport (
-    Basket, Quantity, Shelves, available, base, listed, lowest_bit, popcount, quantity, summary,
+from fendan.engine.shelves cimport (
+    Basket, Held, Quantity, Shelf, Shelves, available, base, held_parts, held_sums, listed, lowest_bit,
+    popcount, quantity, stays_on, sum_of, summary,
 )
 
 from typing import NamedTuple
@@ -131,6 +133,7 @@ cdef const char* wrong_in(const Shelves* shelves, const Leaves* leaves, int32_t 
     cdef uint64_t bits, sold
     cdef int32_t leaf, slot
     cdef int64_t rank = 0
+    cdef bint was_on
     for leaf in range(leaves.leaf_count):
         bits, sold = listed(shelves, sku)[leaf], 0
         store[0] = leaves.store_at[leaf * STORES_PER_LEAF]
@@ -142,9 +145,12 @@ cdef const char* wrong_in(const Shelves* shelves, const Leaves* leaves, int32_t 
             store[0] = leaves.store_at[leaf * STORES_PER_LEAF + slot]
             if pair.reserved < 0 or <int64_t>pair.net + pair.reserved < 0:
                 return b"a count below zero"
+            if not is_sum_of_parts(shelves.shelf + sku, rank):
+                return b"what it holds back is not the sum of its parts"
             if held[rank] > pair.reserved or (all_named and held[rank] != pair.reserved):
                 return b"reserved is not what its orders hold"
-            sold |= <uint64_t>(pair.net > 0) << slot
+            was_on = (available(shelves, sku)[leaf] >> slot) & 1
+            sold |= <uint64_t>stays_on(shelves, sku, pair, was_on) << slot
             pair += 1
             rank += 1
         if available(shelves, sku)[leaf] != sold:
@@ -154,3 +160,12 @@ cdef const char* wrong_in(const Shelves* shelves, const Leaves* leaves, int32_t 
     if rank != shelves.shelf[sku].listed_count:
         return b"more or fewer counts than stores that list it"
     return NULL
+
+
+cdef bint is_sum_of_parts(const Shelf* shelf, int64_t rank) noexcept nogil:
+    cdef Held parts
+    if shelf.limits == NULL:
+        return True
+    parts = held_parts(shelf)[rank]
+    return (parts.safety >= 0 and parts.locked >= 0 and parts.display >= 0
+            and held_sums(shelf)[rank] == sum_of(parts))

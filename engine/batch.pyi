@@ -1,9 +1,10 @@
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.engine.asking import Asking
 from fendan.engine.geo import Datum
 from fendan.engine.names import Names
 
@@ -17,6 +18,8 @@ def explain(order: Any, sku_code_of: Container[str], style: str, row: int | None
 class Batch:
     @property
     def ids(self) -> list[str] | None: ...
+    @property
+    def asked(self) -> NDArray[Any] | None: ...
     def __len__(self) -> int: ...
     @staticmethod
     def of_orders(
@@ -24,6 +27,7 @@ class Batch:
         sku_code_of: Names,
         datum: Datum,
         style: str = "orders",
+        asking: Asking | None = None,
     ) -> Batch: ...
     @staticmethod
     def of_arrays(
@@ -35,6 +39,7 @@ class Batch:
         ids: list[str] | None,
         sku_count: int,
         amounts: NDArray[np.int64] | None = None,
+        asked: NDArray[Any] | None = None,
     ) -> Batch: ...
     @staticmethod
     def of_message(
@@ -43,8 +48,14 @@ class Batch:
         sku_code_of: Names,
         datum: Datum,
         style: str = "orders",
+        asking: Asking | None = None,
     ) -> Batch: ...
     def subset(self, rows: NDArray[np.int64]) -> Batch: ...
+    def with_lines(self, lines: Mapping[str, NDArray[Any]]) -> Batch: ...
+    @property
+    def style(self) -> str: ...
+    @property
+    def lines_as_arrays(self) -> dict[str, NDArray[Any]]: ...
     def name_of(self, row: int) -> tuple[str, int | None]: ...
     def place(self, row: int) -> tuple[float, float]: ...
     def id_of(self, row: int) -> str: ...

@@ -6,11 +6,10 @@ second time, slowly, to say what.
 """
 cimport cython
 from cpython.number cimport PyNumber_Index
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
-from libc.stdlib cimport qsort
+from libc.stdint cimport INT32_MAX, int32_t, int64_t
 from libc.string cimport memchr
 
-from fendan.engine.asking cimport Asked
+from fendan.engine.asking cimport Asked, Asking, Said
 from fendan.engine.names cimport NO_NAME, Names, Span, find_name, span_of
 from fendan.engine.network cimport MAX_ID_BYTES, is_usable_id
 from fendan.engine.place cimport is_place
@@ -21,8 +20,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from fendan.engine.asking import ASKED_DTYPE as _ASKED_DTYPE, explain_asked
 from fendan.engine.fault import Fault
 from fendan.engine.geo import DATUMS as _DATUMS, convert
+from fendan.engine.merging import merged
 from fendan.engine.network import ID_HINT as _ID_HINT
 from fendan.engine.place import ARRAYS as _ARRAYS, check_place, field_of, place_of, row_of
 from fendan.errors import refuse
@@ -44,8 +45,10 @@ cdef class Batch:
         return self.columns.count
 
     @staticmethod
-    def of_orders(orders, Names sku_code_of, datum, str style="orders"):
+    def of_orders(orders, Names sku_code_of, datum, str style="orders", Asking asking=None):
         """From objects with the attributes of `fendan.Order`, places converted to `datum`.
+
+        What they say beside place and lines is read where there is an `asking`.
 
         Errors name fields as ``orders[3].lines[0].sku``; in the style "order", as ``order.…``.
         """
@@ -61,8 +64,11 @@ cdef class Batch:
         cdef int64_t[::1] offsets = arrays["offsets"]
         cdef int32_t[::1] skus, quantities
         cdef int64_t[::1] amounts = None
+        cdef Asked[::1] asked = None
         cdef list ids = []
         cdef Span name
+        if asking is not None:
+            asked = arrays["asked"] = np.empty(count, dtype=_ASKED_DTYPE)
         try:
             for row in range(count):
                 line += len(orders[row].lines)
@@ -95,14 +101,22 @@ cdef class Batch:
                         amounts[line] = amount
                     line += 1
                 offsets[row + 1] = line
+                if asked is not None and asking.read_order(order, &asked[row]):
+                    raise ValueError
         except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
             explain(orders[row], sku_code_of, style, row)
+            if asking is not None:
+                explain_asked(orders[row], asking, style, row)
             raise
         return Batch()._hold(arrays, ids, len(sku_code_of), style)
 
     @staticmethod
-    def of_arrays(lat, lng, offsets, skus, quantities, list ids, int32_t sku_count, amounts=None):
-        """From contiguous arrays: float64[n] twice, int64[n + 1], int32[m] twice, int64[m]."""
+    def of_arrays(lat, lng, offsets, skus, quantities, list ids, int32_t sku_count, amounts=None,
+                  asked=None):
+        """From contiguous arrays: float64[n] twice, int64[n + 1], int32[m] twice, int64[m].
+
+        `asked`: ASKED_DTYPE[n], as from `Asking.of_columns`.
+        """
         count, lines = len(lat), len(skus)
         if len(lng) != count:
             refuse(Fault.RAGGED, "lng", len(lng), hint=f"as long as lat, which has {count}")
@@ -122,18 +136,23 @@ cdef class Batch:
         }
         if amounts is not None and amounts.any():
             arrays["amounts"] = amounts
+        if asked is not None:
+            arrays["asked"] = asked
         return Batch()._hold(arrays, ids, sku_count, _ARRAYS)
 
     @staticmethod
-    def of_message(message, dict arrays, Names sku_code_of, datum, str style="orders"):
+    def of_message(message, dict arrays, Names sku_code_of, datum, str style="orders",
+                   Asking asking=None):
         """From a `request.Request` and its `columns_of`, places converted to `datum`.
 
         Errors are those of `of_orders`; the first bad order is the one that is named.
         """
         cdef Batch batch = Batch()
-        cdef int64_t bad
+        cdef int64_t bad, bad_said = -1
         cdef bint repeats = False
         batch._style, batch._owner = style, message
+        if asking is not None:
+            bad_said = _read_asked(asking, arrays)
         batch._point(arrays)
         with nogil:
             bad = first_unsound(&batch.columns, sku_code_of.table.count, &repeats)
@@ -144,10 +163,12 @@ cdef class Batch:
             if bad < 0:
                 batch._point(_converted(arrays, message.datums, datum))
                 bad = first_unsound(&batch.columns, sku_code_of.table.count, &repeats)
-        if bad >= 0:
+        if bad >= 0 and not 0 <= bad_said < bad:
             _refuse_order(message, bad, sku_code_of, datum, style)
+        if bad_said >= 0:
+            explain_asked(message.said(bad_said), asking, style, bad_said)
         if repeats:
-            batch._point(_merged(batch._arrays, style))
+            batch._point(merged(batch._arrays, style))
         return batch
 
     def subset(self, rows):
@@ -174,6 +195,29 @@ cdef class Batch:
         batch._owner = self
         batch._point(arrays)
         return batch
+
+    @property
+    def asked(self):
+        """ASKED_DTYPE[n], what the orders say beside place and lines; None: nobody asked."""
+        return self._arrays["asked"][:len(self)] if "asked" in self._arrays else None
+
+    def with_lines(self, lines):
+        """The same orders with other lines, in the columns of `lines`, each SKU once in an order."""
+        cdef Batch batch = Batch()
+        batch._style, batch._owner, batch.ids = self._style, self, self.ids
+        batch._point({**self._arrays, **lines})
+        return batch
+
+    @property
+    def style(self):
+        """How errors name a value: see `place.field_of`."""
+        return self._style
+
+    @property
+    def lines_as_arrays(self):
+        """The columns of the lines: offsets, SKUs, quantities and, where there are any, amounts."""
+        names = ("offsets", "skus", "quantities", "amounts")
+        return {name: self._arrays[name] for name in names if name in self._arrays}
 
     def name_of(self, row):
         """How errors name the id of an order: its field and its row."""
@@ -210,7 +254,7 @@ cdef class Batch:
         if not is_sound:
             _refuse_columns(arrays, sku_count, style)
         if repeats:
-            self._point(_merged(arrays, style))
+            self._point(merged(arrays, style))
         return self
 
     def _point(self, arrays):
@@ -233,9 +277,9 @@ cdef class Batch:
         if "ids" in arrays:
             ids = arrays["ids"]
             self.columns.ids = <const Span*>&ids[0, 0]
-        if "asked" in arrays:
+        if "asked" in arrays and self.columns.count:
             asked = arrays["asked"]
-            self.columns.asked = &asked[0] if asked.shape[0] else NULL
+            self.columns.asked = &asked[0]
 
 
 cdef object read_line(object line, int32_t* quantity, int64_t* amount):
@@ -266,53 +310,16 @@ def _spans_of(list ids):
     return spans
 
 
-# -- MERGING -----------------------------------------------------------------------------------
-
-cdef int compare_keys(const void* one, const void* other) noexcept nogil:
-    cdef uint64_t a = (<const uint64_t*>one)[0]
-    cdef uint64_t b = (<const uint64_t*>other)[0]
-    return (a > b) - (a < b)
-
-
-def _merged(arrays, style):
-    """The columns with the lines of one SKU in one order added up, by SKU code."""
-    cdef const int64_t[::1] offsets = arrays["offsets"]
-    cdef const int32_t[::1] skus = arrays["skus"], quantities = arrays["quantities"]
-    cdef const int64_t[::1] amounts = arrays.get("amounts")
-    merged = {
-        **arrays,
-        "offsets": np.zeros(len(offsets), dtype=np.int64),
-        "skus": np.empty(len(skus), dtype=np.int32),
-        "quantities": np.empty(len(skus), dtype=np.int32),
-    }
-    if amounts is not None:
-        merged["amounts"] = np.zeros(len(skus), dtype=np.int64)
-    cdef int64_t[::1] to_offsets = merged["offsets"], to_amounts = merged.get("amounts")
-    cdef int32_t[::1] to_skus = merged["skus"], to_quantities = merged["quantities"]
-    # A line as one sortable number: the SKU above, which of the order's lines it is below.
-    cdef uint64_t[::1] keys = np.empty(len(skus), dtype=np.uint64)
-    cdef int64_t row, key, line, wide, to = 0
-    for row in range(offsets.shape[0] - 1):
-        for line in range(offsets[row], offsets[row + 1]):
-            keys[line] = <uint64_t>skus[line] << 32 | <uint64_t>(line - offsets[row])
-        line = offsets[row]
-        qsort(&keys[line], offsets[row + 1] - line, sizeof(uint64_t), compare_keys)
-        for key in range(offsets[row], offsets[row + 1]):
-            line = offsets[row] + <int32_t>keys[key]
-            if to > to_offsets[row] and to_skus[to - 1] == skus[line]:
-                wide = <int64_t>to_quantities[to - 1] + quantities[line]
-                if wide > INT32_MAX:
-                    refuse(Fault.OVERFLOW, field_of("quantities", "lines", style, row), wide,
-                           row=row_of(style, row),
-                           hint=f"lines of one SKU may add up to at most {INT32_MAX}")
-                to_quantities[to - 1] = <int32_t>wide
-            else:
-                to_skus[to], to_quantities[to] = skus[line], quantities[line]
-                to += 1
-            if amounts is not None:
-                to_amounts[to - 1] += amounts[line]
-        to_offsets[row + 1] = to
-    return {**merged, "skus": merged["skus"][:to], "quantities": merged["quantities"][:to]}
+def _read_asked(Asking asking, dict arrays):
+    """Put what the orders of a message ask for beside its columns; the first bad row, or -1."""
+    cdef int64_t count = len(arrays["lat"])
+    cdef const int64_t[:, ::1] texts = arrays.get("said")
+    cdef const Said* said = NULL
+    arrays["asked"] = np.empty(max(1, count), dtype=_ASKED_DTYPE)
+    cdef Asked[::1] asked = arrays["asked"]
+    if texts is not None:
+        said = <const Said*>&texts[0, 0]
+    return asking.read_said(said, count, &asked[0])
 
 
 # -- CHECKS ------------------------------------------------------------------------------------

@@ -5,10 +5,12 @@ where they accept it.
 """
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove
 
+from fendan.engine.asking cimport TYPE_GROUP, TYPE_UNSPECIFIED
 from fendan.engine.batch cimport MAX_LINES_PER_ORDER, read_line
 from fendan.engine.fields cimport (
     LONG_BYTES, MAX_MESSAGE_BYTES, Field, Reader, as_double, check, check_text, is_zero,
@@ -19,25 +21,32 @@ from fendan.engine.names cimport Span, span_of
 from fendan.engine.network cimport is_usable_id
 from fendan.engine.outcome cimport Decision
 from fendan.engine.reply cimport (
-    TAG_ANSWERED_ID, TAG_DECIDED_ID, TAG_DECISIONS, TAG_DISTANCE_M, TAG_REASON, TAG_REFUSAL,
-    TAG_STATUS, TAG_STORE_ID, Answer,
+    TAG_ANSWERED_ID, TAG_DECIDED_ID, TAG_DECISIONS, TAG_DISTANCE_M, TAG_MERGE_GROUP, TAG_NANOS,
+    TAG_POLICY_VERSION, TAG_PROMISED_AT, TAG_REASON, TAG_REFUSAL, TAG_SECONDS, TAG_SHIPMENTS,
+    TAG_SHIPMENT_DISTANCE_M, TAG_SHIPMENT_LINES, TAG_SHIPMENT_NUMBER, TAG_SHIPMENT_PROMISED_AT,
+    TAG_SHIPMENT_STORE_ID, TAG_SHIPPED_QUANTITY, TAG_SHIPPED_SKU, TAG_STATUS, TAG_STEP,
+    TAG_STORE_ID, TAG_SUPPLY_DATE, Answer, Moment, no_answer,
 )
 from fendan.engine.request cimport (
-    KIND_ROUTE, KIND_STREAM, TAG_AMOUNT, TAG_CORRELATION_ID, TAG_DATUM, TAG_DRY_RUN, TAG_LAT,
-    TAG_LINES, TAG_LNG, TAG_ORDER_ID, TAG_ORDERS, TAG_POLICY, TAG_QUANTITY, TAG_RADIUS_M, TAG_SKU,
-    KindCode, text_of,
+    KIND_ROUTE, KIND_STREAM, TAG_ADDRESS_ID, TAG_AMOUNT, TAG_BUYER_ID, TAG_CHANNEL,
+    TAG_CORRELATION_ID, TAG_DATUM, TAG_DRY_RUN, TAG_GROUP_ID, TAG_LAT, TAG_LINES, TAG_LNG,
+    TAG_ORDER_ID, TAG_ORDER_TYPE, TAG_ORDERS, TAG_PICKUP_STORE_ID, TAG_POLICY, TAG_QUANTITY,
+    TAG_RADIUS_M, TAG_REGION, TAG_SKU, KindCode, text_of,
 )
 
 from numbers import Real
 from typing import NamedTuple
 
+from fendan.engine.asking import explain_said
 from fendan.engine.batch import explain
 from fendan.engine.fault import Fault
 from fendan.engine.geo import DATUMS as _DATUMS
 from fendan.engine.place import field_of, row_of
 from fendan.engine.request import Kind
 from fendan.engine.router import Reason, Status
+from fendan.engine.shipments import Shipment
 from fendan.errors import refuse
+from fendan.rules import StepName
 
 cdef enum:
     LEAST_BYTES = 256
@@ -171,7 +180,33 @@ cdef int write_order(Buffer buffer, order) except -1:
         buffer.end(line_start)
     if datum is not None:
         buffer.put_number(TAG_DATUM, _DATUMS.index(datum))
+    write_said(buffer, order)
     return buffer.end(start)
+
+
+cdef int write_said(Buffer buffer, order) except -1:
+    """Write what an order says beside place and lines."""
+    cdef long long order_type = PyNumber_Index(getattr(order, "order_type", TYPE_UNSPECIFIED))
+    if not 0 <= order_type <= <long long>TYPE_GROUP:
+        raise ValueError
+    if order_type:
+        buffer.put_number(TAG_ORDER_TYPE, order_type)
+    write_text(buffer, TAG_CHANNEL, getattr(order, "channel", ""))
+    write_text(buffer, TAG_REGION, getattr(order, "region", ""))
+    write_text(buffer, TAG_PICKUP_STORE_ID, getattr(order, "pickup_store_id", ""))
+    write_text(buffer, TAG_GROUP_ID, getattr(order, "group_id", ""))
+    write_text(buffer, TAG_BUYER_ID, getattr(order, "buyer_id", ""))
+    write_text(buffer, TAG_ADDRESS_ID, getattr(order, "address_id", ""))
+    return 0
+
+
+cdef inline int write_text(Buffer buffer, uint8_t tag, text) except -1:
+    """Write a text that may be empty."""
+    if isinstance(text, str) and not text:
+        return 0
+    if not is_usable_id(text):
+        raise ValueError
+    return buffer.put_text(tag, text)
 
 
 class _AnySku:
@@ -191,6 +226,7 @@ def _refuse_order(order, style, row):
     if count > MAX_LINES_PER_ORDER:
         refuse(Fault.OUT_OF_RANGE, field, count, row=row_of(style, row),
                hint=f"at most {MAX_LINES_PER_ORDER} lines an order")
+    explain_said(order, style, row)
 
 
 def check_policy(policy):
@@ -218,7 +254,7 @@ def read_response(bytes data not None, kind=Kind.STREAM):
     cdef Reader reader, inner
     cdef Field field
     cdef Answer answer
-    cdef list decisions = [], refusal = [0, "", "", "", 0]
+    cdef list decisions = [], shipments = [], refusal = [0, "", "", "", 0]
     cdef bint is_refused = False
     cdef uint64_t correlation_id = 0
     if len(data) > MAX_MESSAGE_BYTES:
@@ -232,11 +268,12 @@ def read_response(bytes data not None, kind=Kind.STREAM):
                 decisions.clear()
             else:
                 answer = no_answer()
+                shipments = []
             inner = within(&reader, &field)
-            read_answer(&inner, &answer)
+            read_answer(&inner, &answer, shipments)
             if not passed(&reader, &inner):
                 break
-            decisions.append(decision_of(&answer))
+            decisions.append(decision_of(&answer, shipments))
         elif kind_code != KIND_STREAM:
             continue
         elif field.tag == TAG_ANSWERED_ID:
@@ -251,25 +288,18 @@ def read_response(bytes data not None, kind=Kind.STREAM):
     return Response(decisions, correlation_id, Refusal(*refusal) if is_refused else None)
 
 
-cdef Answer no_answer() noexcept nogil:
-    cdef Answer answer
-    answer.order_id.text = answer.store_id.text = b""
-    answer.order_id.size = answer.store_id.size = 0
-    answer.distance_m = 0.0
-    answer.status = answer.reason = 0
-    return answer
-
-
-cdef void read_answer(Reader* reader, Answer* answer) noexcept nogil:
+cdef int read_answer(Reader* reader, Answer* answer, list shipments) except -1:
+    """Read one decision, and its shipments behind those that are in the list."""
     cdef Field field
+    cdef Reader inner
     while next_field(reader, &field):
         if field.tag == TAG_DECIDED_ID:
             if not check_text(reader, field.span):
-                return
+                break
             answer.order_id = field.span
         elif field.tag == TAG_STORE_ID:
             if not check_text(reader, field.span):
-                return
+                break
             answer.store_id = field.span
         elif field.tag == TAG_DISTANCE_M:
             answer.distance_m = as_double(field.bits)
@@ -277,17 +307,105 @@ cdef void read_answer(Reader* reader, Answer* answer) noexcept nogil:
             answer.status = <int32_t>field.bits
         elif field.tag == TAG_REASON:
             answer.reason = <int32_t>field.bits
+        elif field.tag == TAG_POLICY_VERSION:
+            answer.policy_version = <int32_t>field.bits
+        elif field.tag == TAG_STEP:
+            answer.step = <int32_t>field.bits
+        elif field.tag == TAG_MERGE_GROUP:
+            answer.merge_group = <int64_t>field.bits
+        elif field.tag == TAG_PROMISED_AT:
+            inner = within(reader, &field)
+            read_moment(&inner, &answer.promised)
+            if not passed(reader, &inner):
+                break
+        elif field.tag == TAG_SHIPMENTS:
+            inner = within(reader, &field)
+            shipment = read_shipment(&inner)
+            if not passed(reader, &inner):
+                break
+            shipments.append(shipment)
+    return 0
 
+
+cdef void read_moment(Reader* reader, Moment* moment) noexcept nogil:
+    """Read a Timestamp, which may come in parts."""
+    cdef Field field
+    moment.is_said = True
+    while next_field(reader, &field):
+        if field.tag == TAG_SECONDS:
+            moment.seconds = <int64_t>field.bits
+        elif field.tag == TAG_NANOS:
+            moment.nanos = <int32_t>field.bits
+
+
+cdef object ns_of(const Moment* moment):
+    """Nanoseconds since 1970, or None; a time that no int64 has is one, too."""
+    return <object>moment.seconds * _NS_PER_S + moment.nanos if moment.is_said else None
+
+
+cdef object read_shipment(Reader* reader):
+    """Read a shipment; whatever it returns where something is wrong is not looked at."""
+    cdef Field field
+    cdef Reader inner
+    cdef Answer answer = no_answer()
+    cdef int32_t number = 0
+    cdef Span supply_date = answer.order_id
+    cdef list lines = []
+    while next_field(reader, &field):
+        if field.tag == TAG_SHIPMENT_NUMBER:
+            number = <int32_t>field.bits
+        elif field.tag == TAG_SHIPMENT_DISTANCE_M:
+            answer.distance_m = as_double(field.bits)
+        elif field.tag == TAG_SHIPMENT_STORE_ID or field.tag == TAG_SUPPLY_DATE:
+            if not check_text(reader, field.span):
+                return None
+            if field.tag == TAG_SUPPLY_DATE:
+                supply_date = field.span
+            else:
+                answer.store_id = field.span
+        elif field.tag == TAG_SHIPMENT_LINES or field.tag == TAG_SHIPMENT_PROMISED_AT:
+            inner = within(reader, &field)
+            if field.tag == TAG_SHIPMENT_LINES:
+                lines.append(read_shipped(&inner))
+            else:
+                read_moment(&inner, &answer.promised)
+            if not passed(reader, &inner):
+                return None
+    if reader.wrong != NULL:
+        return None
+    return Shipment(
+        number=number, store_id=text_of(answer.store_id), distance_m=answer.distance_m,
+        lines=tuple(lines), promised_ns=ns_of(&answer.promised), supply_date=text_of(supply_date),
+    )
+
+
+cdef object read_shipped(Reader* reader):
+    """Read a line of a shipment: (SKU, pieces)."""
+    cdef Field field
+    cdef object sku = ""
+    cdef int32_t quantity = 0
+    while next_field(reader, &field):
+        if field.tag == TAG_SHIPPED_SKU:
+            if not check_text(reader, field.span):
+                return None
+            sku = text_of(field.span)
+        elif field.tag == TAG_SHIPPED_QUANTITY:
+            quantity = <int32_t>field.bits
+    return sku, quantity
+
+
+_NS_PER_S = 1_000_000_000
 
 cdef tuple STATUSES = (0, *Status)
 cdef tuple REASONS = tuple(Reason)
+cdef tuple STEPS = tuple(StepName)
 
 
 cdef object named(tuple names, int32_t number):
     return names[number] if 0 <= number < <Py_ssize_t>len(names) else number
 
 
-cdef Decision decision_of(const Answer* answer):
+cdef Decision decision_of(const Answer* answer, list shipments):
     cdef Decision decision = Decision.__new__(Decision)
     decision.order_id = text_of(answer.order_id)
     decision.status = named(STATUSES, answer.status)
@@ -295,6 +413,11 @@ cdef Decision decision_of(const Answer* answer):
     if answer.store_id.size:
         decision.store_id = text_of(answer.store_id)
         decision.distance_m = answer.distance_m
+    decision.policy_version = answer.policy_version
+    decision.step = named(STEPS, answer.step)
+    decision.promised_ns = ns_of(&answer.promised)
+    decision.merge_group = answer.merge_group
+    decision.shipments = tuple(shipments)
     return decision
 
 

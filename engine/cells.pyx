@@ -32,13 +32,14 @@ import numpy as np
 
 # In average edges of the resolution. The least distance from the centre of a cell to its edge is
 # 0.6; a lattice as dense as this has a place no farther than 0.53 from anywhere.
-cdef double HULL = 1.25
+cdef double HULL = 1.2
 cdef double LATTICE = 0.75
 # About so many cells for a polygon: more decide more places at once, fewer take less memory.
-cdef double CELLS_WANTED = 1000.0
+cdef double CELLS_WANTED = 300.0
 
-cdef double[:] EDGE_DEGREES     # by resolution
-cdef double[:] CELL_KM2
+# By resolution, once h3 is loaded.
+cdef object EDGE_DEGREES = None
+cdef object CELL_KM2 = None
 
 # A place as the h3 library takes it: in radians.
 cdef struct Radians:
@@ -46,8 +47,11 @@ cdef struct Radians:
     double lng
 
 ctypedef uint32_t (*Locate)(const Radians* place, int resolution, uint64_t* cell) noexcept nogil
+ctypedef uint32_t (*Centre)(uint64_t cell, Radians* place) noexcept nogil
 
-cdef Locate locate = NULL       # or NULL: ask h3 through Python
+# h3's own functions, or NULL: ask it through Python.
+cdef Locate locate = NULL
+cdef Centre centre = NULL
 cdef bint is_ready = False
 
 
@@ -74,7 +78,9 @@ cdef uint64_t _asked(double lat, double lng, int resolution) noexcept with gil:
 
 def get_ready():
     """Load h3, once. Raises ModuleNotFoundError where there is none."""
-    global locate, is_ready, EDGE_DEGREES, CELL_KM2
+    global locate, centre, is_ready, EDGE_DEGREES, CELL_KM2
+    cdef Locate borrowed_locate
+    cdef Centre borrowed_centre
     if is_ready:
         return
     from h3.api import basic_int
@@ -83,32 +89,39 @@ def get_ready():
     edges_km = [basic_int.average_hexagon_edge_length(one, "km") for one in resolutions]
     EDGE_DEGREES = np.degrees(np.array(edges_km) * 1000.0 / EARTH_RADIUS_M)
     CELL_KM2 = np.array([basic_int.average_hexagon_area(one, "km^2") for one in resolutions])
-    locate = _borrowed(basic_int)
-    is_ready = True
-
-
-cdef Locate _borrowed(object basic_int) except? NULL:
-    """The C function in h3's wheel; NULL where there is none, or it is another than we know."""
-    cdef Locate found
-    cdef Radians place
-    cdef uint64_t cell
     try:
         from h3._cy import latlng
 
         library = ctypes.CDLL(latlng.__file__)
-        address = ctypes.cast(library.latLngToCell, ctypes.c_void_p).value
+        borrowed_locate = <Locate><size_t>_address(library.latLngToCell)
+        borrowed_centre = <Centre><size_t>_address(library.cellToLatLng)
     except (ImportError, OSError, AttributeError):
-        return NULL
-    found = <Locate><size_t>address
+        borrowed_locate = NULL
+    if borrowed_locate is not NULL and _are_known(borrowed_locate, borrowed_centre, basic_int):
+        locate, centre = borrowed_locate, borrowed_centre
+    is_ready = True
+
+
+def _address(function):
+    return ctypes.cast(function, ctypes.c_void_p).value
+
+
+cdef bint _are_known(Locate one_locate, Centre one_centre, object basic_int) except -1:
+    """Whether functions of h3's names answer as h3 does."""
+    cdef Radians place
+    cdef uint64_t cell
     for lat, lng in ((31.2304, 121.4737), (-33.9, 151.2), (0.1, -0.1), (64.1, -21.9)):
         for resolution in range(FINEST_RESOLUTION + 1):
             place.lat, place.lng = lat * RADIANS_PER_DEGREE, lng * RADIANS_PER_DEGREE
             cell = NO_CELL
-            if found(&place, resolution, &cell) != 0:
-                return NULL
+            if one_locate(&place, resolution, &cell) != 0 or one_centre(cell, &place) != 0:
+                return False
             if cell != basic_int.latlng_to_cell(lat, lng, resolution):
-                return NULL
-    return found
+                return False
+            degrees = place.lat / RADIANS_PER_DEGREE, place.lng / RADIANS_PER_DEGREE
+            if np.abs(np.subtract(degrees, basic_int.cell_to_latlng(cell))).max() > 1e-9:
+                return False
+    return True
 
 
 # -- POLYGON TO CELLS --------------------------------------------------------------------------
@@ -146,10 +159,10 @@ def cover(geometry, int resolution):
 
 def _near(box, int resolution):
     """The cells of a lattice of places, so dense that it misses no cell that touches a box."""
-    cdef double step = LATTICE * EDGE_DEGREES[resolution]
-    cdef double margin = 2.0 * HULL * EDGE_DEGREES[resolution]
-    cdef double low_lng, low_lat, high_lng, high_lat, squeeze, wider, lat, row_step
-    cdef int64_t row, column, row_count, column_count, count
+    cdef double edge = EDGE_DEGREES[resolution]
+    cdef double step = LATTICE * edge, margin = 2.0 * HULL * edge
+    cdef double low_lng, low_lat, high_lng, high_lat, squeeze, wider, lat, row_step, column_step
+    cdef int64_t row, column, row_count, column_count, most, count = 0
     cdef uint64_t[::1] found
     cdef uint64_t last, cell
     low_lng, low_lat, high_lng, high_lat = box
@@ -160,23 +173,22 @@ def _near(box, int resolution):
     low_lng, high_lng = low_lng - wider, high_lng + wider
     row_count = <int64_t>((high_lat - low_lat) / step) + 2
     row_step = (high_lat - low_lat) / (row_count - 1)
-    parts = []
-    for row in range(row_count):
-        lat = low_lat + row * row_step
-        squeeze = fmin(1.0, cos((fabs(lat) - row_step) * RADIANS_PER_DEGREE) + 1e-9)
-        column_count = <int64_t>((high_lng - low_lng) * squeeze / step) + 2
-        cells = np.empty(column_count, dtype=np.uint64)
-        found, count, last = cells, 0, NO_CELL
-        with nogil:
+    most = <int64_t>((high_lng - low_lng) / step) + 2
+    cells = np.empty(row_count * most, dtype=np.uint64)
+    found = cells
+    with nogil:
+        for row in range(row_count):
+            lat = low_lat + row * row_step
+            squeeze = fmin(1.0, cos((fabs(lat) - row_step) * RADIANS_PER_DEGREE) + 1e-9)
+            column_count = <int64_t>((high_lng - low_lng) * squeeze / step) + 2
+            column_step = (high_lng - low_lng) / (column_count - 1)
+            last = NO_CELL
             for column in range(column_count):
-                cell = cell_at(
-                    lat, low_lng + column * (high_lng - low_lng) / (column_count - 1), resolution
-                )
+                cell = cell_at(lat, low_lng + column * column_step, resolution)
                 if cell != last:
                     found[count] = last = cell
                     count += 1
-        parts.append(cells[:count])
-    cells = np.unique(np.concatenate(parts))
+    cells = np.unique(cells[:count])
     return cells[cells != NO_CELL]
 
 
@@ -184,17 +196,28 @@ def _boxes(cells):
     """A box that holds all of each cell, as in `resolution_for`, and which cells have none for want
     of a plane there: the box would reach across the antimeridian, or hold a pole.
     """
-    from h3.api import basic_int
-
-    centres = [basic_int.cell_to_latlng(cell) for cell in cells.tolist()]
-    lat, lng = np.array(centres).reshape(-1, 2).T
+    lat, lng = np.degrees(_centres(cells)).T
     resolutions = (cells >> np.uint64(RESOLUTION_SHIFT)).astype(np.int64) & 15
-    high = HULL * np.asarray(EDGE_DEGREES)[resolutions]
+    high = HULL * EDGE_DEGREES[resolutions]
     with np.errstate(divide="ignore"):
         sine = np.sin(np.radians(high)) / np.cos(np.radians(lat))
     wide = np.degrees(np.arcsin(np.minimum(sine, 1.0)))
     is_odd = (np.abs(lat) + high >= 90.0) | (np.abs(lng) + wide >= 180.0)
     return np.column_stack([lng - wide, lat - high, lng + wide, lat + high]), is_odd
+
+
+def _centres(const uint64_t[::1] cells):
+    """float64[n, 2]: lat and lng in radians."""
+    from h3.api import basic_int
+
+    cdef double[:, ::1] places
+    cdef Py_ssize_t i
+    result = np.zeros((cells.shape[0], 2))
+    places = result
+    for i in range(cells.shape[0]):
+        if centre is NULL or centre(cells[i], <Radians*>&places[i, 0]) != 0:
+            result[i] = np.radians(basic_int.cell_to_latlng(cells[i]))
+    return result
 
 
 def box_of(cell):

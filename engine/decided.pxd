@@ -9,7 +9,7 @@ from fendan.engine.network cimport Leaves
 from fendan.engine.records cimport Table
 from fendan.engine.router cimport Verdict
 from fendan.engine.shipments cimport Grant, PartList
-from fendan.engine.stock cimport Basket, Quantity, Shelves
+from fendan.engine.shelves cimport Basket, Quantity, Shelves
 
 
 # The decisions on the new orders of a batch, in turn. Order `row` has the record

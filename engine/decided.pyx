@@ -23,7 +23,7 @@ from fendan.engine.records cimport (
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
 from fendan.engine.shipments cimport Part, PartList, lines_of
 from fendan.engine.splits cimport add_shipments, share_amounts
-from fendan.engine.stock cimport Basket, Quantity, Shelves, give_back, take
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, take
 
 
 cdef Basket basket_in(const Columns* orders, int64_t row) noexcept nogil:

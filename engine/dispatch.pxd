@@ -1,29 +1,28 @@
 """Routing under a policy: steps, splits, promises."""
-cimport cython
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t, uint64_t
 
-from fendan.engine.asking cimport Asking
 from fendan.engine.batch cimport Columns
+from fendan.engine.book cimport RuleBook
 from fendan.engine.network cimport Leaves
 from fendan.engine.router cimport Verdict
 from fendan.engine.shipments cimport Grant, PartList
-from fendan.engine.stock cimport Quantity, Shelves
-
-
-# A policy as the core reads it; owned by a Rules.
-cdef struct RuleBook:
-    int32_t version
+from fendan.engine.shelves cimport Basket, Quantity, Shelves
 
 
 # As `router.route_many`, under a policy: choose, reserve, and say what was promised. `grants`:
 # [count]; `parts` gets the shipments of orders that were split (theirs stand there, and not in
-# `before`). False where there is no memory for all of it: nothing is reserved then.
+# `before`, which may be NULL). False where there is no memory for it: nothing is reserved then.
 cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
                         const Columns* orders, int64_t now_ns, Verdict* verdicts, Grant* grants,
                         PartList* parts, Quantity* before) noexcept nogil
 
+# Give back what a batch has just reserved, and forget its merge groups: the end of a dry run.
+cdef void undo_dispatch(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
+                        const Columns* orders, const Verdict* verdicts,
+                        const PartList* parts) noexcept nogil
 
-@cython.final
-cdef class Rules:
-    cdef RuleBook book
-    cdef readonly Asking asking
+# Another store for an order, or for one of its shipments, whole, under the rule that its grant
+# names; `allowed` has the stores that may be asked at all. Reserves, and renews the promise.
+cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
+                            double lat, double lng, const Basket* basket, const uint64_t* allowed,
+                            int64_t now_ns, Grant* grant, Quantity* before) noexcept nogil

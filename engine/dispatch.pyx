@@ -1,39 +1,445 @@
-"""Routing under a policy: steps, splits, promises."""
-cimport cython
-from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, int64_t
+"""Routing under a policy: the steps of a rule one after another, and what is promised.
+
+    order ── its rule ── step 1 ── one store has all of it? ── else several together? ── step 2 ...
+                                        │                           │
+                                        reserve, promise            reserve each shipment, promise
+
+An order waits for nothing that another could take meanwhile: it is decided in its turn, as if alone.
+Only a *group* is decided together, in the turn of its first order: one store fills all or none.
+"""
+from libc.math cimport INFINITY, NAN
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport qsort
 from libc.string cimport memset
 
-from fendan.engine.asking cimport Asking
+from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns
-from fendan.engine.network cimport Leaves
-from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, route_many
-from fendan.engine.shipments cimport Grant, PartList
-from fendan.engine.stock cimport Quantity, Shelves
+from fendan.engine.book cimport RuleBook, set_terms
+from fendan.engine.desk cimport (
+    STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, guess,
+    has_later_lines, is_still_best, promised_ns, split_at_step, store_at_step, supply_at_step,
+    take_back,
+)
+from fendan.engine.geo cimport distance_between_m
+from fendan.engine.merges cimport Merge, begin_merges, merge_of, note_merge, undo_merges
+from fendan.engine.names cimport NO_NAME
+from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves
+from fendan.engine.offers cimport Sharing, reserve_sharing
+from fendan.engine.plan cimport (
+    AHEAD, NOT_FOUND, RING, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words,
+)
+from fendan.engine.router cimport (
+    REASON_CANNOT_BE_PROMISED, REASON_GROUP_NOT_WHOLE, REASON_NO_STOCK, REASON_NO_STOCK_IN_RADIUS,
+    REASON_NO_STORE_ELIGIBLE, REASON_NO_STORE_IN_RADIUS, REASON_NO_STORES, REASON_NO_SUPPLY,
+    REASON_PICKUP_STORE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict, find, find_under,
+)
+from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant, PartList, lines_of
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back
+from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms
 
 cdef enum:
-    STEP_STORE = 1
+    TYPE_GROUP = 6              # rules.OrderType
 
+# Keys of groups are no keys of buyers.
+cdef uint64_t GROUP_KEYS = 0x9e3779b97f4a7c15
+
+
+# -- SETTLING ----------------------------------------------------------------------------------
+
+cdef void settle(Desk* desk, Job* job) noexcept nogil:
+    """Decide one order, unless its group was decided before."""
+    cdef const Asked* asked = NULL
+    if desk.verdicts[job.row].status:
+        return
+    if desk.orders.asked != NULL:
+        asked = desk.orders.asked + job.row
+    begin_grant(desk, job, asked)
+    if asked != NULL and asked.group and job.terms.rule.order_type == TYPE_GROUP:
+        settle_group(desk, job, asked)
+    elif asked != NULL and asked.pickup_store != NO_STORE:
+        settle_named(desk, job, asked.pickup_store)
+    else:
+        settle_alone(desk, job, asked)
+
+
+cdef void begin_grant(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
+    cdef Grant* grant = desk.grants + job.row
+    memset(grant, 0, sizeof(Grant))
+    grant.policy_version = desk.book.version
+    grant.order_type = job.terms.rule.order_type
+    grant.due_ns = NEVER_NS
+    grant.channel = grant.region = NO_NAME
+    if asked != NULL:
+        grant.asked_hash = asked.hash
+        grant.channel, grant.region = asked.channel, asked.region
+
+
+cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
+    """Step after step, until one fills the order."""
+    cdef const RuleTerms* rule = job.terms.rule
+    cdef const Merge* merge = NULL
+    cdef int32_t place, ordinal, preferred = NO_STORE
+    cdef int64_t group = 0, first = desk.parts.count
+    cdef bint merges = asked != NULL and asked.buyer and rule.merge_window_ns > 0
+    if merges:
+        merge = merge_of(desk.book.merges, asked.buyer, desk.now_ns, rule.merge_window_ns)
+        if merge != NULL:
+            group, preferred = merge.group, merge.store
+    if has_later_lines(desk, job):
+        settle_later(desk, job, preferred)
+    else:
+        for place in range(rule.step_count):
+            job.terms.step = rule.steps + place
+            if job.terms.step.name == STEP_BACKORDER:
+                if supply_at_step(desk, job, &job.basket):
+                    assign_parts(desk, job, first)
+            elif (place == 0 and preferred == NO_STORE and job.guess.ordinal != NOT_FOUND
+                    and is_still_best(desk, job)):
+                assign(desk, job, job.guess.ordinal)
+            else:
+                ordinal = store_at_step(desk, job, &job.basket, job.terms.step.allowed, preferred)
+                if ordinal != NOT_FOUND:
+                    assign(desk, job, ordinal)
+                elif split_at_step(desk, job, &job.basket):
+                    assign_parts(desk, job, first)
+            if desk.verdicts[job.row].status or desk.no_memory:
+                break
+    if desk.verdicts[job.row].status == 0:
+        refuse_order(desk, job, reason_for(desk, job, &job.basket))
+    if merges:
+        if desk.verdicts[job.row].store != NO_STORE:
+            preferred = desk.verdicts[job.row].store
+        desk.grants[job.row].merge_group = note_merge(
+            desk.book.merges, asked.buyer, desk.now_ns, group, preferred
+        )
+
+
+cdef void settle_named(Desk* desk, Job* job, int32_t store) noexcept nogil:
+    """The store where the customer will fetch it, or none."""
+    cdef const RuleTerms* rule = job.terms.rule
+    cdef int32_t place
+    desk.grants[job.row].flags = PICKUP_NAMED
+    for place in range(rule.step_count):
+        job.terms.step = rule.steps + place
+        if job.terms.step.name != STEP_BACKORDER and fills(
+            desk, job, &job.basket, job.terms.step.allowed, desk.leaves.ordinal_of[store], True
+        ):
+            assign(desk, job, desk.leaves.ordinal_of[store])
+            return
+    refuse_order(desk, job, REASON_PICKUP_STORE)
+
+
+cdef void refuse_order(Desk* desk, Job* job, uint8_t reason) noexcept nogil:
+    cdef Verdict* verdict = desk.verdicts + job.row
+    verdict.store, verdict.distance_m = NO_STORE, NAN
+    verdict.status, verdict.reason = STATUS_UNASSIGNED, reason
+    verdict.step = verdict.shipments = 0
+
+
+cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
+    """What is in stock now, and what will come later: both, or nothing."""
+    cdef const RuleTerms* rule = job.terms.rule
+    cdef Sharing* sharing = desk.book.sharing
+    cdef Basket now, later
+    cdef int64_t first = desk.parts.count
+    cdef int32_t place, ordinal
+    cdef bint filled
+    if not reserve_sharing(sharing, desk.leaves.store_count, job.basket.line_count):
+        desk.no_memory = True
+        return
+    part_lines(desk, job, &now, &later)
+    filled = now.line_count == 0
+    for place in range(rule.step_count):
+        job.terms.step = rule.steps + place
+        if filled or job.terms.step.name == STEP_BACKORDER:
+            continue
+        ordinal = store_at_step(desk, job, &now, job.terms.step.allowed, preferred)
+        if ordinal != NOT_FOUND:
+            filled = add_shipment(desk, job, &now, ordinal, promised_ns(
+                &job.terms, desk.leaves.store_at[ordinal],
+                distance_between_m(&job.plan.place, desk.leaves.places + ordinal),
+            ))
+        else:
+            filled = split_at_step(desk, job, &now)
+    if not filled:
+        refuse_order(desk, job, reason_for(desk, job, &now))
+        return
+    for place in range(rule.step_count):
+        job.terms.step = rule.steps + place
+        if job.terms.step.name == STEP_BACKORDER and supply_at_step(desk, job, &later):
+            assign_parts(desk, job, first)
+            return
+    take_back(desk, first)
+    refuse_order(desk, job, REASON_NO_SUPPLY)
+
+
+cdef void part_lines(Desk* desk, const Job* job, Basket* now, Basket* later) noexcept nogil:
+    """The order's lines in two: what is sold from stock, and what against supply."""
+    cdef Sharing* sharing = desk.book.sharing
+    cdef int64_t line, to, front = 0, back = job.basket.line_count
+    for line in range(job.basket.line_count):
+        if desk.book.presale[job.basket.skus[line]]:
+            back -= 1
+            to = back
+        else:
+            to = front
+            front += 1
+        sharing.rest_skus[to] = job.basket.skus[line]
+        sharing.rest_quantities[to] = job.basket.quantities[line]
+        if job.basket.amounts != NULL:
+            sharing.rest_amounts[to] = job.basket.amounts[line]
+    now.skus, now.quantities, now.amounts = sharing.rest_skus, sharing.rest_quantities, NULL
+    if job.basket.amounts != NULL:
+        now.amounts = sharing.rest_amounts
+    later[0] = now[0]
+    now.line_count = front
+    later.skus += front
+    later.quantities += front
+    if later.amounts != NULL:
+        later.amounts += front
+    later.line_count = job.basket.line_count - front
+
+
+# -- GROUPS ------------------------------------------------------------------------------------
+
+cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
+    """All orders of a group that stand in this batch: one store has all of them, or none."""
+    cdef const Columns* orders = desk.orders
+    cdef const RuleTerms* rule = job.terms.rule
+    cdef const Merge* merge = NULL
+    cdef Basket whole
+    cdef Job member
+    cdef int64_t row, group = 0
+    cdef int32_t store = NO_STORE, ordinal = NOT_FOUND
+    cdef uint64_t key = asked.group ^ GROUP_KEYS
+    if rule.merge_window_ns > 0:
+        merge = merge_of(desk.book.merges, key, desk.now_ns, rule.merge_window_ns)
+    if merge != NULL:
+        group, store = merge.group, merge.store
+    if group_basket(desk, job, asked, &whole):
+        ordinal = store_of_group(desk, job, &whole, store)
+    if ordinal != NOT_FOUND:
+        store = desk.leaves.store_at[ordinal]
+    for row in range(job.row, orders.count):
+        if orders.asked[row].group != asked.group or desk.verdicts[row].status:
+            continue
+        begin(desk, &member, row)
+        if member.terms.rule.order_type != TYPE_GROUP:
+            continue
+        member.terms.step = job.terms.step
+        begin_grant(desk, &member, orders.asked + row)
+        desk.grants[row].flags = IN_GROUP
+        if ordinal == NOT_FOUND:
+            refuse_order(desk, &member, REASON_GROUP_NOT_WHOLE)
+        else:
+            assign(desk, &member, ordinal)
+        if rule.merge_window_ns > 0:
+            group = note_merge(desk.book.merges, key, desk.now_ns, group, store)
+            desk.grants[row].merge_group = group
+
+
+cdef int32_t store_of_group(Desk* desk, Job* job, const Basket* whole,
+                            int32_t store) noexcept nogil:
+    """Who has all of it: the store that the group has already, or else the best one."""
+    cdef const RuleTerms* rule = job.terms.rule
+    cdef int32_t place, ordinal
+    set_terms(desk.book, &job.terms, desk.orders.asked + job.row, whole,
+              desk.orders.lat[job.row], desk.orders.lng[job.row], desk.now_ns)
+    for place in range(rule.step_count):
+        job.terms.step = rule.steps + place
+        if job.terms.step.name == STEP_BACKORDER:
+            continue
+        if store == NO_STORE:
+            ordinal = store_at_step(desk, job, whole, job.terms.step.allowed, NO_STORE)
+            if ordinal != NOT_FOUND:
+                return ordinal
+        elif fills(desk, job, whole, job.terms.step.allowed, desk.leaves.ordinal_of[store], True):
+            return desk.leaves.ordinal_of[store]
+    return NOT_FOUND
+
+
+cdef bint group_basket(Desk* desk, const Job* job, const Asked* asked,
+                       Basket* whole) noexcept nogil:
+    """The lines of all orders of a group added up, in the room for sharing; whether they can be."""
+    cdef const Columns* orders = desk.orders
+    cdef Sharing* sharing = desk.book.sharing
+    cdef int64_t row, line, count = 0, to = 0, wide
+    for row in range(job.row, orders.count):
+        if orders.asked[row].group == asked.group:
+            count += orders.offsets[row + 1] - orders.offsets[row]
+    if not reserve_sharing(sharing, 0, count):
+        desk.no_memory = True
+        return False
+    count = 0
+    for row in range(job.row, orders.count):
+        if (orders.asked[row].group == asked.group and desk.verdicts[row].status == 0
+                and orders.asked[row].order_type == orders.asked[job.row].order_type):
+            for line in range(orders.offsets[row], orders.offsets[row + 1]):
+                sharing.line_amounts[count] = <int64_t>orders.skus[line] << 32
+                sharing.line_amounts[count] |= orders.quantities[line]
+                count += 1
+    qsort(sharing.line_amounts, count, sizeof(int64_t), compare_lines)
+    for line in range(count):
+        sharing.rest_skus[to] = <int32_t>(sharing.line_amounts[line] >> 32)
+        sharing.rest_quantities[to] = <int32_t>sharing.line_amounts[line]
+        if to and sharing.rest_skus[to - 1] == sharing.rest_skus[to]:
+            wide = <int64_t>sharing.rest_quantities[to - 1] + sharing.rest_quantities[to]
+            if wide > INT32_MAX:
+                return False
+            sharing.rest_quantities[to - 1] = <int32_t>wide
+        else:
+            to += 1
+    whole.skus, whole.quantities, whole.amounts = sharing.rest_skus, sharing.rest_quantities, NULL
+    whole.line_count = to
+    return True
+
+
+cdef int compare_lines(const void* one, const void* other) noexcept nogil:
+    cdef int64_t a = (<const int64_t*>one)[0]
+    cdef int64_t b = (<const int64_t*>other)[0]
+    return (a > b) - (a < b)
+
+
+# -- REASONS -----------------------------------------------------------------------------------
+
+cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket) noexcept nogil:
+    """Why no step filled the basket: asked only then, so it may take its time.
+
+    The first of these that is so, over all steps: no store takes orders at all; none is within the
+    radius; the policy lets none have such an order; one would have it all, but not in time; one
+    would, but too far away; none has it.
+    """
+    cdef const RuleTerms* rule = job.terms.rule
+    cdef RuleTerms untimed = rule[0]
+    cdef StepTerms step
+    cdef Basket nothing
+    cdef Bid bid
+    cdef double widest_m = 0.0
+    cdef int32_t place
+    cdef bint eligible = False, in_time = False, somewhere = False
+    nothing.line_count = 0
+    untimed.most_s, untimed.sees_counts = INFINITY, False
+    untimed.criterion_count, untimed.scored = 0, False
+    for place in range(rule.step_count):
+        widest_m = max(widest_m, rule.steps[place].radius_m)
+    if find(desk.leaves, desk.shelves, &job.plan, &nothing, NULL, INFINITY, False) == NOT_FOUND:
+        return REASON_NO_STORES
+    if find(desk.leaves, desk.shelves, &job.plan, &nothing, NULL, widest_m, False) == NOT_FOUND:
+        return REASON_NO_STORE_IN_RADIUS
+    job.terms.rule = &untimed
+    for place in range(rule.step_count):
+        step = rule.steps[place]
+        job.terms.step = &step
+        eligible |= find_under(desk.leaves, desk.shelves, &job.plan, &nothing, &job.terms,
+                               step.allowed, True, &bid) != NOT_FOUND
+        if step.name != STEP_BACKORDER:
+            in_time |= find_under(desk.leaves, desk.shelves, &job.plan, basket, &job.terms,
+                                  step.allowed, True, &bid) != NOT_FOUND
+            step.radius_m = INFINITY
+            somewhere |= find_under(desk.leaves, desk.shelves, &job.plan, basket, &job.terms,
+                                    step.allowed, True, &bid) != NOT_FOUND
+    job.terms.rule, job.terms.step = rule, rule.steps
+    if not eligible:
+        return REASON_NO_STORE_ELIGIBLE
+    if in_time:
+        return REASON_CANNOT_BE_PROMISED
+    return REASON_NO_STOCK_IN_RADIUS if somewhere else REASON_NO_STOCK
+
+
+# -- BATCHES -----------------------------------------------------------------------------------
 
 cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
                         const Columns* orders, int64_t now_ns, Verdict* verdicts, Grant* grants,
                         PartList* parts, Quantity* before) noexcept nogil:
-    cdef int64_t row
-    route_many(leaves, shelves, orders, INFINITY, verdicts, before)
-    memset(grants, 0, orders.count * sizeof(Grant))
-    for row in range(orders.count):
-        grants[row].policy_version = book.version
-        if verdicts[row].status == STATUS_ASSIGNED:
-            verdicts[row].step = grants[row].step = STEP_STORE
-            grants[row].shipment_count = 1
-            grants[row].promised_ns = now_ns
-    return True
+    cdef Job jobs[RING]
+    cdef Job* job
+    cdef Desk desk
+    cdef int64_t step, order
+    desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, orders
+    desk.now_ns, desk.verdicts, desk.grants = now_ns, verdicts, grants
+    desk.parts, desk.before = parts, before
+    desk.no_memory = not begin_merges(book.merges, orders.count, now_ns)
+    memset(verdicts, 0, orders.count * sizeof(Verdict))
+    for step in range(orders.count + 3 * AHEAD):
+        if desk.no_memory:
+            break
+        order = step - 3 * AHEAD
+        if order >= 0:
+            settle(&desk, &jobs[order & (RING - 1)])
+        if step + AHEAD < orders.count:
+            prefetch_shelves(shelves, orders, step + AHEAD)
+        if step < orders.count:
+            job = &jobs[step & (RING - 1)]
+            begin(&desk, job, step)
+            prefetch_words(leaves, shelves, &job.plan, &job.basket)
+        order = step - AHEAD
+        if 0 <= order < orders.count:
+            job = &jobs[order & (RING - 1)]
+            guess(&desk, job)
+            prefetch_ranks(leaves, shelves, job.guess.ordinal, &job.basket)
+        order = step - 2 * AHEAD
+        if 0 <= order < orders.count:
+            job = &jobs[order & (RING - 1)]
+            prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
+    if desk.no_memory:
+        undo_dispatch(book, leaves, shelves, orders, verdicts, parts)
+    return not desk.no_memory
 
 
-@cython.final
-cdef class Rules:
-    """One version of a chain's policy, ready for the core."""
+cdef void undo_dispatch(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
+                        const Columns* orders, const Verdict* verdicts,
+                        const PartList* parts) noexcept nogil:
+    cdef Basket basket
+    cdef int64_t row, part = parts.count - 1
+    for row in range(orders.count - 1, -1, -1):  # what was taken last goes back first
+        while part >= 0 and parts.parts[part].row == row:
+            basket = lines_of(parts, parts.parts + part)
+            give_back(shelves, leaves.ordinal_of[parts.parts[part].store], &basket)
+            part -= 1
+        if verdicts[row].status == STATUS_ASSIGNED and verdicts[row].shipments == 0:
+            basket.skus = orders.skus + orders.offsets[row]
+            basket.quantities = orders.quantities + orders.offsets[row]
+            basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
+            give_back(shelves, leaves.ordinal_of[verdicts[row].store], &basket)
+    undo_merges(book.merges)
 
-    def __init__(self, int32_t version, Asking asking not None):
-        self.book.version = version
-        self.asking = asking
+
+cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
+                            double lat, double lng, const Basket* basket, const uint64_t* allowed,
+                            int64_t now_ns, Grant* grant, Quantity* before) noexcept nogil:
+    """Step after step, as `settle_alone`, but never in more shipments than it was."""
+    cdef Columns orders
+    cdef Asked asked
+    cdef Desk desk
+    cdef Job job
+    cdef Verdict verdict
+    cdef int64_t offsets[2]
+    cdef int32_t place, leaf, ordinal
+    cdef uint64_t* words
+    memset(&verdict, 0, sizeof(Verdict))
+    memset(&asked, 0, sizeof(Asked))
+    memset(&orders, 0, sizeof(Columns))
+    asked.order_type, asked.channel = grant.order_type, grant.channel
+    asked.region, asked.pickup_store = grant.region, NO_STORE
+    offsets[0], offsets[1] = 0, basket.line_count
+    orders.count, orders.lat, orders.lng, orders.offsets = 1, &lat, &lng, offsets
+    orders.skus, orders.quantities, orders.amounts = basket.skus, basket.quantities, basket.amounts
+    orders.asked = &asked
+    desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, &orders
+    desk.now_ns, desk.verdicts, desk.grants = now_ns, &verdict, grant
+    desk.parts, desk.before = NULL, before
+    desk.no_memory = not reserve_sharing(book.sharing, leaves.leaf_count * STORES_PER_LEAF, 1)
+    begin(&desk, &job, 0)
+    words = book.sharing.words
+    for place in range(job.terms.rule.step_count if not desk.no_memory else 0):
+        job.terms.step = job.terms.rule.steps + place
+        if job.terms.step.name == STEP_BACKORDER:
+            continue
+        for leaf in range(leaves.leaf_count):
+            words[leaf] = job.terms.step.allowed[leaf] & allowed[leaf]
+        ordinal = store_at_step(&desk, &job, &job.basket, words, NO_STORE)
+        if ordinal != NOT_FOUND:
+            assign(&desk, &job, ordinal)
+            return verdict
+    refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket))
+    return verdict

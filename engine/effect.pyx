@@ -19,7 +19,7 @@ from fendan.engine.records cimport (
     reserve_rejection, set_due, set_state, tell_shipment,
 )
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
-from fendan.engine.stock cimport Quantity, Shelves, quantity, show
+from fendan.engine.shelves cimport Quantity, Shelves, quantity, show
 
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
@@ -116,4 +116,4 @@ cdef void move(Orders orders, const OrderEvent* event) noexcept:
         if after.net != pair.net:
             note(&orders.stock.changes.ring, event.store, event.basket.skus[line])
         pair[0] = after
-        show(shelves, event.basket.skus[line], ordinal, after.net > 0)
+        show(shelves, event.basket.skus[line], ordinal, pair)

@@ -4,8 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.fields cimport Reader
 from fendan.engine.names cimport Span
+from fendan.engine.shelves cimport Basket, Quantity
 from fendan.engine.shipments cimport Grant
-from fendan.engine.stock cimport Basket, Quantity
 
 # The first ten lead an order to the state of the same number (records.StateCode).
 cdef enum KindCode:
@@ -25,6 +25,7 @@ cdef enum KindCode:
     EVENT_STOCK_ADJUSTED = 17
     EVENT_STOCK_CORRECTED = 18
     LAST_STOCK_EVENT = 18
+    EVENT_HELD_SET = 19
     EVENT_STORE_ADDED = 32
     EVENT_STORE_UPDATED = 33
     EVENT_STORE_PAUSED = 34
@@ -34,6 +35,8 @@ cdef enum KindCode:
     EVENT_VERSION = 49
     EVENT_KEY = 50
     EVENT_SETTINGS = 51
+    EVENT_DOCUMENT = 52
+    EVENT_THRESHOLDS = 53
 
 # What an order event has, beside what each has.
 cdef enum:

@@ -20,6 +20,7 @@ class EventKind(IntEnum):
     STOCK_SET = 16
     STOCK_ADJUSTED = 17
     STOCK_CORRECTED = 18
+    HELD_SET = 19
     STORE_ADDED = 32
     STORE_UPDATED = 33
     STORE_PAUSED = 34
@@ -29,6 +30,8 @@ class EventKind(IntEnum):
     VERSION = 49
     KEY = 50
     SETTINGS = 51
+    DOCUMENT = 52
+    THRESHOLDS = 53
     @property
     def is_internal(self) -> bool: ...
 
@@ -49,6 +52,15 @@ class Events:
         before: NDArray[np.int32],
         after: NDArray[np.int32],
     ) -> None: ...
+    def held(
+        self,
+        part: int,
+        stores: NDArray[np.int32],
+        skus: NDArray[np.int32],
+        before: NDArray[np.int32],
+        after: NDArray[np.int32],
+    ) -> None: ...
+    def thresholds(self, sku: int, off_below: int, on_from: int) -> None: ...
     def store(self, kind: EventKind, name: str, region: str, lat: float, lng: float) -> None: ...
     def code(self, kind: EventKind, store: int, number: int = -1) -> None: ...
     def texts(self, kind: EventKind, texts: Sequence[bytes], counted: bool = False) -> None: ...

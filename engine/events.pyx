@@ -34,6 +34,9 @@ A store event:   kind u8 | id text | region text | lat, lng f64     added, updat
                  kind u8 | store                                    paused, resumed, removed
 Inside only:     kind u8 | SKUs | text each        kind u8 | store | version
                  kind u8 | key text | digest text | answer text        kind u8 | settings text
+                 kind u8 | document's kind text | name text | text, none where it is gone
+                 kind u8 | store | part u8 | rows | sku, before, after    a row; what is held back
+                 kind u8 | sku | off below | on from
 
 A text is its size and its bytes. Stores and SKUs are codes: the order in which they were named.
 """
@@ -47,8 +50,8 @@ from libc.string cimport memcpy, memset
 from fendan.engine.batch cimport MAX_LINES_PER_ORDER
 from fendan.engine.fields cimport Reader, fail, put_varint, read_varint
 from fendan.engine.names cimport Span, span_of
+from fendan.engine.shelves cimport Basket, Quantity
 from fendan.engine.shipments cimport MAX_SHIPMENTS, Grant
-from fendan.engine.stock cimport Basket, Quantity
 
 from fendan.engine.router import _Named
 
@@ -78,6 +81,7 @@ class EventKind(_Named):
     STOCK_SET = EVENT_STOCK_SET
     STOCK_ADJUSTED = EVENT_STOCK_ADJUSTED
     STOCK_CORRECTED = EVENT_STOCK_CORRECTED
+    HELD_SET = EVENT_HELD_SET
     STORE_ADDED = EVENT_STORE_ADDED
     STORE_UPDATED = EVENT_STORE_UPDATED
     STORE_PAUSED = EVENT_STORE_PAUSED
@@ -87,11 +91,13 @@ class EventKind(_Named):
     VERSION = EVENT_VERSION
     KEY = EVENT_KEY
     SETTINGS = EVENT_SETTINGS
+    DOCUMENT = EVENT_DOCUMENT
+    THRESHOLDS = EVENT_THRESHOLDS
 
     @property
     def is_internal(self):
         """Whether it is no business of the ledger's readers: it only serves recovery."""
-        return self >= EVENT_SKUS_NAMED
+        return self >= EVENT_SKUS_NAMED or self == EVENT_HELD_SET
 
 
 # -- WRITING -----------------------------------------------------------------------------------
@@ -242,6 +248,31 @@ cdef class Events:
                 self.buffer.count += 1
                 row = end
 
+    def held(self, int part, const int32_t[::1] stores, const int32_t[::1] skus,
+             const int32_t[::1] before, const int32_t[::1] after):
+        """One part of what is held back (limits.HeldPart), one event for each run of a store."""
+        cdef Py_ssize_t row = 0, end
+        cdef uint8_t* at
+        self.make_room(len(skus), 0, 1)
+        while row < stores.shape[0]:
+            end = row
+            while end < stores.shape[0] and stores[end] == stores[row]:
+                end += 1
+            at = self.buffer.data + self.buffer.size
+            at[0] = EVENT_HELD_SET
+            at = put_varint(at + 1, stores[row])
+            at[0] = part
+            at = put_varint(at + 1, end - row)
+            for row in range(row, end):
+                at = put_varint(put_varint(put_varint(at, skus[row]), before[row]), after[row])
+            self._end(at)
+            row = end
+
+    def thresholds(self, int64_t sku, int64_t off_below, int64_t on_from):
+        """A SKU's thresholds as they are from here on."""
+        cdef uint8_t* at = self._begin(EVENT_THRESHOLDS, 0)
+        self._end(put_varint(put_varint(put_varint(at, sku), off_below), on_from))
+
     # -- STORES, AND WHAT RECOVERY NEEDS BESIDE ----------------------------------------------------
 
     def store(self, kind, str name, str region, double lat, double lng):
@@ -258,7 +289,7 @@ cdef class Events:
         self._end(at if number < 0 else put_varint(at, number))
 
     def texts(self, kind, texts, bint counted=False):
-        """Names of new SKUs (`counted`), a key with its answer, or settings; as UTF-8."""
+        """Names of new SKUs (`counted`), a key with its answer, settings, a document; as UTF-8."""
         cdef int64_t size = 10 * len(texts)
         cdef uint8_t* at
         cdef bytes text

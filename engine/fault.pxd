@@ -33,8 +33,12 @@ cdef enum FaultCode:
     # What an order's life does not allow.
     FAULT_WRONG_STATE = 27
     FAULT_WRONG_STORE = 28
+    # What only service areas find.
+    FAULT_BAD_AREA = 34
     # What only the journal's folder finds.
     FAULT_FOLDER_IN_USE = 29
     FAULT_CORRUPT = 30
     FAULT_NEWER_FORMAT = 31
     FAULT_DISK = 32
+    # What only policies lack.
+    FAULT_UNKNOWN_POLICY = 33

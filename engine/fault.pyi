@@ -29,7 +29,9 @@ class Fault(IntEnum):
     BREACH = 26
     WRONG_STATE = 27
     WRONG_STORE = 28
+    BAD_AREA = 34
     FOLDER_IN_USE = 29
     CORRUPT = 30
     NEWER_FORMAT = 31
     DISK = 32
+    UNKNOWN_POLICY = 33

@@ -8,16 +8,17 @@ from libc.math cimport NAN
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.events cimport (
-    EVENT_KEY, EVENT_SETTINGS, EVENT_SKUS_NAMED, EVENT_STOCK_SET, EVENT_STORE_ADDED,
-    EVENT_STORE_PAUSED, EVENT_STORE_REMOVED, EVENT_STORE_UPDATED, EVENT_VERSION, HAS_GRANT,
-    HAS_MOVED, HAS_PLACE, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, moved,
-    read_byte, read_code, read_fixed, read_order_event, read_stock_row, read_text,
+    EVENT_DOCUMENT, EVENT_HELD_SET, EVENT_KEY, EVENT_SETTINGS, EVENT_SKUS_NAMED, EVENT_STOCK_SET,
+    EVENT_STORE_ADDED, EVENT_STORE_PAUSED, EVENT_STORE_REMOVED, EVENT_STORE_UPDATED,
+    EVENT_THRESHOLDS, EVENT_VERSION, HAS_GRANT, HAS_MOVED, HAS_PLACE, LAST_ORDER_EVENT,
+    LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, moved, read_byte, read_code, read_fixed,
+    read_order_event, read_stock_row, read_text,
 )
 from fendan.engine.fields cimport Reader, fail, read_varint, reader_of
 from fendan.engine.names cimport Span
 from fendan.engine.network cimport NO_STORE
 from fendan.engine.records cimport order_id_in
-from fendan.engine.stock cimport Quantity
+from fendan.engine.shelves cimport Quantity
 
 from typing import NamedTuple
 
@@ -312,8 +313,11 @@ cdef object promise_of(const OrderEvent* event):
 
 
 cdef object read_other(Reader* reader, int64_t sequence, int64_t time_ns):
-    """Events of stores, and those inside: their texts and numbers."""
-    cdef uint8_t kind
+    """Events of stores, and those inside: their texts and numbers.
+
+    Of HELD_SET the part, then (SKU, before, after) a row; of THRESHOLDS all its numbers.
+    """
+    cdef uint8_t kind, part
     cdef int32_t count = 1, store = NO_STORE
     cdef uint64_t number = 0
     cdef double lat = NAN, lng = NAN
@@ -321,7 +325,17 @@ cdef object read_other(Reader* reader, int64_t sequence, int64_t time_ns):
     cdef Span text
     if not read_byte(reader, &kind):
         return None
-    if EVENT_STORE_PAUSED <= kind <= EVENT_STORE_REMOVED or kind == EVENT_VERSION:
+    if kind == EVENT_HELD_SET:
+        if not (read_code(reader, &store) and read_byte(reader, &part)
+                and read_code(reader, &count) and read_numbers(reader, 3 * <int64_t>count, texts)):
+            return None
+        texts = [part, *zip(texts[0::3], texts[1::3], texts[2::3])]
+        count = 0
+    elif kind == EVENT_THRESHOLDS:
+        if not read_numbers(reader, 3, texts):
+            return None
+        count = 0
+    elif EVENT_STORE_PAUSED <= kind <= EVENT_STORE_REMOVED or kind == EVENT_VERSION:
         if not read_code(reader, &store):
             return None
         if kind == EVENT_VERSION and not read_varint(reader, &number):
@@ -329,7 +343,7 @@ cdef object read_other(Reader* reader, int64_t sequence, int64_t time_ns):
         count = 0
     elif kind == EVENT_STORE_ADDED or kind == EVENT_STORE_UPDATED:
         count = 2
-    elif kind == EVENT_KEY:
+    elif kind == EVENT_KEY or kind == EVENT_DOCUMENT:
         count = 3
     elif kind == EVENT_SKUS_NAMED:
         if not read_code(reader, &count):
@@ -349,3 +363,14 @@ cdef object read_other(Reader* reader, int64_t sequence, int64_t time_ns):
     return Event(
         sequence, time_ns, EventKind(kind), "", store, 0, 0, NAN, 0, lat, lng, (), tuple(texts)
     )
+
+
+cdef bint read_numbers(Reader* reader, int64_t count, list numbers) except -1:
+    """Put so many numbers from 0 that an int32 holds at the end of a list."""
+    cdef int32_t number
+    cdef int64_t done
+    for done in range(count):
+        if not read_code(reader, &number):
+            return False
+        numbers.append(number)
+    return True

@@ -29,7 +29,7 @@ from fendan.engine.records cimport (
 )
 from fendan.engine.rejection cimport due_after, missing_of, reject_all, skus_of
 from fendan.engine.steps cimport make_room, take_step
-from fendan.engine.stock cimport MAX_QUANTITY, Basket, Quantity, quantity
+from fendan.engine.shelves cimport MAX_QUANTITY, Basket, Quantity, quantity
 
 from fendan.engine.fault import Fault
 from fendan.engine.records import OrderState

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.batch import Batch
-from fendan.engine.dispatch import Rules
+from fendan.engine.book import Rules
 from fendan.engine.events import Events
 from fendan.engine.outcome import Decision, Outcome
 from fendan.engine.records import Records
@@ -43,6 +43,7 @@ class Orders:
         *,
         dry_run: bool = False,
     ) -> Outcome: ...
+    def ask_for(self, wanted: NDArray[np.uint8]) -> bool: ...
     def decision(self, order_id: str) -> Decision: ...
     def is_held(self, order_id: str) -> bool: ...
     def holding(self, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[str]]: ...

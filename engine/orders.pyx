@@ -8,7 +8,7 @@ What comes enters the order table (`arrival`), is decided on by `router`, or by 
 policy is in force, and is kept, written down, or taken back (`decided`).
 """
 cimport cython
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fendan.engine.arrival cimport Arrival, arrival_of, known_arrival
 from fendan.engine.batch cimport Batch
@@ -16,7 +16,8 @@ from fendan.engine.decided cimport (
     Decided, add_all_shipments, keep_decided, most_bytes, note_decided, note_reserved,
     put_decisions, reserve, undo,
 )
-from fendan.engine.dispatch cimport Rules, dispatch_many
+from fendan.engine.book cimport Rules
+from fendan.engine.dispatch cimport dispatch_many
 from fendan.engine.events cimport Events
 from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport Leaves
@@ -27,7 +28,8 @@ from fendan.engine.records cimport (
 )
 from fendan.engine.router cimport route_many
 from fendan.engine.shipments cimport Shipments
-from fendan.engine.stock cimport Basket, Quantity, Stock
+from fendan.engine.shelves cimport Basket, Quantity
+from fendan.engine.stock cimport Stock
 
 import numpy as np
 
@@ -156,6 +158,20 @@ cdef class Orders:
         return outcome
 
     # -- QUERIES -------------------------------------------------------------------------------
+
+    def ask_for(self, const uint8_t[::1] wanted):
+        """Whether any order that is remembered has a line of a SKU that is `wanted`, by code."""
+        cdef const Table* table = &self.records.table
+        cdef Basket basket
+        cdef int64_t line
+        cdef int32_t age, row
+        for age in range(table.aged_count):
+            for row in range(table.pages[table.by_age[age]].count):
+                basket = basket_at(table, <int64_t>table.by_age[age] * PAGE_ORDERS + row)
+                for line in range(basket.line_count):
+                    if basket.skus[line] < wanted.shape[0] and wanted[basket.skus[line]]:
+                        return True
+        return False
 
     def decision(self, order_id):
         """What a known order was told."""

@@ -4,7 +4,7 @@ from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 from fendan.engine.batch cimport Columns
 from fendan.engine.geo cimport Place, Sketch
 from fendan.engine.network cimport Leaves
-from fendan.engine.stock cimport Basket, Shelves, lowest_bit
+from fendan.engine.shelves cimport Basket, Shelves, lowest_bit
 
 cdef extern from *:
     """

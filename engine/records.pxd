@@ -5,8 +5,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from fendan.engine.names cimport Span
 from fendan.engine.network cimport MAX_ID_BYTES
 from fendan.engine.router cimport Verdict
+from fendan.engine.shelves cimport Basket
 from fendan.engine.shipments cimport Grant
-from fendan.engine.stock cimport Basket
 
 cdef enum:
     PAGE_ORDERS = 16384         # a power of two

@@ -33,8 +33,8 @@ from fendan.engine.names cimport Span, enter, hash_of, larger_slots
 from fendan.engine.network cimport MAX_ID_BYTES
 from fendan.engine.plan cimport prefetch
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
+from fendan.engine.shelves cimport Basket
 from fendan.engine.shipments cimport Grant
-from fendan.engine.stock cimport Basket
 
 from fendan.engine.router import _Named
 

@@ -20,14 +20,16 @@ from fendan.engine.records cimport (
     state_of_shipments,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
-from fendan.engine.shipments cimport MAX_SHIPMENTS, Grant
-from fendan.engine.stock cimport (
-    MAX_QUANTITY, MAX_SKUS, Basket, Quantity, Shelf, Shelves, Stock, available, base, listed,
-    popcount, quantity, summary, words_of,
+from fendan.engine.shelves cimport (
+    MAX_QUANTITY, Basket, Quantity, Shelf, Shelves, available, base, listed, popcount, quantity,
+    stays_on, summary, words_of,
 )
+from fendan.engine.shipments cimport MAX_SHIPMENTS, Grant
+from fendan.engine.stock cimport MAX_SKUS, Stock
 
 import numpy as np
 
+from fendan.engine import limits
 from fendan.engine.router import Reason
 from fendan.engine.snapshot import (
     LAYOUT as _LAYOUT, PAGED as _PAGED, PER_PAGE as _PER_PAGE, corrupt,
@@ -129,12 +131,18 @@ def _stock(Network network, arrays):
     if len(arrays["shelves"]) != int(counts.sum(dtype=np.int64)) + words * len(skus):
         corrupt("shelves", len(arrays["shelves"]), hint="its size is not that of its shelves")
     if not skus:
+        if len(arrays["held"]) or len(arrays["thresholds"]):
+            corrupt("held", hint="there are no SKUs")
         return stock
     stock.sku_code_of.extend(skus)
     stock._reserve(<int32_t>len(skus))
     slab = np.empty(max(1, len(arrays["shelves"])), dtype=np.uint64)
     _copy(arrays["shelves"], slab.view(np.uint8))
     _stand(stock, slab, counts)
+    bad = limits.restore(stock, arrays["held"].copy(), arrays["thresholds"].copy())
+    if bad is not None:
+        corrupt("held" if bad >= 0 else "thresholds", bad if bad >= 0 else -1 - bad,
+                hint="a row of what cannot be")
     standing = np.bitwise_or.reduce(
         np.where(
             network.layout.arrays["store_at"].reshape(-1, STORES_PER_LEAF) != NO_STORE,
@@ -192,6 +200,7 @@ cdef bint is_good_shelf(const Shelves* shelves, int32_t sku,
     """Whether only stores are listed, and ranks, counts and bits agree; see `stock`."""
     cdef int64_t rank = 0
     cdef uint64_t bits, bit, can_sell, leaves = 0
+    cdef bint was_on
     cdef const Quantity* pair
     cdef int32_t leaf
     for leaf in range(shelves.leaf_count):
@@ -208,7 +217,8 @@ cdef bint is_good_shelf(const Shelves* shelves, int32_t sku,
             rank += 1
             if pair.reserved < 0 or not 0 <= <int64_t>pair.net + pair.reserved <= MAX_QUANTITY:
                 return False
-            if pair.net > 0:
+            was_on = available(shelves, sku)[leaf] & bit != 0
+            if stays_on(shelves, sku, pair, was_on):
                 can_sell |= bit
         if available(shelves, sku)[leaf] != can_sell:
             return False

@@ -20,9 +20,10 @@ from fendan.engine.router cimport (
     REASON_GROUP_NOT_WHOLE, REASON_NONE, REASON_PICKUP_STORE, REASON_TOO_MANY_ATTEMPTS,
     STATUS_ASSIGNED, Verdict, route_one,
 )
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, quantity, show
 from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant
 from fendan.engine.steps cimport add_lines, begin_event, happen, make_room, take_step
-from fendan.engine.stock cimport Basket, Quantity, Shelves, Stock, give_back, quantity, show
+from fendan.engine.stock cimport Stock
 
 import numpy as np
 
@@ -91,7 +92,7 @@ cdef int64_t correct(Stock stock, int32_t store, set missing, int32_t[::1] store
         stores[row], skus[row], after[row] = store, sku, pair.reserved
         before[row, 0], before[row, 1] = pair.net, pair.reserved
         pair.net = 0
-        show(shelves, sku, ordinal, False)
+        show(shelves, sku, ordinal, pair)
         note(&stock.changes.ring, store, sku)
         row += 1
     return row

@@ -26,6 +26,7 @@ from fendan.engine.records cimport (
 
 import numpy as np
 
+from fendan.engine import limits
 from fendan.engine.events import EventKind
 from fendan.engine.fault import Fault
 from fendan.errors import FendanError, refuse
@@ -42,7 +43,7 @@ cdef class Replay:
 
     `effects` does what this module leaves to Python: `stores(kind, rows)`, rows of (id, region,
     lat, lng) for stores added or updated, else of codes; `version(store, version)`, `answer(key,
-    digest, text)`, `settings(text)`.
+    digest, text)`, `settings(text)`, `document(kind, name, text)`.
     """
 
     def __init__(self, Orders orders not None, effects):
@@ -77,6 +78,9 @@ cdef class Replay:
             self._apply_stores()
         except ContradictionError as problem:
             refuse(Fault.BREACH, "journal", sequence + done, hint=str(problem))
+        except UnicodeDecodeError as problem:
+            hint = f"no such event: a text that is not UTF-8: {problem.reason}"
+            refuse(Fault.CORRUPT, "journal", sequence + done, hint=hint)
         if reader.wrong != NULL or reader.at != reader.end or done != count:
             wrong = reader.wrong.decode() if reader.wrong != NULL else f"not {count} events"
             refuse(Fault.CORRUPT, "journal", sequence + done, hint=f"no such event: {wrong}")
@@ -195,9 +199,29 @@ cdef class Replay:
             self._effects.answer(texts[0].decode(), texts[1], texts[2])
         elif kind is EventKind.SETTINGS:
             self._effects.settings(texts[0].decode())
+        elif kind is EventKind.DOCUMENT:
+            self._effects.document(*(text.decode() for text in texts))
+        elif kind is EventKind.HELD_SET:
+            self._apply_held(event.store, texts[0], np.array(texts[1:], dtype=np.int32))
+        elif kind is EventKind.THRESHOLDS:
+            if texts[0] >= self._orders.stock.shelves.sku_count:
+                raise ContradictionError(f"there is no SKU {texts[0]}")
+            limits.set_thresholds(self._orders.stock, *texts)
         else:
             self._stores.setdefault(kind, []).append(event.store)
         return True
+
+    def _apply_held(self, int32_t store, int part, rows):
+        """Set what a store holds back, as one command did."""
+        skus, found, after = (np.ascontiguousarray(column) for column in rows.reshape(-1, 3).T)
+        before = np.empty_like(after)
+        try:
+            stores = np.full(len(skus), store, dtype=np.int32)
+            limits.set_held(self._orders.stock, part, stores, skus, after, [], before)
+        except (FendanError, ValueError) as error:
+            raise ContradictionError(str(error)) from error
+        if not np.array_equal(before, found):
+            raise ContradictionError(f"store {store} does not hold back what was found")
 
     def _apply_stores(self):
         """Stores as one command added, updated, paused, resumed or removed them."""

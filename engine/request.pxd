@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from fendan.engine.asking cimport Said
 from fendan.engine.fields cimport Reader
 from fendan.engine.names cimport Span
 
@@ -28,6 +29,13 @@ cdef enum:
     TAG_LNG = 3 << 3 | 1
     TAG_LINES = 4 << 3 | 2
     TAG_DATUM = 5 << 3 | 0
+    TAG_ORDER_TYPE = 6 << 3 | 0
+    TAG_CHANNEL = 7 << 3 | 2
+    TAG_REGION = 8 << 3 | 2
+    TAG_PICKUP_STORE_ID = 9 << 3 | 2
+    TAG_GROUP_ID = 10 << 3 | 2
+    TAG_BUYER_ID = 11 << 3 | 2
+    TAG_ADDRESS_ID = 12 << 3 | 2
 
 # OrderLine
 cdef enum:
@@ -46,10 +54,12 @@ cdef struct Message:
     double* lng
     int64_t* offsets            # [count + 1], from 0; an order may have no lines
     int32_t* datums             # [count], of the enum Datum, or any other number
+    Said* said                  # [count], UTF-8; or NULL: no order says any of it
     Span* ids                   # [count], UTF-8
     Span* skus                  # [line_count], UTF-8
     int32_t* quantities         # [line_count]
     int64_t* amounts            # [line_count], of any sign
+    bint has_said
     bint has_datums             # False: all are 0
     bint has_amounts            # False: all are 0
     bint has_policy

@@ -6,6 +6,7 @@ in their size at once; the other fills them. Ids and SKUs are not copied: spans 
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from fendan.engine.asking cimport Said, nothing_said
 from fendan.engine.fields cimport (
     MAX_MESSAGE_BYTES, Field, Reader, as_double, check, check_text, next_field, passed, reader_of,
     within,
@@ -13,6 +14,7 @@ from fendan.engine.fields cimport (
 from fendan.engine.names cimport Names, Span, find_name
 
 from enum import IntEnum
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -71,7 +73,7 @@ cdef class Request:
         cdef double[::1] lat, lng
         cdef int64_t[::1] offsets, amounts
         cdef int32_t[::1] datums, quantities
-        cdef int64_t[:, ::1] ids, skus
+        cdef int64_t[:, ::1] ids, skus, said
         count, line_count = message.count, message.line_count
         self._arrays = {
             "lat": np.empty(count),
@@ -90,6 +92,9 @@ cdef class Request:
             datums, ids = self._arrays["datums"], self._arrays["ids"]
             message.lat, message.lng, message.datums = &lat[0], &lng[0], &datums[0]
             message.ids = <Span*>&ids[0, 0]
+        if message.has_said:
+            said = self._arrays["said"] = np.empty((count, sizeof(Said) // 8), dtype=np.int64)
+            message.said = <Said*>&said[0, 0]
         if line_count:
             skus, quantities = self._arrays["skus"], self._arrays["quantities"]
             amounts = self._arrays["amounts"]
@@ -141,6 +146,16 @@ cdef class Request:
             for line in range(message.offsets[row], message.offsets[row + 1])
         ]
 
+    def said(self, Py_ssize_t row):
+        """What one order says beside place and lines, named as in `fendan.Order`; slow."""
+        cdef Said said = nothing_said() if self.message.said == NULL else self.message.said[row]
+        return SimpleNamespace(
+            order_type=said.order_type, channel=text_of(said.channel),
+            region=text_of(said.region), pickup_store_id=text_of(said.pickup_store),
+            group_id=text_of(said.group), buyer_id=text_of(said.buyer),
+            address_id=text_of(said.address),
+        )
+
     def place(self, Py_ssize_t row):
         """Latitude, longitude and number of the datum of one order."""
         return self.message.lat[row], self.message.lng[row], self.message.datums[row]
@@ -166,7 +181,8 @@ def correlation_id(bytes data not None):
 
 
 def columns_of(Request request, Names skus):
-    """The arrays of `Batch.of_arrays`, and "ids": int64[n, 2], a `Span` an order.
+    """The arrays of `Batch.of_arrays`, and "ids": int64[n, 2], a `Span` an order; "said": a `Said`
+    an order, where one says anything.
 
     A SKU that has no code gets NO_NAME, which is no code of any SKU.
     """
@@ -203,6 +219,7 @@ cdef void count_orders(Reader* reader, Message* message) noexcept nogil:
         order = within(reader, &field)
         while next_field(&order, &part):
             message.line_count += part.tag == TAG_LINES
+            message.has_said = message.has_said or part.tag >= TAG_ORDER_TYPE
         if not passed(reader, &order):
             return
 
@@ -247,6 +264,8 @@ cdef void clear_order(Message* message, int64_t row) noexcept nogil:
     message.datums[row] = 0
     message.ids[row].text = b""
     message.ids[row].size = 0
+    if message.said != NULL:
+        message.said[row] = nothing_said()
 
 
 cdef int64_t read_order(Reader* reader, Message* message, int64_t row,
@@ -272,7 +291,36 @@ cdef int64_t read_order(Reader* reader, Message* message, int64_t row,
         elif field.tag == TAG_DATUM:
             message.datums[row] = <int32_t>field.bits
             message.has_datums = message.has_datums or message.datums[row] != 0
+        elif field.tag >= TAG_ORDER_TYPE and not read_said(reader, &message.said[row], &field):
+            break
     return line
+
+
+cdef bint read_said(Reader* reader, Said* said, const Field* field) noexcept nogil:
+    """Read a field of an order that is neither its id nor its place nor a line; whether it is good.
+
+    Fields of other numbers are passed over.
+    """
+    cdef Span* text
+    if field.tag == TAG_ORDER_TYPE:
+        said.order_type = <int32_t>field.bits
+        return True
+    if field.tag == TAG_CHANNEL:
+        text = &said.channel
+    elif field.tag == TAG_REGION:
+        text = &said.region
+    elif field.tag == TAG_PICKUP_STORE_ID:
+        text = &said.pickup_store
+    elif field.tag == TAG_GROUP_ID:
+        text = &said.group
+    elif field.tag == TAG_BUYER_ID:
+        text = &said.buyer
+    elif field.tag == TAG_ADDRESS_ID:
+        text = &said.address
+    else:
+        return True
+    text[0] = field.span
+    return check_text(reader, field.span)
 
 
 cdef void read_line(Reader* reader, Message* message, int64_t line) noexcept nogil:

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from fendan.engine.batch cimport Columns
 from fendan.engine.network cimport Leaves
 from fendan.engine.plan cimport Plan
-from fendan.engine.stock cimport Basket, Quantity, Shelves
+from fendan.engine.shelves cimport Basket, Quantity, Shelves
 from fendan.engine.terms cimport Bid, Terms
 
 cdef enum StatusCode:

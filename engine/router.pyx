@@ -32,9 +32,8 @@ from fendan.engine.plan cimport (
     AHEAD, NOT_FOUND, NUMBER, RING, Plan, branch_keys_of, groups_of, leaf_keys_of, least_waiting,
     make_plan, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words, real_boxes,
 )
-from fendan.engine.stock cimport (
-    Basket, Quantity, Shelves, Stock, available, covers, summary, take,
-)
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, available, covers, summary, take
+from fendan.engine.stock cimport Stock
 from fendan.engine.terms cimport Bid, Terms, compare, fit_words, may_have, offers_all, rank, reach_m
 
 from enum import IntEnum

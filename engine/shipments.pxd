@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
-from fendan.engine.stock cimport Basket, Quantity
+from fendan.engine.shelves cimport Basket, Quantity
 
 cdef enum:
     MAX_SHIPMENTS = 16          # of one order

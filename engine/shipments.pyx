@@ -15,7 +15,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from fendan.engine.stock cimport Basket, Quantity
+from fendan.engine.shelves cimport Basket, Quantity
 
 from dataclasses import dataclass
 

@@ -1,7 +1,8 @@
 """All that the core knows, as arrays: what a snapshot is made of.
 
     stores   the layout's arrays; ids and regions by code; which codes were removed
-    stock    SKUs by code; for each, how many stores list it; all shelves, one after the other
+    stock    SKUs by code; for each, how many stores list it; all shelves, one after the other; what
+             stores hold back, and thresholds (see limits; bits between them are on the shelves)
     orders   by age of their pages: how many, then all records, blocks and rejections
 
 Same in, same out: two engines that lived through the same commands give the same bytes. So what
@@ -18,12 +19,14 @@ from fendan.engine.network cimport Network
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport Page, Record, Rejection, Table
 from fendan.engine.router cimport Verdict
-from fendan.engine.stock cimport Quantity, Shelf, Shelves, Stock, words_of
+from fendan.engine.shelves cimport Quantity, Shelf, Shelves, words_of
+from fendan.engine.stock cimport Stock
 
 from typing import Any, Iterable, NamedTuple
 
 import numpy as np
 
+from fendan.engine import limits
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
 
@@ -51,6 +54,8 @@ KINDS = {
     "sku_text": (np.dtype(np.uint8), ()),
     "listed_counts": (np.dtype(np.int32), ()),
     "shelves": (np.dtype(np.uint64), ()),
+    "held": (np.dtype(np.int32), (5,)),
+    "thresholds": (np.dtype(np.int32), (3,)),
     "page_counts": (np.dtype(np.int32), ()),
     "block_sizes": (np.dtype(np.int64), ()),
     "rejection_counts": (np.dtype(np.int32), ()),
@@ -124,6 +129,8 @@ cdef list _stock_sections(Stock stock):
     return [
         whole("listed_counts", np.asarray(counts)),
         Section("shelves", KINDS["shelves"][0], (total,), _shelves(stock)),
+        whole("held", limits.held_rows(stock)),
+        whole("thresholds", limits.threshold_rows(stock)),
     ]
 
 

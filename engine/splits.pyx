@@ -15,7 +15,7 @@ from fendan.engine.records cimport (
     add_record, basket_at, find_shipment, grant_at, id_at, record_at, shipment_id,
 )
 from fendan.engine.shipments cimport Part, PartList, add_part, lines_of
-from fendan.engine.stock cimport Basket
+from fendan.engine.shelves cimport Basket
 
 
 cdef void share_amounts(PartList* list, int64_t first, int64_t count, const Columns* orders,

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from fendan.engine.events cimport Lines, OrderEvent
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport Table
-from fendan.engine.stock cimport Quantity, Shelves
+from fendan.engine.shelves cimport Quantity, Shelves
 
 
 # An event of an order where it is now, that moves nothing yet; its lines, and their counts as they

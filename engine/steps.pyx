@@ -13,7 +13,7 @@ from fendan.engine.events cimport (
 )
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport Record, Table, basket_at, holds, id_at, record_at
-from fendan.engine.stock cimport Quantity, Shelves, quantity
+from fendan.engine.shelves cimport Quantity, Shelves, quantity
 
 from fendan.engine.fault import Fault
 from fendan.errors import refuse

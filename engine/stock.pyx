@@ -1,30 +1,24 @@
-"""Stock in memory: for each SKU one *shelf* that runs through all stores in KD order.
-
-    words   summary[branch_count]    bit = 1: that leaf's available word is not zero
-            available[leaf_count]    bit = 1: that store can sell at least one (net >= 1)
-            listed[leaf_count]       bit = 1: that store has a count for the SKU, perhaps zero
-            base[leaf_count]         uint32: how many stores before this leaf list the SKU
-    quantities[listed_count]         (net, reserved) of the listing stores, in KD order
-
-A store's pair is found by rank: quantities[base[leaf] + popcount(listed[leaf] & (bit - 1))].
-
-Invariants: available is a subset of listed; a bit in available stands exactly where net >= 1; a
-bit in summary exactly where the available word is not zero; reserved >= 0; on_hand = net +
-reserved; net < 0 only where a snapshot set on_hand below what is already reserved.
+"""What each store can sell: the shelves of all SKUs over one network; see `shelves`.
 
 A pair costs 8 bytes, a SKU 20 bytes and a bit for each leaf: memory follows the assortment, not
-stores times catalogue. Shelves that are made many at a time stand side by side in a *slab*, one
-large array that numpy asks the system to back with huge pages: an order reads a few words in each
-of several shelves, and with small pages finding the page costs as much as reading the word.
+stores times catalogue. Where a SKU has limits, each of its pairs costs 16 bytes more. Shelves that
+are made many at a time stand side by side in a *slab*, one large array that numpy asks the system
+to back with huge pages: an order reads a few words in each of several shelves, and with small pages
+finding the page costs as much as reading the word.
 """
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from fendan.engine.changes cimport Changes, note
 from fendan.engine.names cimport Names
 from fendan.engine.network cimport STORES_PER_LEAF, Layout, Leaves, Network
+from fendan.engine.shelves cimport (
+    MAX_QUANTITY, NO_SLAB, Held, Quantity, Shelf, Shelves, all_listed, arrange, available,
+    free_of, free_shelves, fresh_limits, held_parts, is_on, limits_bytes, listed, lowest_bit,
+    on_sale, popcount, quantity, show, words_of,
+)
 
 import numpy as np
 
@@ -34,109 +28,10 @@ from fendan.errors import refuse
 cdef enum:
     NO_PLACE = -1
     SLAB_WORDS = 1 << 20        # 8 MB; below that one block a shelf is no worse
-    FEW_LINES = 16              # longer baskets are rare, and look their counts up twice
-
-
-cdef void free_shelves(Shelf* shelf, int32_t count) noexcept nogil:
-    """Free what was allocated one by one; slabs belong to Python."""
-    cdef int32_t sku
-    for sku in range(count):
-        if shelf[sku].slab == NO_SLAB:
-            free(shelf[sku].words)
-            free(shelf[sku].quantities)
-
-
-cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket,
-               Quantity* before) noexcept nogil:
-    """Reserve every line at a store, or nothing where one falls short; whether it was done.
-
-    `before`: where the counts go that each line found, or NULL.
-    """
-    cdef Quantity* pairs[FEW_LINES]
-    cdef Quantity* pair
-    cdef int64_t line
-    for line in range(basket.line_count):
-        pair = quantity(shelves, basket.skus[line], ordinal)
-        if pair == NULL or pair.net < basket.quantities[line]:
-            return False
-        if line < FEW_LINES:
-            pairs[line] = pair
-    for line in range(basket.line_count):
-        if line < FEW_LINES:
-            pair = pairs[line]
-        else:
-            pair = quantity(shelves, basket.skus[line], ordinal)
-        if before != NULL:
-            before[line] = pair[0]
-        pair.net -= basket.quantities[line]
-        pair.reserved += basket.quantities[line]
-        if pair.net <= 0:
-            show(shelves, basket.skus[line], ordinal, False)
-    return True
-
-
-cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
-    """Undo `take`."""
-    cdef int64_t line
-    cdef Quantity* pair
-    for line in range(basket.line_count):
-        pair = quantity(shelves, basket.skus[line], ordinal)
-        pair.net += basket.quantities[line]
-        pair.reserved -= basket.quantities[line]
-        if pair.net > 0:
-            show(shelves, basket.skus[line], ordinal, True)
 
 
 cdef int no_room() except -1 with gil:
     raise MemoryError("no room for more stock")
-
-
-cdef bint all_listed(const Shelves* shelves, const Leaves* leaves, const int32_t[::1] stores,
-                     const int32_t[::1] skus) noexcept nogil:
-    """Whether every row's pair has a place already, as in most updates."""
-    cdef Py_ssize_t row
-    for row in range(stores.shape[0]):
-        if quantity(shelves, skus[row], leaves.ordinal_of[stores[row]]) == NULL:
-            return False
-    return True
-
-
-cdef void arrange(Shelf* fresh, const uint64_t* wanted, const Shelf* old, const Leaves* before,
-                  const Leaves* after) noexcept nogil:
-    """Fill the empty `fresh`, whose stores are `wanted` in the layout `after`, from `old`.
-
-    Pairs that `old` does not have start at zero.
-    """
-    cdef uint64_t* summary = fresh.words
-    cdef uint64_t* available = summary + after.branch_count
-    cdef uint64_t* listed = available + after.leaf_count
-    cdef uint32_t* base = <uint32_t*>(listed + after.leaf_count)
-    cdef const uint64_t* old_listed = NULL
-    cdef uint64_t bits, bit
-    cdef Quantity* pair
-    cdef int32_t leaf, ordinal
-    cdef uint32_t rank = 0
-    for leaf in range(after.leaf_count):
-        base[leaf] = rank
-        rank += popcount(wanted[leaf])
-    rank = 0
-    if old.words != NULL:
-        old_listed = old.words + before.branch_count + before.leaf_count
-        for leaf in range(before.leaf_count):
-            bits = old_listed[leaf]
-            while bits:
-                ordinal = before.store_at[leaf * STORES_PER_LEAF + lowest_bit(bits)]
-                ordinal = after.ordinal_of[ordinal]
-                bits &= bits - 1
-                bit = (<uint64_t>1) << (ordinal & 63)
-                pair = fresh.quantities + base[ordinal >> 6]
-                pair += popcount(wanted[ordinal >> 6] & (bit - 1))
-                pair[0] = old.quantities[rank]
-                rank += 1
-                if pair.net > 0:
-                    available[ordinal >> 6] |= bit
-                    summary[ordinal >> 12] |= (<uint64_t>1) << ((ordinal >> 6) & 63)
-    memcpy(listed, wanted, after.leaf_count * sizeof(uint64_t))
 
 
 @cython.final
@@ -170,7 +65,7 @@ cdef class Stock:
         cdef uint64_t[:, ::1] wanted
         if self.shelves.sku_count and not after.keeps_order_of(before):
             wanted = self._moved(before, after)
-            fresh = self._make_room(wanted, &after.leaves)
+            fresh = self._make_room(range(self.shelves.sku_count), wanted, &after.leaves)
         self.network.adopt(after, ids, regions)
         self.shelves.leaf_count = after.leaves.leaf_count
         self.shelves.branch_count = after.leaves.branch_count
@@ -185,20 +80,14 @@ cdef class Stock:
         `before`: int32[n, 2], gets each row's net and reserved as they were. Returns the rows
         after which more is reserved than there is, as a list of row numbers.
         """
-        cdef int32_t first = self.shelves.sku_count
-        cdef int32_t sku_count = first + <int32_t>len(new_skus)
+        cdef int32_t sku_count = self.shelves.sku_count + <int32_t>len(new_skus)
         cdef const int32_t* ordinal_of = self.network.layout.leaves.ordinal_of
         cdef Shelves* shelves = &self.shelves
         cdef Quantity* pair
         cdef Py_ssize_t row
         cdef bint short = False
         self.check(stores, skus, quantities, sku_count)
-        self._reserve(sku_count)
-        self._list(stores, skus, sku_count)
-        if new_skus:
-            self.sku_code_of.extend(new_skus)
-            self.skus = self.skus + new_skus
-            shelves.sku_count = sku_count
+        self.enlist(stores, skus, new_skus)
         with nogil:
             for row in range(stores.shape[0]):
                 pair = quantity(shelves, skus[row], ordinal_of[stores[row]])
@@ -208,13 +97,26 @@ cdef class Stock:
                     note(&self.changes.ring, stores[row], skus[row])
                 pair.net = quantities[row] - pair.reserved
                 short = short or pair.net < 0
-                show(shelves, skus[row], ordinal_of[stores[row]], pair.net > 0)
+                show(shelves, skus[row], ordinal_of[stores[row]], pair)
         if not short:
             return []
         return [
             row for row in range(stores.shape[0])
             if quantity(shelves, skus[row], ordinal_of[stores[row]]).net < 0
         ]
+
+    def enlist(self, const int32_t[::1] stores, const int32_t[::1] skus, list new_skus):
+        """Give every row's pair a place; those that had none start at zero. All or nothing.
+
+        SKUs named in `new_skus` take the next codes. The codes must be good: the caller has checked.
+        """
+        cdef int32_t sku_count = self.shelves.sku_count + <int32_t>len(new_skus)
+        self._reserve(sku_count)
+        self._list(stores, skus, sku_count)
+        if new_skus:
+            self.sku_code_of.extend(new_skus)
+            self.skus = self.skus + new_skus
+            self.shelves.sku_count = sku_count
 
     def adjusted(self, const int32_t[::1] stores, const int32_t[::1] skus,
                  const int32_t[::1] deltas):
@@ -275,18 +177,49 @@ cdef class Stock:
             return 0, 0
         return <int64_t>pair.net + pair.reserved, pair.reserved
 
+    def totals_of(self, int32_t sku):
+        """(on hand, reserved) of a SKU in all stores together."""
+        cdef const Shelf* shelf = self.shelves.shelf + sku
+        cdef int64_t on_hand = 0, reserved = 0
+        cdef int32_t rank
+        for rank in range(shelf.listed_count):
+            on_hand += <int64_t>shelf.quantities[rank].net + shelf.quantities[rank].reserved
+            reserved += shelf.quantities[rank].reserved
+        return on_hand, reserved
+
+    def held(self, int32_t store, int32_t sku):
+        """(safety, locked, display) of one pair: what the store holds back, part by part."""
+        cdef const Shelf* shelf = self.shelves.shelf + sku
+        cdef Quantity* pair = quantity(
+            &self.shelves, sku, self.network.layout.leaves.ordinal_of[store]
+        )
+        cdef Held parts
+        if pair == NULL or shelf.limits == NULL:
+            return 0, 0, 0
+        parts = held_parts(shelf)[pair - shelf.quantities]
+        return parts.safety, parts.locked, parts.display
+
+    def sellable_of(self, int32_t store, int32_t sku):
+        """How many of one pair can be sold, whether the store takes orders or not; 0 or more."""
+        cdef int32_t ordinal = self.network.layout.leaves.ordinal_of[store]
+        cdef Quantity* pair = quantity(&self.shelves, sku, ordinal)
+        return 0 if pair == NULL else on_sale(&self.shelves, sku, ordinal, pair)
+
     def sellable(self, const int64_t[::1] pairs):
         """What can be sold now of each pair of `Changes.since`, int32[n]; 0 at a closed store."""
         cdef const Leaves* leaves = &self.network.layout.leaves
         cdef int32_t[::1] counts = np.zeros(len(pairs), dtype=np.int32)
         cdef Quantity* pair
-        cdef int32_t ordinal
+        cdef int32_t ordinal, sku
         cdef Py_ssize_t row
         for row in range(pairs.shape[0]):
             ordinal = leaves.ordinal_of[pairs[row] >> 32]
-            pair = quantity(&self.shelves, <int32_t>pairs[row], ordinal)
-            if pair != NULL and pair.net > 0 and (leaves.open[ordinal >> 6] >> (ordinal & 63)) & 1:
-                counts[row] = pair.net
+            sku = <int32_t>pairs[row]
+            if (leaves.open[ordinal >> 6] >> (ordinal & 63)) & 1 and (
+                is_on(&self.shelves, sku, ordinal)
+            ):
+                pair = quantity(&self.shelves, sku, ordinal)
+                counts[row] = <int32_t>free_of(&self.shelves, sku, pair)
         return np.asarray(counts)
 
     def listed_by(self, int32_t store):
@@ -305,6 +238,7 @@ cdef class Stock:
         """The stores that can sell a SKU and take orders, and how many: two arrays int32[n]."""
         cdef const Leaves* leaves = &self.network.layout.leaves
         cdef list stores = [], counts = []
+        cdef const Quantity* pair
         cdef uint64_t bits
         cdef int32_t leaf, ordinal
         for leaf in range(leaves.leaf_count):
@@ -313,7 +247,8 @@ cdef class Stock:
                 ordinal = leaf * STORES_PER_LEAF + lowest_bit(bits)
                 bits &= bits - 1
                 stores.append(leaves.store_at[ordinal])
-                counts.append(quantity(&self.shelves, sku, ordinal).net)
+                pair = quantity(&self.shelves, sku, ordinal)
+                counts.append(free_of(&self.shelves, sku, pair))
         return np.array(stores, dtype=np.int32), np.array(counts, dtype=np.int32)
 
     @property
@@ -329,7 +264,12 @@ cdef class Stock:
     def byte_count(self):
         """Memory held by the core for stock, in bytes, without the SKUs' names."""
         cdef int64_t words = words_of(self.shelves.leaf_count, self.shelves.branch_count)
-        return (
+        cdef int64_t limits = 0
+        cdef int32_t sku
+        for sku in range(self.shelves.sku_count):
+            if self.shelves.shelf[sku].limits != NULL:
+                limits += limits_bytes(self.shelves.shelf[sku].listed_count)
+        return limits + (
             self._sku_capacity * <int64_t>sizeof(Shelf)
             + self.shelves.sku_count * words * <int64_t>sizeof(uint64_t)
             + self.pair_count * <int64_t>sizeof(Quantity)
@@ -361,7 +301,7 @@ cdef class Stock:
             if place_of[skus[row]] != NO_PLACE:
                 ordinal = leaves.ordinal_of[stores[row]]
                 wanted[place_of[skus[row]], ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
-        self._renew(renewed, self._make_room(wanted, leaves), wanted, leaves, leaves)
+        self._renew(renewed, self._make_room(renewed, wanted, leaves), wanted, leaves, leaves)
 
     def _renewed(self, const int32_t[::1] stores, const int32_t[::1] skus, int32_t[::1] place_of):
         """The SKUs that are new, or that a row lists at one more store; numbered in `place_of`."""
@@ -400,12 +340,16 @@ cdef class Stock:
                         wanted[sku, ordinal >> 6] |= (<uint64_t>1) << (ordinal & 63)
         return np.asarray(wanted)
 
-    cdef Shelf* _make_room(self, const uint64_t[:, ::1] wanted, const Leaves* leaves) except NULL:
-        """Empty shelves for the stores in each bitmap of `wanted`: all of them, or MemoryError."""
+    cdef Shelf* _make_room(self, renewed, const uint64_t[:, ::1] wanted,
+                           const Leaves* leaves) except NULL:
+        """Empty shelves for the SKUs `renewed`, each for the stores in its bitmap of `wanted`.
+
+        All of them, or MemoryError.
+        """
         cdef int32_t count = <int32_t>wanted.shape[0]
         cdef size_t words = words_of(leaves.leaf_count, leaves.branch_count)
         cdef size_t total = 0
-        cdef int32_t place, leaf
+        cdef int32_t place, sku, leaf
         cdef uint64_t[::1] slab
         cdef uint64_t* free_words
         cdef Shelf* fresh = <Shelf*>calloc(count or 1, sizeof(Shelf))
@@ -416,6 +360,11 @@ cdef class Stock:
                 fresh[place].listed_count += popcount(wanted[place, leaf])
             total += words + fresh[place].listed_count  # a Quantity is as large as a word
         try:
+            for place, sku in enumerate(renewed):
+                if self.shelves.shelf[sku].limits != NULL:
+                    fresh[place].limits = fresh_limits(fresh[place].listed_count)
+                    if fresh[place].limits == NULL:
+                        no_room()
             if total >= SLAB_WORDS:
                 array = np.empty(total, dtype=np.uint64)
                 array.fill(0)

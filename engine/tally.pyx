@@ -14,7 +14,8 @@ from fendan.engine.events cimport (
 from fendan.engine.fields cimport Reader, reader_of
 from fendan.engine.history cimport read_other
 from fendan.engine.names cimport Span
-from fendan.engine.stock cimport Quantity, Stock
+from fendan.engine.shelves cimport Quantity
+from fendan.engine.stock cimport Stock
 
 from typing import NamedTuple
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from fendan.engine.areas cimport AreaIndex
 from fendan.engine.geo cimport Place
 from fendan.engine.network cimport Leaves
-from fendan.engine.stock cimport Basket, Shelves
+from fendan.engine.shelves cimport Basket, Shelves
 
 cdef enum:
     MOST_CRITERIA = 7           # each at most once
@@ -13,6 +13,9 @@ cdef enum:
     MOST_DEPTH = 1000           # deeper stock is no better
     MOST_LIFE_DAYS = 365        # fresher is no better
     WHOLE = 1000000             # of a share, in millionths
+
+cdef enum:
+    NEVER_NS = 0x7fffffffffffffff   # as a time: not before the end of time
 
 # rules.RankBy
 cdef enum RankCode:
@@ -80,7 +83,7 @@ cdef struct Standing:
     const int32_t* open_orders
     const int64_t* opens_ns     # now or before: it is open
     const int8_t* local_hour
-    const int32_t* local_day
+    const int32_t* utc_offset_s
     const uint64_t* room        # [leaf_count], bit = 1: the store can take one more order
     const uint64_t* abilities   # [MOST_ABILITIES][leaf_count], bit = 1: the store has it
     const AreaIndex* areas      # or NULL: no store has any
@@ -136,5 +139,9 @@ cdef void rank(const Terms* terms, const Shelves* shelves, const Basket* basket,
 cdef int compare(const Terms* terms, const Bid* one, const Bid* other) noexcept nogil
 # No store farther than this can be better than `best`.
 cdef double reach_m(const Terms* terms, const Bid* best) noexcept nogil
-# How long until the customer has it, in seconds.
+# Whether the store's areas have the place in them, where the step asks for that.
+cdef bint serves_place(Terms* terms, const Place* place, int32_t store,
+                       double distance_m) noexcept nogil
+# How long the store takes to pick and bring it, in seconds; and until then, opening included.
+cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil
 cdef double needed_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil

@@ -13,7 +13,7 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t
 
 from fendan.engine.areas cimport serves
 from fendan.engine.geo cimport Place
-from fendan.engine.stock cimport Basket, Quantity, Shelves, free_of, offered, quantity
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, offered, on_sale, quantity
 
 cdef enum:
     NS_PER_S = 1000000000
@@ -28,9 +28,7 @@ cdef int64_t offered_to(const Terms* terms, const Shelves* shelves, int32_t sku,
     pair = quantity(shelves, sku, ordinal)
     if pair == NULL:
         return 0
-    free = free_of(shelves, sku, pair)
-    if free <= 0:
-        return 0
+    free = on_sale(shelves, sku, ordinal, pair)
     if terms.millionths == NULL:
         return free
     return offered(free, terms.millionths[store])
@@ -49,21 +47,29 @@ cdef bint offers_all(const Terms* terms, const Shelves* shelves, int32_t ordinal
 cdef bint may_have(Terms* terms, const Place* place, int32_t store, double distance_m) noexcept nogil:
     if terms.rule.most_s < INFINITY and needed_s(terms, store, distance_m) > terms.rule.most_s:
         return False
-    if terms.step.areas and terms.standing.areas != NULL:
-        return serves(terms.standing.areas, store, place.lat, place.lng, distance_m, &terms.cell)
-    return True
+    return serves_place(terms, place, store, distance_m)
+
+
+cdef bint serves_place(Terms* terms, const Place* place, int32_t store,
+                       double distance_m) noexcept nogil:
+    if not terms.step.areas or terms.standing.areas == NULL:
+        return True
+    return serves(terms.standing.areas, store, place.lat, place.lng, distance_m, &terms.cell)
 
 
 cdef double needed_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
     """See rules.Promise."""
-    cdef const RuleTerms* rule = terms.rule
     cdef int64_t opens_ns = terms.standing.opens_ns[store]
     cdef double wait_s = 0.0
     if opens_ns > terms.now_ns:
         wait_s = <double>(opens_ns - terms.now_ns) / NS_PER_S
+    return wait_s + handling_s(terms, store, distance_m)
+
+
+cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
+    cdef const RuleTerms* rule = terms.rule
     return (
-        wait_s
-        + rule.pick_s
+        rule.pick_s
         + rule.pick_s_per_open_order * terms.standing.open_orders[store]
         + distance_m * rule.detour / rule.speeds_mps[terms.standing.local_hour[store]]
     )

@@ -41,10 +41,11 @@ class Survivor(LifeRules):
     def open_again(self) -> None:
         """What comes back is what was there, to the byte."""
         before, told = state_hash(self.engine), self.engine.durable_mark()
-        last_ns = self.engine._last_ns
+        last_ns, documents = self.engine._last_ns, self.engine._documents
         self.begin(self.an_engine())
         assert self.engine.durable_mark() == told
         assert state_hash(self.engine) == before
+        assert self.engine._documents == documents
         for name in self.twin.shops:
             assert self.engine.stock_version(name) == self.twin.stock_version(name)
         # The time of the last event: a later one was seen where nothing happened.
@@ -66,6 +67,11 @@ class Survivor(LifeRules):
     def the_engine_is_closed_and_opened(self) -> None:
         self.engine.close()
         self.open_again()
+
+    @rule(name=st.sampled_from("abc"), text=st.text("甲x", max_size=9))
+    def a_document_is_written(self, name: str, text: str) -> None:
+        with self.engine._command():
+            self.engine._write_documents("note", {name: text})
 
     @rule()
     def a_snapshot_is_taken(self) -> None:

@@ -22,6 +22,8 @@ PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.p
 ENGINE_ORDER = [
     "fault",
     "checksum",
+    "split",
+    "pieces",
     "frames",
     "geo",
     "place",
@@ -32,13 +34,21 @@ ENGINE_ORDER = [
     "fields",
     "changes",
     "network",
+    "lots",
+    "shelves",
     "stock",
+    "limits",
     "shipments",
     "asking",
+    "merging",
     "batch",
     "plan",
     "terms",
     "router",
+    "offers",
+    "merges",
+    "book",
+    "desk",
     "dispatch",
     "records",
     "events",
@@ -117,7 +127,7 @@ def test_every_fault_has_an_exception_and_a_grpc_status() -> None:
 
 
 def test_importing_fendan_loads_nothing_that_an_engine_does_not_need() -> None:
-    others = {"google", "grpc", "pandas", "pyarrow", "pydantic", "typer"}
+    others = {"google", "grpc", "h3", "pandas", "pyarrow", "pydantic", "shapely", "typer"}
     code = f"import sys, fendan; print({others} & set(sys.modules))"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

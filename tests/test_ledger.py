@@ -422,21 +422,22 @@ def some_bytes() -> tuple[bytes, int]:
     events.code(EventKind.STORE_PAUSED, 0)
     events.code(EventKind.VERSION, 1, 77)
     events.texts(EventKind.KEY, [b"K", b"digest", b"\xff"])
+    events.texts(EventKind.DOCUMENT, [b"policy", b"1", b"text"])
     return bytes(events.padded()[: events.size]), len(events)
 
 
-@given(st.lists(st.integers(0, 4), max_size=10), st.integers(0, 7))
+@given(st.lists(st.integers(0, 4), max_size=10), st.integers(0, 8))
 def test_reading_in_parts_is_reading_at_once(parts: list[int], skipped: int) -> None:
     body, count = some_bytes()
-    assert count == 7
+    assert count == 8
     whole = read(body, 100, 5, count)
     reading = Reading(body, 100, 5, count)
     reading.skip_to(100 + skipped)
     found = [event for part in parts for event in reading.take(part, count, 2**62)]
     found += reading.take(count, count, 2**62)
-    assert [event.sequence for event in found] == list(range(100 + skipped, 107))
+    assert [event.sequence for event in found] == list(range(100 + skipped, 108))
     assert repr(found) == repr(whole[skipped:])
-    assert reading.sequence == reading.end == 107
+    assert reading.sequence == reading.end == 108
 
 
 def test_reading_stops_at_what_was_wanted() -> None:

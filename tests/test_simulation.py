@@ -134,7 +134,8 @@ class World:
 
     def command(self, engine: Engine) -> bool:
         """One command of any kind; False when the engine accepts nothing more."""
-        kinds = [self.route, self.route, self.step, self.stock, self.store, self.snapshot]
+        kinds = [self.route, self.route, self.step, self.stock, self.store]
+        kinds += [self.document, self.snapshot]
         try:
             if self.chance.random() < 0.2:
                 self.together(engine, kinds)
@@ -216,6 +217,11 @@ class World:
             self.chance.choice([engine.pause_stores, engine.resume_stores])([store_id])
         else:
             engine.remove_stores([store_id])
+
+    def document(self, engine: Engine) -> None:
+        texts = {name: name * self.chance.randrange(300) for name in self.chance.sample("abc", 2)}
+        with engine._command():
+            engine._write_documents(self.chance.choice(["note", "page"]), texts)
 
     def snapshot(self, engine: Engine) -> None:
         self.kept = engine.snapshot()

@@ -549,6 +549,11 @@ def shorter(array: NDArray[Any]) -> NDArray[Any]:
         ("answers", put(0, 0), ""),
         ("answers", lambda array: np.frombuffer(b"[[1]]", np.uint8), ""),
         ("answers", lambda array: np.frombuffer(b'[["k", "zz", {}]]', np.uint8), ""),
+        ("documents", put(0, 0), ""),
+        ("documents", lambda array: np.frombuffer(b'[["k", "n"]]', np.uint8), ""),
+        ("documents", lambda array: np.frombuffer(b'[["k", "n", ""]]', np.uint8), ""),
+        ("documents", lambda array: np.frombuffer(b'[["k", "", "t"]]', np.uint8), ""),
+        ("documents", lambda array: np.tile(np.frombuffer(b"[" * 99, np.uint8), 999), ""),
     ],
 )
 def test_values_that_cannot_be_are_refused(

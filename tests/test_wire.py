@@ -9,10 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fendan import Datum, Decision, Engine, FendanError, Order, Policy, Reason, Status, Store
+from fendan import Datum, Engine, FendanError, Order, Policy, Reason, Status, Store
+from fendan.engine.asking import Asking
+from fendan.engine.batch import Batch
 from fendan.engine.names import Names
 from fendan.engine.network import Network, points_of
+from fendan.engine.outcome import Decision
 from fendan.engine.router import VERDICT_DTYPE
+from fendan.engine.shipments import GRANT_DTYPE, Shipment, Shipments
 from fendan.engine.wire import (
     Kind,
     Reply,
@@ -24,11 +28,12 @@ from fendan.engine.wire import (
     write_request,
 )
 from fendan.errors import Fault, MalformedMessageError
-from fendan.messages import line_messages
+from fendan.messages import decision_message, decision_of, line_messages
+from fendan.rules import OrderType, StepName
 from fendan.v1 import inventory_service_pb2, order_pb2, place_pb2
 from fendan.v1 import routing_service_pb2 as pb
 from strategies import with_amounts
-from wire_judge import REFUSED, REQUESTS, RESPONSES, agree_on, judged_request
+from wire_judge import REFUSED, REQUESTS, RESPONSES, SAID, agree_on, judged_request
 
 MOST = 2**31 - 1
 DATUMS = {
@@ -53,6 +58,8 @@ SCHEMA: dict[str, dict[int, tuple[int, str]]] = {
         3: (FIXED64, ""),
         4: (LENGTH, "line"),
         5: (VARINT, ""),
+        6: (VARINT, ""),
+        **dict.fromkeys(range(7, 13), (LENGTH, "text")),
     },
     "line": {1: (LENGTH, "text"), 2: (VARINT, ""), 3: (VARINT, "")},
     "update": {1: (LENGTH, "part"), 2: (LENGTH, "text")},
@@ -64,6 +71,20 @@ SCHEMA: dict[str, dict[int, tuple[int, str]]] = {
         3: (LENGTH, "text"),
         4: (FIXED64, ""),
         5: (VARINT, ""),
+        6: (VARINT, ""),
+        7: (VARINT, ""),
+        8: (LENGTH, "time"),
+        9: (VARINT, ""),
+        10: (LENGTH, "shipment"),
+    },
+    "time": {1: (VARINT, ""), 2: (VARINT, "")},
+    "shipment": {
+        1: (VARINT, ""),
+        2: (LENGTH, "text"),
+        3: (FIXED64, ""),
+        4: (LENGTH, "line"),
+        5: (LENGTH, "time"),
+        6: (LENGTH, "text"),
     },
     "refusal": {
         1: (VARINT, ""),
@@ -385,6 +406,17 @@ def test_a_policy_without_a_radius_is_not_the_same_as_no_policy() -> None:
         assert (request.has_policy, request.radius_m) == (has_policy, radius_m)
 
 
+def test_what_else_orders_say_is_kept_only_where_one_says_anything() -> None:
+    plain = Order(id="plain", lat=1, lng=1, lines=[("tea", 1)])
+    spoken = Order(id="spoken", lat=1, lng=1, lines=[("tea", 1)], channel="meituan")
+    for orders in ([plain], [spoken, plain]):
+        request = Request.read(write_request(orders), Kind.BATCH)
+        assert ("said" in columns_of(request, Names())) == (spoken in orders)
+        assert [request.said(row).channel for row in range(len(orders))] == [
+            order.channel for order in orders
+        ]
+
+
 # -- WRITTEN AS PROTOBUF WRITES ------------------------------------------------------------------
 
 names = st.text("abé茶😀-0", min_size=1, max_size=40)
@@ -395,6 +427,13 @@ orders = st.builds(
     lng=st.floats(-180, 180),
     lines=st.lists(with_amounts(st.tuples(names, st.integers(1, MOST))), min_size=1, max_size=9),
     datum=st.sampled_from(list(DATUMS)),
+    order_type=st.sampled_from(OrderType),
+    channel=st.just("") | names,
+    region=st.just("") | names,
+    pickup_store_id=st.just("") | names,
+    group_id=st.just("") | names,
+    buyer_id=st.just("") | names,
+    address_id=st.just("") | names,
 )
 policies = st.one_of(
     st.none(), st.builds(Policy, radius_m=st.one_of(st.none(), st.floats(0, allow_nan=False)))
@@ -408,6 +447,7 @@ def as_message(order: Order) -> order_pb2.Order:
         lng=order.lng,
         lines=line_messages(order.lines),
         datum=DATUMS[order.datum],
+        **{field: getattr(order, field) for field in SAID},
     )
 
 
@@ -458,14 +498,60 @@ def verdicts(draw: st.DrawFn, count: int) -> np.ndarray[Any, Any]:
     return rows
 
 
-def as_decision(order_id: str, verdict: Any) -> order_pb2.Decision:
+SKUS = ("tea", "茶", "cup", "tea\x1f2026-12-01", "茶\x1f2026-12-01")
+times = st.sampled_from([0, 1, 999_999_999, 1_000_000_000]) | st.integers(0, 2**63 - 1)
+Parts = list[tuple[int, int, float, int, list[tuple[int, int, int]]]]
+
+
+@st.composite
+def promises(draw: st.DrawFn, told: np.ndarray[Any, Any]) -> tuple[Any, Parts]:
+    """Whatever a policy may promise beside such verdicts: grants, and the parts of splits."""
+    grants = np.zeros(len(told), dtype=GRANT_DTYPE)
+    parts: Parts = []
+    for row, (verdict, grant) in enumerate(zip(told, grants, strict=True)):
+        grant["policy_version"] = draw(st.integers(0, 2**31 - 1))
+        grant["step"] = draw(st.sampled_from(StepName))
+        grant["promised_ns"] = draw(times)
+        grant["merge_group"] = draw(st.integers(0, 2**63 - 1))
+        count = draw(st.integers(1, 4)) if verdict["store"] >= 0 else 1
+        for _ in range(count if count > 1 else 0):
+            verdict["shipments"] = count
+            skus = draw(st.sampled_from([(0, 1, 2), (2, 0), (3, 4), (4,)]))
+            lines = [(sku, draw(st.integers(1, MOST)), 0) for sku in skus]
+            store = draw(st.integers(0, len(STORES) - 1))
+            metres = draw(st.just(0.0) | st.floats(0, 2.1e7))
+            parts.append((row, store, metres, draw(times), lines))
+    return grants, parts
+
+
+def shipments_of(row: int, parts: Parts) -> tuple[Shipment, ...]:
+    mine = [part for part in parts if part[0] == row]
+    return tuple(
+        Shipment(
+            number=number,
+            store_id=STORES[store],
+            distance_m=metres,
+            lines=tuple((SKUS[sku].partition("\x1f")[0], pieces) for sku, pieces, _ in lines),
+            promised_ns=promised_ns or None,
+            supply_date=SKUS[lines[0][0]].partition("\x1f")[2],
+        )
+        for number, (_, store, metres, promised_ns, lines) in enumerate(mine, 1)
+    )
+
+
+def as_decision(order_id: str, row: int, verdict: Any, grant: Any, parts: Parts) -> Decision:
     assigned = verdict["store"] >= 0
-    return order_pb2.Decision(
+    return Decision(
         order_id=order_id,
-        status=int(verdict["status"]),
-        store_id=STORES[verdict["store"]] if assigned else "",
-        distance_m=verdict["distance_m"] if assigned else 0.0,
-        reason=int(verdict["reason"]),
+        status=Status(verdict["status"]),
+        store_id=STORES[verdict["store"]] if assigned else None,
+        distance_m=float(verdict["distance_m"]) if assigned else None,
+        reason=Reason(verdict["reason"]),
+        policy_version=int(grant["policy_version"]),
+        step=StepName(grant["step"]),
+        promised_ns=int(grant["promised_ns"]) or None,
+        merge_group=int(grant["merge_group"]),
+        shipments=shipments_of(row, parts),
     )
 
 
@@ -481,29 +567,31 @@ def test_a_reply_is_written_as_protobuf_writes_it_and_read_again(
     least, most = (1, 1) if kind is Kind.ROUTE else (0, 5)
     asked = data.draw(st.lists(orders, min_size=least, max_size=most))
     told = data.draw(verdicts(len(asked)))
+    nothing: tuple[Any, Parts] = np.zeros(len(asked), dtype=GRANT_DTYPE), []
+    has_policy = data.draw(st.booleans())
+    grants, parts = data.draw(promises(told)) if has_policy else nothing
     correlated = {"correlation_id": correlation_id} if kind is Kind.STREAM else {}
+    sku_names = Names()
+    sku_names.extend(list(SKUS))
     request = Request.read(write_request(asked, correlation_id=correlation_id), kind)
-    reply = Reply(request, told, layout_of(STORES))
-    decisions = [as_decision(order.id, row) for order, row in zip(asked, told, strict=True)]
+    promised = (grants, Shipments.of(parts) if parts else None, sku_names) if has_policy else ()
+    reply = Reply(request, told, layout_of(STORES), *promised)
+    decisions = [
+        as_decision(order.id, row, told[row], grants[row], parts) for row, order in enumerate(asked)
+    ]
+    messages = [decision_message(decision) for decision in decisions]
     message = (
-        pb.RouteResponse(decision=decisions[0])
+        pb.RouteResponse(decision=messages[0])
         if kind is Kind.ROUTE
-        else RESPONSES[kind](decisions=decisions, **correlated)
+        else RESPONSES[kind](decisions=messages, **correlated)
     )
     assert reply.encode() == message.SerializeToString()
     assert len(reply) == len(asked)
     assert reply.statuses.tolist() == told["status"].tolist()
     assert reply.reasons.tolist() == told["reason"].tolist()
-    assert read_response(reply.encode(), kind).decisions == [
-        Decision(
-            order_id=order.id,
-            status=Status(row["status"]),
-            store_id=STORES[row["store"]] if row["store"] >= 0 else None,
-            distance_m=float(row["distance_m"]) if row["store"] >= 0 else None,
-            reason=Reason(row["reason"]),
-        )
-        for order, row in zip(asked, told, strict=True)
-    ]
+    assert read_response(reply.encode(), kind).decisions == decisions
+    assert [reply.decision(row) for row in range(len(reply))] == decisions
+    assert [decision_of(message) for message in messages] == decisions
 
 
 # -- WHAT THE CLIENT REFUSES AND ACCEPTS ---------------------------------------------------------
@@ -552,6 +640,19 @@ GOOD: dict[str, Any] = {"id": "o", "lat": 31.0, "lng": 121.0, "lines": [("tea", 
         {"datum": "BD-09"},
         {"datum": "BD-09", "lat": 91},
         {"datum": Datum.BD09, "lat": 91},
+        {"order_type": 7},
+        {"order_type": -1},
+        {"order_type": 2**70},
+        {"order_type": "PICKUP"},
+        {"order_type": None},
+        {"channel": 5},
+        {"channel": "x" * 256},
+        {"region": "nul\0"},
+        {"pickup_store_id": None},
+        {"group_id": "\ud800"},
+        {"buyer_id": b"b"},
+        {"address_id": "址" * 86},
+        {"address_id": 1, "buyer_id": 2},
     ],
     ids=lambda wrong: repr(wrong)[:40],
 )
@@ -564,7 +665,8 @@ def test_the_client_refuses_what_the_engine_refuses_in_the_same_words(
     engine.set_stock([("s", "tea", 5)])
     asked = [Order(**{**GOOD, "id": "first"}), Order(**{**GOOD, "id": "second"})]
     asked[row] = Order(**{**GOOD, **wrong})
-    here, there = refusal(lambda: write_request(asked)), refusal(lambda: engine.route_batch(asked))
+    here = refusal(lambda: write_request(asked))
+    there = refusal(lambda: route_under_rules(engine, asked))
     assert type(here) is type(there)
     assert (here.code, here.field, here.row, here.hint) == (
         there.code,
@@ -574,6 +676,13 @@ def test_the_client_refuses_what_the_engine_refuses_in_the_same_words(
     )
     single = refusal(lambda: write_request([asked[row]], style="order"))
     assert (single.field, single.row) == (here.field.replace(f"orders[{row}]", "order"), None)
+
+
+def route_under_rules(engine: Engine, asked: list[Order]) -> object:
+    """What an engine with a policy reads of orders."""
+    asking = Asking(Names(), Names(), {})
+    skus = engine._stock.sku_code_of
+    return Batch.of_orders(asked, skus, engine.datum, asking=asking)
 
 
 def refusal(call: Callable[[], object]) -> FendanError:
@@ -606,13 +715,29 @@ def test_what_has_an_orders_attributes_is_as_good_as_an_order() -> None:
 
 
 def test_statuses_and_reasons_of_a_later_version_stay_numbers() -> None:
-    later = order_pb2.Decision(order_id="o", status=77, reason=-1)  # type: ignore[arg-type]
+    later = order_pb2.Decision(order_id="o", status=77, reason=-1, step=9)  # type: ignore[arg-type]
     for kind, response in (
         (Kind.ROUTE, pb.RouteResponse(decision=later)),
         (Kind.BATCH, pb.BatchRouteResponse(decisions=[later])),
     ):
         (decision,) = read_response(response.SerializeToString(), kind).decisions
-        assert (decision.status, decision.reason) == (77, -1)
+        assert (decision.status, decision.reason, decision.step) == (77, -1, 9)
+
+
+def test_a_promise_in_parts_is_put_together_as_protobuf_puts_it_together() -> None:
+    parts = [
+        tag(1, VARINT) + varint(7),
+        tag(2, VARINT) + varint(5),
+        tag(1, VARINT) + varint(8),
+        b"",
+    ]
+    decision = b"".join(sized(8, part) for part in parts)
+    shipment = sized(10, b"".join(sized(5, part) for part in parts[:2]) + tag(1, VARINT) + b"\x01")
+    data = sized(1, decision + shipment) + sized(1, shipment)
+    agree_on(data)
+    (told,) = read_response(data, Kind.ROUTE).decisions
+    assert told.promised_ns == 8_000_000_005
+    assert [shipment.promised_ns for shipment in told.shipments] == [7_000_000_005] * 2
 
 
 def test_a_streams_message_is_answered_or_refused() -> None:

@@ -26,6 +26,15 @@ UPDATES: dict[StockKind, Any] = {
     StockKind.ADJUST: inventory.AdjustStockRequest,
 }
 REFUSED = "refused"
+SAID = (
+    "order_type",
+    "channel",
+    "region",
+    "pickup_store_id",
+    "group_id",
+    "buyer_id",
+    "address_id",
+)
 
 
 def bits(value: float) -> bytes:
@@ -55,6 +64,7 @@ def judged_request(data: bytes, kind: Kind) -> object:
                 bits(order.lng),
                 order.datum,
                 [(line.sku, line.quantity, line.amount) for line in order.lines],
+                {field: getattr(order, field) for field in SAID},
             )
             for order in orders
         ],
@@ -75,7 +85,8 @@ def our_request(data: bytes, kind: Kind) -> object:
     for row in range(len(request)):
         lat, lng, datum = request.place(row)
         assert request.datums is None or request.datums[row] == datum
-        orders.append((request.order_id(row), bits(lat), bits(lng), datum, request.lines(row)))
+        order_id, lines, said = request.order_id(row), request.lines(row), vars(request.said(row))
+        orders.append((order_id, bits(lat), bits(lng), datum, lines, said))
     return (
         orders,
         request.has_policy,
@@ -110,12 +121,34 @@ def judged_response(data: bytes, kind: Kind) -> object:
                 decision.store_id or None,
                 bits(decision.distance_m) if decision.store_id else None,
                 decision.reason,
+                decision.policy_version,
+                decision.step,
+                judged_ns(decision),
+                decision.merge_group,
+                [
+                    (
+                        shipment.number,
+                        shipment.store_id,
+                        bits(shipment.distance_m),
+                        tuple((line.sku, line.quantity) for line in shipment.lines),
+                        judged_ns(shipment),
+                        shipment.supply_date,
+                    )
+                    for shipment in decision.shipments
+                ],
             )
             for decision in decisions
         ],
         message.correlation_id if kind is Kind.STREAM else 0,
         refusal,
     )
+
+
+def judged_ns(message: Any) -> int | None:
+    """The `promised_at` of a message in nanoseconds since 1970."""
+    if not message.HasField("promised_at"):
+        return None
+    return message.promised_at.seconds * 1_000_000_000 + message.promised_at.nanos
 
 
 def our_response(data: bytes, kind: Kind) -> object:
@@ -132,6 +165,21 @@ def our_response(data: bytes, kind: Kind) -> object:
                 decision.store_id,
                 None if decision.distance_m is None else bits(decision.distance_m),
                 int(decision.reason),
+                decision.policy_version,
+                int(decision.step),
+                decision.promised_ns,
+                decision.merge_group,
+                [
+                    (
+                        shipment.number,
+                        shipment.store_id,
+                        bits(shipment.distance_m),
+                        shipment.lines,
+                        shipment.promised_ns,
+                        shipment.supply_date,
+                    )
+                    for shipment in decision.shipments
+                ],
             )
             for decision in response.decisions
         ],

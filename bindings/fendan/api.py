@@ -14,29 +14,43 @@ from fendan.columns import Column
 from fendan.core import Clock
 from fendan.durable import DurableFace
 from fendan.engine.batch import Batch
+from fendan.engine.book import Rules
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED
-from fendan.engine.outcome import Decision, decisions
+from fendan.engine.outcome import Decision, Outcome, decisions
 from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
 from fendan.filelog import FileLog
+from fendan.held_face import HeldFace
 from fendan.journal import Durability
 from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
 from fendan.log import Log
 from fendan.model import Line, Nearby, Order, Policy, Routed
+from fendan.ruling_face import RulingFace
 from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
+from fendan.supply_face import SupplyFace
 from fendan.watch_face import WatchFace
 
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace):
+class Engine(
+    StoreFace,
+    StockFace,
+    HeldFace,
+    SupplyFace,
+    WatchFace,
+    LifeFace,
+    RulingFace,
+    DurableFace,
+    LedgerFace,
+):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -179,9 +193,9 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
             hint = "what a journal keeps can be given back only by id"
             refuse(Fault.MISSING, "ids", hint=hint)
         with self._command() as command:
+            rules = self._rules_of(policy, command.now_ns)
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money)
-            due_ns = self._life.due_ns(command.now_ns)
-            outcome = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
+            outcome = self._decided(batch, radius_m, dry_run, rules, command.now_ns)
         verdicts = outcome.verdicts
         return Routed(
             store_codes=np.ascontiguousarray(verdicts["store"]),
@@ -204,16 +218,24 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
             refuse(Fault.MISSING, "order", hint="the message has none")
         with self._command() as command:
             skus = self._stock.sku_code_of
+            rules = self._rules_of(policy, command.now_ns)
             batch = Batch.of_message(
                 request,
                 columns_of(request, skus),
                 skus,
                 self._datum,
                 "order" if is_one else "orders",
+                None if rules is None else rules.asking,
             )
-            due_ns = self._life.due_ns(command.now_ns)
-            outcome = self._orders.route(batch, radius_m, dry_run=request.dry_run, due_ns=due_ns)
-            return Reply(request, outcome.verdicts, self._network.layout)
+            outcome = self._decided(batch, radius_m, request.dry_run, rules, command.now_ns)
+            return Reply(
+                request,
+                outcome.verdicts,
+                self._network.layout,
+                outcome.grants,
+                outcome.shipments,
+                skus,
+            )
 
     def decision(self, order_id: str) -> Decision:
         """What a known order was told first; see `order` for now. Raises UnknownOrderError."""
@@ -249,6 +271,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
         with self._lock:
             if wanted.lines:
                 batch = Batch.of_orders([wanted], self._stock.sku_code_of, self._datum, "")
+                batch = self._as_parts(batch)
                 at, basket = batch.place(0), batch.lines(0)
             else:
                 at, basket = place_of(wanted, self._datum, "", None), []
@@ -262,7 +285,9 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
     def sku_codes(self, skus: Column) -> NDArray[np.int32]:
         """The int32 codes of SKUs, for `route_arrays`. Raises UnknownSkuError."""
         with self._lock:
-            return columns.known_codes("skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+            codes = columns.known_codes("skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+            self._refuse_supply("skus", codes)
+            return codes
 
     def store_codes(self, store_ids: Column) -> NDArray[np.int32]:
         """The int32 codes of stores, for `set_stock`. Raises UnknownStoreError."""
@@ -316,10 +341,29 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, DurableFace, LedgerFace)
     ) -> list[Decision]:
         radius_m = self._radius_m(policy)
         with self._command() as command:
-            batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
-            due_ns = self._life.due_ns(command.now_ns)
-            outcome = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
-            return decisions(batch.ids, outcome)
+            rules = self._rules_of(policy, command.now_ns)
+            asking = None if rules is None else rules.asking
+            batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style, asking)
+            return decisions(
+                batch.ids, self._decided(batch, radius_m, dry_run, rules, command.now_ns)
+            )
+
+    def _rules_of(self, policy: Policy | None, now_ns: int) -> Rules | None:
+        """The policy file in force; a call's own policy stands in its place."""
+        return self._rules_at(now_ns) if policy is None else None
+
+    def _decided(
+        self, batch: Batch, radius_m: float, dry_run: bool, rules: Rules | None, now_ns: int
+    ) -> Outcome:
+        due_ns = self._life.due_ns(now_ns)
+        return self._orders.route(
+            self._as_parts(batch),
+            radius_m,
+            dry_run=dry_run,
+            due_ns=due_ns,
+            rules=rules,
+            now_ns=now_ns,
+        )
 
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""

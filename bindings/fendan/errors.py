@@ -36,6 +36,7 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "UnknownOrderError",
+    "UnknownPolicyError",
     "UnknownSkuError",
     "UnknownStoreError",
     "WrongStateError",
@@ -123,6 +124,10 @@ class UnknownSkuError(InvalidInputError, KeyError):
 
 class UnknownOrderError(InvalidInputError, KeyError):
     """An order id that was never routed."""
+
+
+class UnknownPolicyError(InvalidInputError, KeyError):
+    """A version of the policy that was never drafted, or is not kept any more."""
 
 
 class DuplicateStoreError(InvalidInputError):
@@ -253,12 +258,14 @@ TABLE: dict[Fault, Entry] = {
     Fault.BREACH: Entry(BreachError, "DATA_LOSS", "the engine contradicts itself"),
     Fault.WRONG_STATE: Entry(WrongStateError, "FAILED_PRECONDITION", "not from this state"),
     Fault.WRONG_STORE: Entry(WrongStoreError, "FAILED_PRECONDITION", "not at this store"),
+    Fault.BAD_AREA: Entry(InvalidInputError, "INVALID_ARGUMENT", "no usable area"),
     Fault.FOLDER_IN_USE: Entry(FolderInUseError, "UNAVAILABLE", "in use by another process"),
     Fault.CORRUPT: Entry(CorruptJournalError, "DATA_LOSS", "damaged"),
     Fault.NEWER_FORMAT: Entry(
         NewerFormatError, "FAILED_PRECONDITION", "written by a newer version"
     ),
     Fault.DISK: Entry(DiskError, "UNAVAILABLE", "cannot be used"),
+    Fault.UNKNOWN_POLICY: Entry(UnknownPolicyError, "NOT_FOUND", "unknown policy version"),
 }
 
 # Where no value is at fault, none is shown.

@@ -27,6 +27,7 @@ from fendan.model import (
     Nearby,
     OrderStatus,
     Policy,
+    Shipment,
     ShipmentStatus,
     Shortfall,
     StaleStock,
@@ -59,12 +60,15 @@ __all__ = [
     "lines_of",
     "nearby_message",
     "nearby_of",
+    "ns_of",
     "order_status_message",
     "order_status_of",
     "policy_message",
     "policy_of",
     "reject_reason_message",
     "reject_reason_of",
+    "shipment_message",
+    "shipment_of",
     "shortfall_message",
     "shortfall_of",
     "stock_level_message",
@@ -75,7 +79,24 @@ __all__ = [
     "store_of",
     "store_status_message",
     "store_status_of",
+    "time_message",
 ]
+
+# -- TIMES -------------------------------------------------------------------------------------
+
+NS_PER_S = 1_000_000_000
+
+
+def time_message(time_ns: int) -> Timestamp:
+    """A time in nanoseconds since 1970, UTC."""
+    seconds, nanos = divmod(time_ns, NS_PER_S)
+    return Timestamp(seconds=seconds, nanos=nanos)
+
+
+def ns_of(message: Timestamp) -> int:
+    """A time of a message in nanoseconds since 1970, UTC."""
+    return message.seconds * NS_PER_S + message.nanos
+
 
 # -- PLACES ------------------------------------------------------------------------------------
 
@@ -257,12 +278,18 @@ def nearby_of(message: routing.NearbyStore) -> Nearby:
 
 def decision_message(decision: Decision) -> order.Decision:
     """What one order was told."""
+    promised_ns = decision.promised_ns
     return order.Decision(
         order_id=decision.order_id,
         status=cast(order.DecisionStatus, decision.status),
         store_id=decision.store_id or "",
         distance_m=decision.distance_m or 0.0,
         reason=cast(order.DecisionReason, decision.reason),
+        policy_version=decision.policy_version,
+        step=cast(order.DecisionStep, decision.step),
+        promised_at=None if promised_ns is None else time_message(promised_ns),
+        merge_group=decision.merge_group,
+        shipments=map(shipment_message, decision.shipments),
     )
 
 
@@ -276,6 +303,36 @@ def decision_of(message: order.Decision) -> Decision:
         store_id=message.store_id if assigned else None,
         distance_m=message.distance_m if assigned else None,
         reason=Reason(message.reason),
+        policy_version=message.policy_version,
+        step=StepName(message.step),
+        promised_ns=ns_of(message.promised_at) if message.HasField("promised_at") else None,
+        merge_group=message.merge_group,
+        shipments=tuple(map(shipment_of, message.shipments)),
+    )
+
+
+def shipment_message(shipment: Shipment) -> order.Shipment:
+    """What one store sends of a split order."""
+    promised_ns = shipment.promised_ns
+    return order.Shipment(
+        number=shipment.number,
+        store_id=shipment.store_id,
+        distance_m=shipment.distance_m,
+        lines=[order.ShipmentLine(sku=sku, quantity=pieces) for sku, pieces in shipment.lines],
+        promised_at=None if promised_ns is None else time_message(promised_ns),
+        supply_date=shipment.supply_date,
+    )
+
+
+def shipment_of(message: order.Shipment) -> Shipment:
+    """The shipment of a message."""
+    return Shipment(
+        number=message.number,
+        store_id=message.store_id,
+        distance_m=message.distance_m,
+        lines=tuple((line.sku, line.quantity) for line in message.lines),
+        promised_ns=ns_of(message.promised_at) if message.HasField("promised_at") else None,
+        supply_date=message.supply_date,
     )
 
 
@@ -359,8 +416,6 @@ def reject_reason_of(number: int, field: str = "reason") -> RejectReason:
 
 # -- THE LEDGER --------------------------------------------------------------------------------
 
-NS_PER_S = 1_000_000_000
-
 
 def event_filter_message(filter: Filter) -> ledger.EventFilter:
     """A filter; absent lists are empty ones."""
@@ -376,7 +431,7 @@ def ledger_event_message(event: LedgerEvent) -> ledger.LedgerEvent:
     """One event of the ledger."""
     return ledger.LedgerEvent(
         sequence=event.sequence,
-        time=_timestamp(event.time_ns),
+        time=time_message(event.time_ns),
         kind=cast(ledger.EventKind, event.kind),
         order_id=event.order_id or "",
         store_id=event.store_id or "",
@@ -399,23 +454,18 @@ def ledger_event_message(event: LedgerEvent) -> ledger.LedgerEvent:
         shipment=event.shipment,
         policy_version=event.policy_version,
         step=event.step.name if event.step else "",
-        promised=None if event.promised_ns is None else _timestamp(event.promised_ns),
+        promised=None if event.promised_ns is None else time_message(event.promised_ns),
         merge_group=event.merge_group,
         order_type=event.order_type.name if event.order_type else "",
         channel=event.channel,
     )
 
 
-def _timestamp(time_ns: int) -> Timestamp:
-    seconds, nanos = divmod(time_ns, NS_PER_S)
-    return Timestamp(seconds=seconds, nanos=nanos)
-
-
 def ledger_event_of(message: ledger.LedgerEvent) -> LedgerEvent:
     """The event of a message."""
     return LedgerEvent(
         sequence=message.sequence,
-        time_ns=message.time.seconds * NS_PER_S + message.time.nanos,
+        time_ns=ns_of(message.time),
         kind=EventKind(message.kind),
         order_id=message.order_id or None,
         store_id=message.store_id or None,

@@ -56,6 +56,7 @@ def recover(
         last = frame.sequence + frame.count - 1
         size += len(frame.body)
         core._last_ns = frame.time_ns
+    core._documents_changed({kind for kind, _ in core._documents})
     return Recovery(
         last_sequence=last,
         snapshot_sequence=first,
@@ -72,7 +73,7 @@ def settings_text(core: Core) -> str:
 
 
 class _Effects:
-    """What a replay does to stores, versions, keys and settings."""
+    """What a replay does to stores, versions, keys, settings and documents."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -109,3 +110,10 @@ class _Effects:
         values = json.loads(text)
         self._core._datum = Datum(values["datum"])
         self._core._orders.remembered = values["remembered_orders"]
+
+    def document(self, kind: str, name: str, text: str) -> None:
+        """A document as it is from here on."""
+        if text:
+            self._core._documents[kind, name] = text
+        else:
+            self._core._documents.pop((kind, name), None)

@@ -5,7 +5,8 @@
     data     the sections, raw and little endian, each at a multiple of 64 bytes
 
 Engines that lived through the same commands give the same bytes, whether they were restored on the
-way or not. What is no state: the policy, watchers' cursors, and the changes they have yet to see.
+way or not. What is no state: the `Policy` an engine was made with, watchers' cursors, and the
+changes they have yet to see.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import updates
+from fendan import documents, updates
 from fendan.core import Core
 from fendan.disk import Buffer
 from fendan.engine import recovery, snapshot
@@ -30,11 +31,11 @@ from fendan.updates import Updates
 __all__ = ["Moment", "dump", "restore", "state_hash"]
 
 MAGIC = b"fendan\0S"
-FORMAT = 1
+FORMAT = 2
 HEADER = struct.Struct("<8sIIQq32x")
 ALIGNMENT = 64  # a cache line, and more than any element needs
 
-KINDS = snapshot.KINDS | updates.KINDS
+KINDS = snapshot.KINDS | updates.KINDS | documents.KINDS
 
 
 class Moment(NamedTuple):
@@ -68,7 +69,8 @@ def restore(core: Core, data: memoryview) -> Moment:
     """Put a fresh core into the state that `data` tells of; datum and memory of orders included.
 
     `data` is copied. Raises CorruptJournalError naming the section that cannot be, NewerFormatError
-    for what a later release wrote; then the core is as it was.
+    for what a later release wrote; then the core is as it was. What derives from documents is the
+    caller's to make (`Core._documents_changed`), once events that came later are applied, too.
     """
     moment, settings, arrays = _read(data)
     datum, remembered = settings.get("datum"), settings.get("remembered_orders")
@@ -78,8 +80,10 @@ def restore(core: Core, data: memoryview) -> Moment:
         corrupt("settings.remembered_orders", remembered)
     orders = recovery.restored(arrays, remembered)
     applied = Updates.restored(arrays, len(orders.stock.network.store_ids))
+    kept = documents.restored(arrays)
     orders.events = core._orders.events
     core._adopt(Datum(datum), orders, applied)
+    core._documents = kept
     return moment
 
 
@@ -88,7 +92,11 @@ def restore(core: Core, data: memoryview) -> Moment:
 
 def _body(core: Core) -> tuple[bytes, Iterator[Buffer]]:
     """The table, padded to where the data begins, and the parts of the data."""
-    sections = [*snapshot.sections(core._orders), *core._updates.sections()]
+    sections = [
+        *snapshot.sections(core._orders),
+        *core._updates.sections(),
+        *documents.sections(core._documents),
+    ]
     settings = {"datum": core._datum.value, "remembered_orders": core._orders.remembered}
     rows, offset = [], 0
     for section in sections:

@@ -7,6 +7,8 @@ writes tests/fuzz/corpus, which is committed, so that a crash found later can jo
 
 from pathlib import Path
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from fendan.engine.frames import HEADER_BYTES, finish
 from fendan.v1 import inventory_service_pb2, order_pb2, place_pb2
 from fendan.v1 import routing_service_pb2 as pb
@@ -23,6 +25,16 @@ ORDER = order_pb2.Order(
     ],
     datum=place_pb2.DATUM_GCJ02,
 )
+SPOKEN = order_pb2.Order(
+    id="订-2",
+    order_type=order_pb2.ORDER_TYPE_PICKUP,
+    channel="meituan",
+    region="east",
+    pickup_store_id="S1",
+    group_id="g",
+    buyer_id="b",
+    address_id="a",
+)
 POLICY = order_pb2.RoutePolicy(radius_m=3000.0)
 ASSIGNED = order_pb2.Decision(
     order_id="订-1", status=order_pb2.DECISION_STATUS_ASSIGNED, store_id="S1", distance_m=812.5
@@ -31,6 +43,24 @@ UNASSIGNED = order_pb2.Decision(
     order_id="o2",
     status=order_pb2.DECISION_STATUS_UNASSIGNED,
     reason=order_pb2.DECISION_REASON_NO_STOCK,
+)
+SPLIT = order_pb2.Decision(
+    order_id="o3",
+    status=order_pb2.DECISION_STATUS_ASSIGNED,
+    policy_version=3,
+    step=order_pb2.DECISION_STEP_BACKORDER,
+    promised_at=Timestamp(seconds=1_795_000_000, nanos=999_999_999),
+    merge_group=300,
+    shipments=[
+        order_pb2.Shipment(
+            number=1,
+            store_id="S1",
+            distance_m=812.5,
+            lines=[order_pb2.ShipmentLine(sku="tea", quantity=2)],
+            promised_at=Timestamp(seconds=1),
+        ),
+        order_pb2.Shipment(number=2, supply_date="2026-12-01"),
+    ],
 )
 SNAPSHOT = inventory_service_pb2.StockSnapshot(
     store_id="S1",
@@ -46,6 +76,8 @@ MESSAGES = {
     "stream_request": pb.StreamRouteRequest(
         orders=[ORDER, order_pb2.Order()], policy=POLICY, dry_run=True, correlation_id=2**64 - 1
     ).SerializeToString(),
+    "spoken_request": pb.BatchRouteRequest(orders=[SPOKEN, ORDER]).SerializeToString(),
+    "split_response": pb.BatchRouteResponse(decisions=[SPLIT, ASSIGNED]).SerializeToString(),
     "stream_response": pb.StreamRouteResponse(
         decisions=[ASSIGNED, UNASSIGNED], correlation_id=300, refusal=REFUSAL
     ).SerializeToString(),

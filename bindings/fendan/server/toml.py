@@ -1,15 +1,14 @@
 """TOML files read into pydantic models, with errors that name the file, the key and the value."""
 
 import difflib
-import tomllib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from fendan.errors import Fault, refuse
+from fendan.toml_file import read
 
 __all__ = ["Section", "keys", "read", "validated"]
 
@@ -28,9 +27,6 @@ PLAIN_WORDS = {
     "a valid list": "an array of tables",
 }
 
-# Room for a hundred thousand tokens; what is larger is another file, given by mistake.
-MOST_FILE_BYTES = 16 * 1024 * 1024
-
 
 class Section(BaseModel):
     """A table of a file: unknown keys are refused, types are not guessed, values do not change."""
@@ -43,29 +39,6 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file. Raises FileFormatError naming the file and, if known, the line."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_FILE_BYTES + 1)
-    except OSError as error:
-        _cannot_be_read(path, error.strerror or "it cannot be opened")
-    if len(data) > MOST_FILE_BYTES:
-        _cannot_be_read(path, f"it has more than {MOST_FILE_BYTES:,} bytes")
-    try:
-        return tomllib.loads(data.decode())
-    except UnicodeDecodeError:
-        _cannot_be_read(path, "it is not UTF-8")
-    except tomllib.TOMLDecodeError as error:
-        _cannot_be_read(path, f"it is not TOML: {error}")
-    except RecursionError:
-        _cannot_be_read(path, "it is nested too deeply")
-
-
-def _cannot_be_read(path: Path, hint: str) -> NoReturn:
-    refuse(Fault.BAD_FILE, "file", str(path), hint=hint)
 
 
 def validated(

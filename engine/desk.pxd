@@ -1,0 +1,64 @@
+"""One order of a batch under a policy: who may fill it, and what it is given."""
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from fendan.engine.batch cimport Columns
+from fendan.engine.book cimport RuleBook
+from fendan.engine.network cimport Leaves
+from fendan.engine.plan cimport Plan
+from fendan.engine.router cimport Verdict
+from fendan.engine.shipments cimport Grant, PartList
+from fendan.engine.shelves cimport Basket, Quantity, Shelves
+from fendan.engine.terms cimport Bid, Terms
+
+cdef enum:
+    STEP_BACKORDER = 6          # rules.StepName
+    NS_PER_S = 1000000000
+
+
+# A batch under way.
+cdef struct Desk:
+    const RuleBook* book
+    const Leaves* leaves
+    Shelves* shelves
+    const Columns* orders
+    int64_t now_ns
+    Verdict* verdicts
+    Grant* grants
+    PartList* parts
+    Quantity* before            # or NULL
+    bint no_memory
+
+
+# One order under way.
+cdef struct Job:
+    Plan plan
+    Basket basket
+    Terms terms
+    Bid guess                   # of the first step; ordinal NOT_FOUND: there is none
+    int64_t row
+
+
+# -- BEGINNING
+cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil
+cdef void guess(Desk* desk, Job* job) noexcept nogil
+cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil
+
+# -- ONE STORE
+cdef int32_t store_at_step(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
+                           int32_t preferred) noexcept nogil
+cdef bint fills(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
+                int32_t ordinal, bint named) noexcept nogil
+cdef void assign(Desk* desk, Job* job, int32_t ordinal) noexcept nogil
+
+# -- SEVERAL STORES
+cdef bint add_shipment(Desk* desk, Job* job, const Basket* lines, int32_t ordinal,
+                       int64_t when_ns) noexcept nogil
+cdef void take_back(Desk* desk, int64_t first) noexcept nogil
+cdef bint split_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil
+cdef void assign_parts(Desk* desk, Job* job, int64_t first) noexcept nogil
+
+# -- SUPPLY
+cdef bint has_later_lines(const Desk* desk, const Job* job) noexcept nogil
+cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil
+
+cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil

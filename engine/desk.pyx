@@ -1,0 +1,316 @@
+"""One order of a batch under a policy: who may fill it, and what it is given.
+
+A *job* is an order with its plan and its terms; the *desk* is what all orders of the batch share.
+Nothing here decides in which order steps are tried (see dispatch): these are the single moves, each
+of which reserves what it says, or nothing.
+
+A guess made some orders ahead (see router) is right at settling if the store's values are what they
+were: within a batch stock only shrinks and stores only get busier, so no other can have become
+better. Where counts are compared, nothing is guessed.
+"""
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+
+from fendan.engine.asking cimport Asked
+from fendan.engine.batch cimport Columns
+from fendan.engine.book cimport RuleBook, set_terms
+from fendan.engine.geo cimport distance_between_m
+from fendan.engine.names cimport NO_NAME
+from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
+from fendan.engine.offers cimport Sharing, lines_taken, reserve_sharing, share_out
+from fendan.engine.plan cimport NOT_FOUND, make_plan
+from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_under
+from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
+from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
+from fendan.engine.terms cimport (
+    NEVER_NS, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s, may_have, needed_s,
+    offered_to, offers_all, rank, serves_place,
+)
+
+cdef enum:
+    TYPE_PRESALE = 5            # rules.OrderType
+    S_PER_DAY = 86400
+
+
+# -- BEGINNING ---------------------------------------------------------------------------------
+
+cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil:
+    """Which rule the order comes under, and where it is."""
+    cdef const Columns* orders = desk.orders
+    cdef const Asked* asked = NULL
+    if orders.asked != NULL:
+        asked = orders.asked + row
+    job.row = row
+    job.basket.skus = orders.skus + orders.offsets[row]
+    job.basket.quantities = orders.quantities + orders.offsets[row]
+    job.basket.amounts = NULL
+    if orders.amounts != NULL:
+        job.basket.amounts = orders.amounts + orders.offsets[row]
+    job.basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
+    set_terms(desk.book, &job.terms, asked, &job.basket, orders.lat[row], orders.lng[row],
+              desk.now_ns)
+    make_plan(&job.plan, desk.leaves, orders.lat[row], orders.lng[row])
+    job.guess.ordinal = NOT_FOUND
+
+
+cdef void guess(Desk* desk, Job* job) noexcept nogil:
+    """Search by the bitmaps alone, where that can be right."""
+    if job.terms.rule.sees_counts or job.terms.step.name == STEP_BACKORDER:
+        return
+    job.guess.ordinal = find_under(desk.leaves, desk.shelves, &job.plan, &job.basket, &job.terms,
+                                   job.terms.step.allowed, False, &job.guess)
+
+
+cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
+    """Whether the guessed store is what it was, and has all of the order."""
+    cdef Bid now = job.guess
+    cdef int32_t place
+    if not may_ask(desk, &job.terms, job.terms.step.allowed, now.ordinal):
+        return False
+    rank(&job.terms, desk.shelves, &job.basket, &now)
+    for place in range(job.terms.rule.criterion_count):
+        if now.values[place] != job.guess.values[place]:
+            return False
+    return (may_have(&job.terms, &job.plan.place, now.store, now.distance_m)
+            and offers_all(&job.terms, desk.shelves, now.ordinal, now.store, &job.basket))
+
+
+cdef inline bint may_ask(const Desk* desk, const Terms* terms, const uint64_t* allowed,
+                         int32_t ordinal) noexcept nogil:
+    """What the bitmaps say of one store."""
+    cdef int32_t leaf = ordinal >> 6
+    return ((allowed[leaf] & fit_words(terms, desk.leaves, leaf)) >> (ordinal & 63)) & 1
+
+
+# -- ONE STORE ---------------------------------------------------------------------------------
+
+cdef int32_t store_at_step(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
+                           int32_t preferred) noexcept nogil:
+    """The store that fills the basket at the job's step, or NOT_FOUND: the preferred one if it can."""
+    cdef Bid best
+    cdef int32_t ordinal
+    if preferred != NO_STORE:
+        ordinal = desk.leaves.ordinal_of[preferred]
+        if fills(desk, job, basket, allowed, ordinal, False):
+            return ordinal
+    return find_under(desk.leaves, desk.shelves, &job.plan, basket, &job.terms, allowed, True,
+                      &best)
+
+
+cdef bint fills(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
+                int32_t ordinal, bint named) noexcept nogil:
+    """Whether one store may have the basket at the job's step; a store that is `named` by the
+    order may be anywhere.
+    """
+    cdef StepTerms anywhere = job.terms.step[0]
+    cdef const StepTerms* step = job.terms.step
+    cdef int32_t store = desk.leaves.store_at[ordinal]
+    cdef double distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
+    cdef bint does
+    if not may_ask(desk, &job.terms, allowed, ordinal):
+        return False
+    if named:
+        anywhere.radius_m, anywhere.areas = INFINITY, False
+        job.terms.step = &anywhere
+    does = (distance_m <= job.terms.step.radius_m
+            and may_have(&job.terms, &job.plan.place, store, distance_m)
+            and offers_all(&job.terms, desk.shelves, ordinal, store, basket))
+    job.terms.step = step
+    return does
+
+
+cdef void assign(Desk* desk, Job* job, int32_t ordinal) noexcept nogil:
+    """The whole order to one store."""
+    cdef int64_t first = desk.orders.offsets[job.row]
+    cdef Verdict* verdict = desk.verdicts + job.row
+    take(desk.shelves, ordinal, &job.basket, NULL if desk.before == NULL else desk.before + first)
+    verdict.store = desk.leaves.store_at[ordinal]
+    verdict.distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
+    verdict.status, verdict.reason = STATUS_ASSIGNED, REASON_NONE
+    verdict.step, verdict.shipments = job.terms.step.name, 0
+    promise(desk, job, verdict, 1, promised_ns(&job.terms, verdict.store, verdict.distance_m))
+
+
+cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
+    return terms.now_ns + <int64_t>(needed_s(terms, store, distance_m) * NS_PER_S)
+
+
+cdef void promise(Desk* desk, Job* job, const Verdict* verdict, int32_t shipments,
+                  int64_t when_ns) noexcept nogil:
+    """What an assigned order is granted."""
+    cdef Grant* grant = desk.grants + job.row
+    cdef int64_t local_s = when_ns // NS_PER_S
+    local_s += job.terms.standing.utc_offset_s[verdict.store]
+    grant.step, grant.shipment_count = verdict.step, <uint8_t>shipments
+    grant.promised_ns = when_ns
+    grant.least_life_days = job.terms.rule.least_life_days
+    grant.keep_day = <int32_t>(local_s // S_PER_DAY) + grant.least_life_days
+    if job.terms.rule.timeout_ns < <int64_t>NEVER_NS - desk.now_ns:
+        grant.due_ns = desk.now_ns + job.terms.rule.timeout_ns
+
+
+# -- SEVERAL STORES ----------------------------------------------------------------------------
+
+cdef bint add_shipment(Desk* desk, Job* job, const Basket* lines, int32_t ordinal,
+                       int64_t when_ns) noexcept nogil:
+    """Reserve the lines of one shipment; False where there is no memory."""
+    cdef Part* part
+    if not reserve_part(desk.parts, lines.line_count):
+        desk.no_memory = True
+        return False
+    part = add_part(desk.parts, job.row, lines, NULL)
+    take(desk.shelves, ordinal, lines, desk.parts.before + part.first_line)
+    part.store = desk.leaves.store_at[ordinal]
+    part.distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
+    part.promised_ns = when_ns
+    return True
+
+
+cdef void take_back(Desk* desk, int64_t first) noexcept nogil:
+    """Undo the shipments from this one on."""
+    cdef Basket lines
+    cdef const Part* part
+    while desk.parts.count > first:
+        desk.parts.count -= 1
+        part = desk.parts.parts + desk.parts.count
+        lines = lines_of(desk.parts, part)
+        give_back(desk.shelves, desk.leaves.ordinal_of[part.store], &lines)
+        desk.parts.line_count = part.first_line
+
+
+cdef bint split_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil:
+    """Fill the basket from several stores at the job's step, if its rule lets it."""
+    cdef int32_t count, shipment, ordinal
+    cdef int64_t when_ns, first = desk.parts.count
+    cdef Basket lines
+    if job.terms.step.split == SPLIT_NEVER or job.terms.step.most_shipments < 2:
+        return False
+    if not reserve_sharing(desk.book.sharing, desk.leaves.store_count, basket.line_count):
+        desk.no_memory = True
+        return False
+    count = share_out(desk.book.sharing, desk.leaves, desk.shelves, &job.plan, basket, &job.terms,
+                      desk.book.classes_of)
+    for shipment in range(count):
+        lines = lines_taken(desk.book.sharing, basket, shipment)
+        ordinal = desk.book.sharing.senders[desk.book.sharing.positions[shipment]].ordinal
+        when_ns = promised_ns(
+            &job.terms, desk.leaves.store_at[ordinal],
+            distance_between_m(&job.plan.place, desk.leaves.places + ordinal),
+        )
+        if not add_shipment(desk, job, &lines, ordinal, when_ns):
+            take_back(desk, first)
+            return False
+    return count > 0
+
+
+cdef void assign_parts(Desk* desk, Job* job, int64_t first) noexcept nogil:
+    """The order to the stores of its shipments, which stand from `first` on in the parts."""
+    cdef Verdict* verdict = desk.verdicts + job.row
+    cdef int64_t part, when_ns = 0
+    verdict.store = desk.parts.parts[first].store
+    verdict.distance_m = desk.parts.parts[first].distance_m
+    verdict.status, verdict.reason = STATUS_ASSIGNED, REASON_NONE
+    verdict.step, verdict.shipments = job.terms.step.name, <uint8_t>(desk.parts.count - first)
+    for part in range(first, desk.parts.count):
+        when_ns = max(when_ns, desk.parts.parts[part].promised_ns)
+    promise(desk, job, verdict, verdict.shipments, when_ns)
+
+
+# -- SUPPLY ------------------------------------------------------------------------------------
+
+cdef bint has_later_lines(const Desk* desk, const Job* job) noexcept nogil:
+    """Whether a presale order has lines that are sold against incoming supply."""
+    cdef int64_t line
+    if desk.book.presale == NULL or job.terms.rule.order_type != TYPE_PRESALE:
+        return False
+    for line in range(job.basket.line_count):
+        if desk.book.presale[job.basket.skus[line]]:
+            return True
+    return False
+
+
+cdef int32_t supply_of(const Desk* desk, const Job* job, int32_t sku, int32_t quantity,
+                       int32_t ordinal, int32_t* day) noexcept nogil:
+    """The SKU of the earliest supply at a store that is enough, and its day; or NO_NAME."""
+    cdef const RuleBook* book = desk.book
+    cdef int32_t store = desk.leaves.store_at[ordinal], place
+    if job.terms.hidden != NULL and job.terms.hidden[sku]:
+        return NO_NAME
+    for place in range(book.supply_first[sku], book.supply_first[sku + 1]):
+        if offered_to(&job.terms, desk.shelves, book.supply_skus[place], ordinal, store) >= quantity:
+            day[0] = book.supply_days[place]
+            return book.supply_skus[place]
+    return NO_NAME
+
+
+cdef int32_t supply_day(const Desk* desk, const Job* job, const Basket* basket,
+                        int32_t ordinal) noexcept nogil:
+    """The day on which a store will have all of the basket, or NO_NAME."""
+    cdef int32_t last = NO_NAME, day
+    cdef int64_t line
+    for line in range(basket.line_count):
+        if supply_of(desk, job, basket.skus[line], basket.quantities[line], ordinal,
+                     &day) == NO_NAME:
+            return NO_NAME
+        last = max(last, day)
+    return last
+
+
+cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil:
+    """Reserve the basket where it will come first, of equals at the nearest store; one shipment."""
+    cdef const RuleBook* book = desk.book
+    cdef int32_t sku = basket.skus[0], place, leaf, ordinal, day, best_day = NO_NAME
+    cdef int32_t best = NOT_FOUND
+    cdef double distance_m, best_m = 0.0
+    cdef uint64_t candidates
+    if book.supply_first == NULL:
+        return False
+    for place in range(book.supply_first[sku], book.supply_first[sku + 1]):
+        for leaf in range(desk.leaves.leaf_count):
+            candidates = available(desk.shelves, book.supply_skus[place])[leaf]
+            if candidates:
+                candidates &= job.terms.step.allowed[leaf] & fit_words(&job.terms, desk.leaves, leaf)
+            while candidates:
+                ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
+                candidates &= candidates - 1
+                distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
+                if distance_m > job.terms.step.radius_m or not serves_place(
+                    &job.terms, &job.plan.place, desk.leaves.store_at[ordinal], distance_m
+                ):
+                    continue
+                day = supply_day(desk, job, basket, ordinal)
+                if day != NO_NAME and (best == NOT_FOUND or comes_before(
+                    desk.leaves, day, distance_m, ordinal, best_day, best_m, best
+                )):
+                    best, best_day, best_m = ordinal, day, distance_m
+    return best != NOT_FOUND and add_later(desk, job, basket, best, best_day)
+
+
+cdef inline bint comes_before(const Leaves* leaves, int32_t day, double distance_m, int32_t ordinal,
+                              int32_t best_day, double best_m, int32_t best) noexcept nogil:
+    if day != best_day:
+        return day < best_day
+    if distance_m != best_m:
+        return distance_m < best_m
+    return id_is_smaller(leaves, leaves.store_at[ordinal], leaves.store_at[best])
+
+
+cdef bint add_later(Desk* desk, Job* job, const Basket* basket, int32_t ordinal,
+                    int32_t day) noexcept nogil:
+    """One shipment that leaves when all of its supplies have come."""
+    cdef Sharing* sharing = desk.book.sharing
+    cdef Basket lines = basket[0]
+    cdef int32_t store = desk.leaves.store_at[ordinal], unused
+    cdef int64_t line, when_s
+    if not reserve_sharing(sharing, 0, basket.line_count):
+        desk.no_memory = True
+        return False
+    for line in range(basket.line_count):
+        sharing.skus[line] = supply_of(desk, job, basket.skus[line], basket.quantities[line],
+                                       ordinal, &unused)
+    lines.skus = sharing.skus
+    when_s = <int64_t>day * S_PER_DAY - job.terms.standing.utc_offset_s[store]
+    return add_shipment(desk, job, &lines, ordinal, when_s * NS_PER_S + <int64_t>(
+        NS_PER_S * handling_s(&job.terms, store,
+                              distance_between_m(&job.plan.place, desk.leaves.places + ordinal))
+    ))

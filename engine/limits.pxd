@@ -1,0 +1,1 @@
+"""What keeps stock from being sold: what stores hold back, and thresholds."""

@@ -1,0 +1,13 @@
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+MERGE_DTYPE: np.dtype[Any]
+
+@final
+class Merges:
+    def __len__(self) -> int: ...
+    def rows(self) -> NDArray[Any]: ...
+    @staticmethod
+    def restored(rows: NDArray[Any]) -> Self: ...

@@ -1,0 +1,1 @@
+"""Lines of one SKU in one order, added up."""
