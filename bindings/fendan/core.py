@@ -262,7 +262,7 @@ class Core:
         return [
             Shortfall(
                 store_id=self._network.store_ids[store],
-                sku=self._stock.skus[sku],
+                sku=self._stock.skus[sku].partition(JOINT)[0],  # supply, as what it is of
                 on_hand=counts[store, sku][0],
                 reserved=counts[store, sku][1],
                 order_ids=tuple(holders[store, sku]),
