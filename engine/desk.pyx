@@ -37,7 +37,9 @@ cdef enum:
 cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil:
     """Which rule the order comes under, and where it is."""
     cdef const Columns* orders = desk.orders
-    cdef const Asked* asked = NULL if orders.asked == NULL else orders.asked + row
+    cdef const Asked* asked = NULL
+    if orders.asked != NULL:
+        asked = orders.asked + row
     job.row = row
     job.basket.skus = orders.skus + orders.offsets[row]
     job.basket.quantities = orders.quantities + orders.offsets[row]
@@ -143,7 +145,7 @@ cdef void promise(Desk* desk, Job* job, const Verdict* verdict, int32_t shipment
     grant.promised_ns = when_ns
     grant.least_life_days = job.terms.rule.least_life_days
     grant.keep_day = <int32_t>(local_s // S_PER_DAY) + grant.least_life_days
-    if job.terms.rule.timeout_ns < NEVER_NS - desk.now_ns:
+    if job.terms.rule.timeout_ns < <int64_t>NEVER_NS - desk.now_ns:
         grant.due_ns = desk.now_ns + job.terms.rule.timeout_ns
 
 

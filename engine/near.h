@@ -53,7 +53,7 @@ static inline float fendan_squared_in(int32_t key) {
 /* boxes: low_x[64] high_x[64] low_y[64] high_y[64] low_z[64] high_z[64]. Fills in the first
  * `count` keys, a multiple of 16, and returns the least of them. */
 FENDAN_CLONES
-static int32_t fendan_box_keys(const float *restrict boxes, size_t count, float x, float y, float z,
+__attribute__((unused)) static int32_t fendan_box_keys(const float *restrict boxes, size_t count, float x, float y, float z,
                                int32_t *restrict keys) {
     int32_t least = INT32_MAX;
     for (size_t box = 0; box < count; box++) {
@@ -68,7 +68,7 @@ static int32_t fendan_box_keys(const float *restrict boxes, size_t count, float 
 
 /* sketches: x[64] y[64] z[64] */
 FENDAN_CLONES
-static void fendan_store_keys(const float *restrict sketches, float x, float y, float z,
+__attribute__((unused)) static void fendan_store_keys(const float *restrict sketches, float x, float y, float z,
                               int32_t *restrict keys) {
     for (size_t slot = 0; slot < 64; slot++) {
         float dx = sketches[slot] - x;
@@ -80,7 +80,7 @@ static void fendan_store_keys(const float *restrict sketches, float x, float y, 
 
 /* bit = 1: that key is at most `limit` */
 FENDAN_CLONES
-static uint64_t fendan_keys_within(const int32_t *keys, int32_t limit) {
+__attribute__((unused)) static uint64_t fendan_keys_within(const int32_t *keys, int32_t limit) {
     uint64_t within = 0;
     for (size_t number = 0; number < 64; number++)
         within |= (uint64_t)(keys[number] <= limit) << number;

@@ -3,8 +3,8 @@
 An *item* is what one store must send whole: a line, or the lines of a group that is never split.
 An *offer* is what one store could send, as bits. Both functions fill assignment[item] = position of
 the offer that sends it, and return the number of shipments; 0, and no promise about `assignment`,
-where it cannot be done. Amounts are 0 or more, together below 2**59; with no amounts, `least_amount`
-asks for nothing. Otherwise what each shipment sends must be worth at least that much.
+where it cannot be done. What a shipment sends must be worth `least_amount` at least. Amounts are 0
+or more, together below 2**59; with no amounts, nothing is asked.
 
 `fewest`, up to EXACT_ITEMS items, gives
 
@@ -15,13 +15,13 @@ asks for nothing. Otherwise what each shipment sends must be worth at least that
     4. for those offers the smallest assignment, as lists compare. Where no least amount forces
        otherwise, that is: each item goes to the first of the offers that has it.
 
-Beyond EXACT_ITEMS it is greedy, and may need more shipments than there must be, or find no way where
-there is one: the offer with most of what is missing sends all it has of it, of equals the nearest,
-of those the first; then the next. `nearest` goes through the offers in order: each sends all it has
-of what is missing. Both pass over an offer whose part would be worth too little.
+Beyond EXACT_ITEMS it is greedy, and may need more shipments than there must be, or find no way
+where there is one: the offer with most of what is missing sends all it has of it, of equals the
+nearest, of those the first; then the next. `nearest` goes through the offers in order: each sends
+all it has of what is missing. Both pass over an offer whose part would be worth too little.
 
-How the exact search works. A solution is a partition of the items into parts, one for each shipment.
-Every set of items is a number below 2**16, and tables by set do the rest:
+How the exact search works. A solution is a partition of the items into parts, one a shipment. Every
+set of items is a number below 2**16, and tables by set do the rest:
 
     singles[set]           distance in µm (47 bits) | position (16 bits): the best one offer for it
     sums[shipments][set]   the least sum by which exactly so many shipments send it; filled in as
@@ -29,10 +29,13 @@ Every set of items is a number below 2**16, and tables by set do the rest:
     parts[shipments][set]  the first item's part in the way that was chosen; 0: not chosen yet
 
 Invariant: singles[set] <= singles[larger set]; the offers that stand in `singles` for all they have
-are the candidates, and no other is in any best solution. A search with one more shipment begins only
-where fewer would not do; so whatever it comes upon, no two parts have the same offer (one shipment
-could send both), and of two ways to send a set, the smaller list stays the smaller when the same
-offer joins both: what is best for a set is part of what is best for the whole.
+are the candidates, and no other is in any best solution. A search with one more shipment begins
+only where fewer would not do; so whatever it comes upon, no two parts have the same offer (one
+shipment could send both), and of two ways to send a set, the smaller list stays the smaller when
+the same offer joins both: what is best for a set is part of what is best for the whole.
+
+Five items among 500 offers take some 3 µs, sixteen 1 to 5 ms. The worst that we could think of, up
+to 4 shipments: 20 ms, or 60 ms where thousands of stores are all equally far, to the micrometre.
 """
 cimport cython
 from libc.math cimport llrint
@@ -64,7 +67,7 @@ cdef int32_t fewest(const Offer* offers, int32_t offer_count, int32_t item_count
                     const int64_t* amounts, int64_t least_amount, int32_t most_shipments,
                     int32_t* assignment, Workspace* work) noexcept nogil:
     """The fewest of up to `most_shipments`; see the module for what is best among equals."""
-    cdef uint32_t all_items = <uint32_t>(((<uint64_t>1) << item_count) - 1)
+    cdef uint32_t all_items = <uint32_t>all_of(item_count)
     cdef int32_t shipments
     if amounts == NULL or least_amount < 0:
         least_amount = 0
@@ -177,7 +180,8 @@ cdef inline uint32_t next_part(Parts* parts) noexcept nogil:
     return 0
 
 
-cdef inline int64_t* sum_at(const Workspace* work, int32_t shipments, uint32_t items) noexcept nogil:
+cdef inline int64_t* sum_at(const Workspace* work, int32_t shipments,
+                            uint32_t items) noexcept nogil:
     return work.sums + ((<int64_t>shipments) << work.item_count) + items
 
 
@@ -283,7 +287,8 @@ cdef inline void insert(int32_t* ascending, int32_t count, int32_t number) noexc
     ascending[count] = number
 
 
-cdef inline bint comes_before(const int32_t* one, const int32_t* other, int32_t count) noexcept nogil:
+cdef inline bint comes_before(const int32_t* one, const int32_t* other,
+                              int32_t count) noexcept nogil:
     cdef int32_t place
     for place in range(count):
         if one[place] != other[place]:
@@ -420,7 +425,7 @@ cdef void send(uint64_t items, int32_t position, int32_t* assignment) noexcept n
 
 @cython.final
 cdef class Splitter:
-    """Room to search in, some 11 MB of which a search of few items touches little.
+    """Room to search in, some 12 MB of which a search of few items touches little.
 
     Its methods are for tests and explanations: `distances_m` float64[n] and `items` uint64[n] are
     the offers, `amounts` int64[item_count] or None; the answer is an assignment, int32[item_count],
@@ -447,27 +452,34 @@ cdef class Splitter:
     def fewest(self, distances_m, items, int32_t item_count, int32_t most_shipments, *,
                amounts=None, int64_t least_amount=0):
         """As few shipments as can be, at most `most_shipments`."""
-        cdef const Offer[::1] offers = _offers(distances_m, items)
-        cdef int32_t[::1] assignment = _blank(item_count, most_shipments)
-        cdef const int64_t[::1] worths = _amounts(amounts, item_count)
-        cdef const int64_t* worth = &worths[0] if amounts is not None else NULL
-        cdef int32_t shipments
-        with nogil:
-            shipments = fewest(&offers[0], <int32_t>offers.shape[0] - 1, item_count, worth,
-                               least_amount, most_shipments, &assignment[0], &self.work)
-        return np.asarray(assignment) if shipments else None
+        return self._split(distances_m, items, item_count, most_shipments, amounts, least_amount,
+                           True)
 
     def nearest(self, distances_m, items, int32_t item_count, int32_t most_shipments, *,
                 amounts=None, int64_t least_amount=0):
         """One offer after another."""
+        return self._split(distances_m, items, item_count, most_shipments, amounts, least_amount,
+                           False)
+
+    def _split(self, distances_m, items, int32_t item_count, int32_t most_shipments, amounts,
+               int64_t least_amount, bint as_few_as_can_be):
+        if not (1 <= item_count <= MOST_ITEMS and 1 <= most_shipments <= MOST_SHIPMENTS):
+            raise ValueError(f"{item_count} items, {most_shipments} shipments")
+        if amounts is not None and len(amounts) != item_count:
+            raise ValueError(f"{len(amounts)} amounts for {item_count} items")
         cdef const Offer[::1] offers = _offers(distances_m, items)
-        cdef int32_t[::1] assignment = _blank(item_count, most_shipments)
-        cdef const int64_t[::1] worths = _amounts(amounts, item_count)
+        cdef int32_t[::1] assignment = np.full(item_count, -1, dtype=np.int32)
+        cdef const int64_t[::1] worths = np.array([0] if amounts is None else amounts, np.int64)
         cdef const int64_t* worth = &worths[0] if amounts is not None else NULL
+        cdef int32_t offer_count = <int32_t>offers.shape[0] - 1
         cdef int32_t shipments
         with nogil:
-            shipments = nearest(&offers[0], <int32_t>offers.shape[0] - 1, item_count, worth,
-                                least_amount, most_shipments, &assignment[0])
+            if as_few_as_can_be:
+                shipments = fewest(&offers[0], offer_count, item_count, worth, least_amount,
+                                   most_shipments, &assignment[0], &self.work)
+            else:
+                shipments = nearest(&offers[0], offer_count, item_count, worth, least_amount,
+                                    most_shipments, &assignment[0])
         return np.asarray(assignment) if shipments else None
 
 
@@ -477,16 +489,3 @@ def _offers(distances_m, items):
     offers["distance_m"][:-1] = distances_m
     offers["items"][:-1] = items
     return offers
-
-
-def _blank(item_count, most_shipments):
-    if not (1 <= item_count <= MOST_ITEMS and 1 <= most_shipments <= MOST_SHIPMENTS):
-        raise ValueError(f"{item_count} items, {most_shipments} shipments")
-    return np.full(item_count, -1, dtype=np.int32)
-
-
-def _amounts(amounts, item_count):
-    amounts = np.array([0] * item_count if amounts is None else amounts, dtype=np.int64)
-    if len(amounts) != item_count:
-        raise ValueError(f"{len(amounts)} amounts for {item_count} items")
-    return amounts

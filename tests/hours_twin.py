@@ -29,7 +29,9 @@ def instant_of(wall: datetime, zone: ZoneInfo, *, is_end: bool) -> datetime:
     """When the clock shows this, for an opening or for a closing."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first <= second:
-        return second if is_end else first
+        # Coming back to just this time, the clock does not show an earlier one again.
+        goes_on = (second - MINUTE).astimezone(zone).replace(tzinfo=None) < wall
+        return second if is_end and goes_on else first
     before, jump = second, second  # the time is left out: walk to the jump
     offset = before.astimezone(zone).utcoffset()
     while jump.astimezone(zone).utcoffset() == offset:
@@ -91,6 +93,7 @@ class Told:
     today_last_close_ns: int
     local_hour: int
     local_day: int
+    utc_offset_s: int
 
 
 def told(hours: Mapping[str, str] | None, time_zone: str, now_ns: int) -> Told:
@@ -114,4 +117,5 @@ def told(hours: Mapping[str, str] | None, time_zone: str, now_ns: int) -> Told:
         today_last_close_ns=today_ns[-1] if today_ns else 0,
         local_hour=local.hour,
         local_day=(today - date(1970, 1, 1)).days,
+        utc_offset_s=round((local.replace(tzinfo=UTC) - second_of(now_ns)).total_seconds()),
     )

@@ -338,10 +338,10 @@ class Ledger(Holding):
 
 
 def is_usable_id(name: object) -> bool:
-    """1 to 255 bytes of UTF-8 without NUL."""
+    """1 to 255 bytes of UTF-8 without NUL and U+001F."""
     if not isinstance(name, str):
         return False
     try:
-        return 1 <= len(name.encode()) <= 255 and "\0" not in name
+        return 1 <= len(name.encode()) <= 255 and not {"\0", "\x1f"} & set(name)
     except UnicodeEncodeError:
         return False

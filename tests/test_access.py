@@ -31,6 +31,7 @@ from fendan.v1 import (
     ledger_service_pb2,
     network_service_pb2,
     order_service_pb2,
+    policy_service_pb2,
     routing_service_pb2,
 )
 
@@ -41,6 +42,7 @@ FILES: list[FileDescriptor] = [
         ledger_service_pb2,
         network_service_pb2,
         order_service_pb2,
+        policy_service_pb2,
         routing_service_pb2,
     )
 ]

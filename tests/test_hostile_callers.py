@@ -47,6 +47,13 @@ from fendan.v1.order_service_pb2 import (
     ReturnOrderRequest,
     ShipOrderRequest,
 )
+from fendan.v1.policy_service_pb2 import (
+    ActivatePolicyRequest,
+    CheckPolicyRequest,
+    DraftPolicyRequest,
+    GetPolicyRequest,
+    ListPoliciesRequest,
+)
 from fendan.v1.routing_service_pb2 import (
     BatchRouteRequest,
     NearestRequest,
@@ -61,6 +68,7 @@ INVENTORY = "/fendan.v1.InventoryService"
 NETWORK = "/fendan.v1.NetworkService"
 ORDERS = "/fendan.v1.OrderService"
 LEDGER = "/fendan.v1.LedgerService"
+POLICIES = "/fendan.v1.PolicyService"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
@@ -213,6 +221,11 @@ NOT_ITS_OWN: list[tuple[str, Message, str]] = [
         TailRequest(from_sequence=1, filter=EventFilter(store_ids=["S2"])),
         "filter.store_ids[0]",
     ),
+    (f"{POLICIES}/CheckPolicy", CheckPolicyRequest(text="default_type = 'GROUP'"), "method"),
+    (f"{POLICIES}/DraftPolicy", DraftPolicyRequest(text="default_type = 'GROUP'"), "method"),
+    (f"{POLICIES}/ActivatePolicy", ActivatePolicyRequest(version=1), "method"),
+    (f"{POLICIES}/GetPolicy", GetPolicyRequest(version=1), "method"),
+    (f"{POLICIES}/ListPolicies", ListPoliciesRequest(), "method"),
 ]
 
 

@@ -1,6 +1,7 @@
 """Whether a store is open: by its own clock, on every day of the year, to the nanosecond."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -62,6 +63,7 @@ def told_of(moment: Moment, store: int = 0) -> Told:
         today_last_close_ns=int(moment.today_last_close_ns[store]),
         local_hour=int(moment.local_hour[store]),
         local_day=int(moment.local_day[store]),
+        utc_offset_s=int(moment.utc_offset_s[store]),
     )
 
 
@@ -137,8 +139,10 @@ def test_until_the_next_edge_nothing_changes(
         *(now_ns + int(part * (length_ns - 1)) for part in parts),
     ]:
         later = opening.at(later_ns)
-        for name in ("is_open", "local_hour", "local_day", "today_last_close_ns"):
-            assert getattr(later, name) == getattr(moment, name), name
+        expected = told_of(moment)
+        if expected.is_open:  # now
+            expected = replace(expected, opens_ns=later_ns)
+        assert told_of(later) == expected
         assert later.next_edge_ns == moment.next_edge_ns
 
 
@@ -239,6 +243,11 @@ def test_a_shop_that_is_always_open_never_closes(hours: Hours) -> None:
     assert moment.closes_ns[0] == moment.today_last_close_ns[0] == NEVER_NS
 
 
+def test_a_long_night_goes_on_over_a_short_morning_of_the_next_day() -> None:
+    opening = shop({"daily": "closed", "wed": "20:00-10:00", "thu": "00:00-01:00"})
+    assert opening.at(local("2026-07-01 21:00")).closes_ns[0] == local("2026-07-02 10:00")
+
+
 def test_whole_days_end_when_a_closed_day_begins() -> None:
     moment = shop({"daily": "24h", "2026-10-01": "closed"}).at(local("2026-07-01 12:00"))
     assert moment.closes_ns[0] == local("2026-10-01 00:00")
@@ -281,6 +290,14 @@ def test_in_the_hour_that_comes_twice_a_shop_opens_at_its_first_and_closes_at_it
     assert (moment.opens_ns[0], moment.closes_ns[0]) == (opens_ns, closes_ns)
 
 
+def test_around_the_hour_that_comes_twice_a_shop_keeps_to_its_clock() -> None:
+    """It shows 01:00 twice, and nothing before that again; 02:00 it shows once, an hour late."""
+    late = shop({"daily": "18:00-01:00"}, LONDON).at(local("2026-10-25 00:30", LONDON))
+    assert late.closes_ns[0] == local("2026-10-25 01:00", LONDON, 0)
+    early = shop({"daily": "02:00-09:00"}, LONDON).at(local("2026-10-25 00:30", LONDON))
+    assert early.opens_ns[0] == local("2026-10-25 00:30", LONDON) + 150 * 60 * 10**9
+
+
 def test_in_the_hour_that_is_left_out_a_shop_opens_and_closes_at_the_jump() -> None:
     """On 2026-03-29 London's clocks go from 00:59 to 02:00."""
     midnight_ns, jump_ns = local("2026-03-29 00:00", LONDON), local("2026-03-29 02:00", LONDON)
@@ -309,8 +326,25 @@ def test_a_date_that_comes_back_ends_at_its_second_midnight() -> None:
     moment = opening.at(local("2006-10-28 22:00", st_johns))
     assert moment.opens_ns[0] == local("2006-10-29 00:00", st_johns)
     assert moment.closes_ns[0] == local("2006-10-29 01:00", st_johns)
-    again = opening.at(local("2006-10-28 23:30", st_johns, 1))
+    first_ns, second_ns = (local("2006-10-28 23:30", st_johns, fold) for fold in (0, 1))
+    first, again = opening.at(first_ns), opening.at(second_ns)
+    assert (first.local_hour[0], first.is_open[0]) == (23, False)
     assert (again.local_hour[0], again.is_open[0]) == (23, True)
+    assert first.local_day[0] == again.local_day[0]
+    assert first.today_last_close_ns[0] == again.today_last_close_ns[0] == moment.closes_ns[0]
+
+
+def test_a_clock_that_changes_within_an_hour_is_an_edge() -> None:
+    st_johns = "America/St_Johns"
+    midnight_ns = local("2006-10-29 00:00", st_johns, 0)
+    opening = shop(None, st_johns)
+    jump_ns = opening.at(midnight_ns).next_edge_ns
+    assert jump_ns == midnight_ns + 60 * 10**9
+    assert [int(opening.at(now).local_hour[0]) for now in (jump_ns - 1, jump_ns)] == [0, 23]
+    assert [int(opening.at(now).utc_offset_s[0]) for now in (jump_ns - 1, jump_ns)] == [
+        -9000,
+        -12600,
+    ]
 
 
 # -- REAL HOURS --------------------------------------------------------------------------------

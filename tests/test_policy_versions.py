@@ -164,7 +164,7 @@ def test_what_is_no_version_is_refused(version: Any) -> None:
 
 def test_a_text_that_cannot_be_kept_is_refused() -> None:
     engine = Engine()
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError, match="UTF-8"):
         engine.draft_policy("# half a pair: \ud83d")
     assert engine.policy_versions() == []
 

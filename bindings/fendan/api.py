@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,10 +14,11 @@ from fendan.columns import Column
 from fendan.core import Clock
 from fendan.durable import DurableFace
 from fendan.engine.batch import Batch
+from fendan.engine.book import Rules
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED
-from fendan.engine.outcome import Decision, decisions
+from fendan.engine.outcome import Decision, Outcome, decisions
 from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
@@ -29,9 +30,7 @@ from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
 from fendan.log import Log
 from fendan.model import Line, Nearby, Order, Policy, Routed
-from fendan.policy_face import PolicyFace
-from fendan.profile_face import ProfileFace
-from fendan.share_face import ShareFace
+from fendan.ruling_face import RulingFace
 from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
@@ -45,12 +44,10 @@ class Engine(
     StoreFace,
     StockFace,
     HeldFace,
-    ShareFace,
-    ProfileFace,
     SupplyFace,
     WatchFace,
     LifeFace,
-    PolicyFace,
+    RulingFace,
     DurableFace,
     LedgerFace,
 ):
@@ -170,6 +167,13 @@ class Engine(
         skus: ArrayLike,
         quantities: ArrayLike,
         amounts: ArrayLike | None = None,
+        order_types: ArrayLike | None = None,
+        channels: Column | None = None,
+        regions: Column | None = None,
+        pickup_store_ids: Column | None = None,
+        group_ids: Column | None = None,
+        buyer_ids: Column | None = None,
+        address_ids: Column | None = None,
         ids: Sequence[str] | None = None,
         policy: Policy | None = None,
         dry_run: bool = False,
@@ -181,6 +185,9 @@ class Engine(
         `quantities`: int32[m], 1 or more. `amounts`: int64[m], as in `Order`. With `ids` (n of
         them) the orders are known by id, as in `route`; without, only stock moves. A bad value
         refuses the whole batch.
+
+        The others are read under a policy file only: `order_types` int[n], the rest n texts each,
+        "" where an order does not say it, best dictionary-encoded.
         """
         radius_m = self._radius_m(policy)
         arrays = (
@@ -195,11 +202,20 @@ class Engine(
         if names is None and self._journal is not None and not dry_run:
             hint = "what a journal keeps can be given back only by id"
             refuse(Fault.MISSING, "ids", hint=hint)
+        said = {
+            "order_types": order_types,
+            "channels": channels,
+            "regions": regions,
+            "pickup_store_ids": pickup_store_ids,
+            "group_ids": group_ids,
+            "buyer_ids": buyer_ids,
+            "address_ids": address_ids,
+        }
         with self._command() as command:
-            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money)
-            batch = self._as_parts(batch)
-            due_ns = self._life.due_ns(command.now_ns)
-            outcome = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
+            rules = self._rules_of(policy, command.now_ns)
+            asked = None if rules is None else _asked(rules, len(arrays[0]), said)
+            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money, asked)
+            outcome = self._decided(batch, radius_m, dry_run, rules, command.now_ns)
         verdicts = outcome.verdicts
         return Routed(
             store_codes=np.ascontiguousarray(verdicts["store"]),
@@ -222,17 +238,24 @@ class Engine(
             refuse(Fault.MISSING, "order", hint="the message has none")
         with self._command() as command:
             skus = self._stock.sku_code_of
+            rules = self._rules_of(policy, command.now_ns)
             batch = Batch.of_message(
                 request,
                 columns_of(request, skus),
                 skus,
                 self._datum,
                 "order" if is_one else "orders",
+                None if rules is None else rules.asking,
             )
-            batch = self._as_parts(batch)
-            due_ns = self._life.due_ns(command.now_ns)
-            outcome = self._orders.route(batch, radius_m, dry_run=request.dry_run, due_ns=due_ns)
-            return Reply(request, outcome.verdicts, self._network.layout)
+            outcome = self._decided(batch, radius_m, request.dry_run, rules, command.now_ns)
+            return Reply(
+                request,
+                outcome.verdicts,
+                self._network.layout,
+                outcome.grants,
+                outcome.shipments,
+                skus,
+            )
 
     def decision(self, order_id: str) -> Decision:
         """What a known order was told first; see `order` for now. Raises UnknownOrderError."""
@@ -338,15 +361,43 @@ class Engine(
     ) -> list[Decision]:
         radius_m = self._radius_m(policy)
         with self._command() as command:
-            batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style)
-            batch = self._as_parts(batch)
-            due_ns = self._life.due_ns(command.now_ns)
-            outcome = self._orders.route(batch, radius_m, dry_run=dry_run, due_ns=due_ns)
-            return decisions(batch.ids, outcome)
+            rules = self._rules_of(policy, command.now_ns)
+            asking = None if rules is None else rules.asking
+            batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style, asking)
+            return decisions(
+                batch.ids, self._decided(batch, radius_m, dry_run, rules, command.now_ns)
+            )
+
+    def _rules_of(self, policy: Policy | None, now_ns: int) -> Rules | None:
+        """The policy file in force; a call's own policy stands in its place."""
+        return self._rules_at(now_ns) if policy is None else None
+
+    def _decided(
+        self, batch: Batch, radius_m: float, dry_run: bool, rules: Rules | None, now_ns: int
+    ) -> Outcome:
+        due_ns = self._life.due_ns(now_ns)
+        return self._orders.route(
+            self._as_parts(batch),
+            radius_m,
+            dry_run=dry_run,
+            due_ns=due_ns,
+            rules=rules,
+            now_ns=now_ns,
+        )
 
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""
         return _radius_m(self._policy if policy is None else policy)
+
+
+def _asked(rules: Rules, count: int, said: dict[str, Column | None]) -> NDArray[Any]:
+    """What the orders of columns say beside place and lines, for the core."""
+    given: dict[str, Any] = {
+        name: columns.int64s(name, column) if name == "order_types" else columns.texts(name, column)
+        for name, column in said.items()
+        if column is not None
+    }
+    return rules.asking.of_columns(count, given)
 
 
 def _folder_of(path: str | PathLike[str]) -> Path:

@@ -22,6 +22,7 @@ from fendan import Datum, Engine, Policy, Reason, Routed, Status, loaders, repor
 from fendan.areas_commands import areas_app
 from fendan.journal_commands import check, journal_app, ledger_app, snapshot
 from fendan.loaders import OrderColumns, StockColumns
+from fendan.policy_commands import policy_app
 from fendan.server.commands import config_app, token_app
 from fendan.server.serve import serve
 from fendan.terminal import new_file, plain_errors, progress_bars, step
@@ -35,6 +36,7 @@ app.command()(snapshot)
 app.add_typer(areas_app, name="areas")
 app.add_typer(journal_app, name="journal")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(policy_app, name="policy")
 app.add_typer(config_app, name="config")
 app.add_typer(token_app, name="token")
 

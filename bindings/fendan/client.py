@@ -38,13 +38,14 @@ from fendan.model import (
     StoreStatus,
 )
 from fendan.order_client import OrderClient
+from fendan.policy_client import PolicyClient
 
 __all__ = ["Client", "Retries", "Tls"]
 
 T = TypeVar("T")
 
 
-class Client(OrderClient, LedgerClient):
+class Client(OrderClient, LedgerClient, PolicyClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,

@@ -44,8 +44,9 @@ class Moment:
     `opens_ns`: now where it is open, else the start of its next opening. `closes_ns`: the end of
     that opening. Both are NEVER_NS where it is more than 400 days ahead. `today_last_close_ns`: the
     end of the last opening that is not over and begins before the local day does; 0: none.
-    `local_day`: of the local date, since 1970. `utc_offset_s`: of the day's end. `next_edge_ns`: until then `is_open`, `local_hour`,
-    `local_day` and `today_last_close_ns` stay as they are.
+    `local_day`: of the local date, since 1970. `utc_offset_s`: what the local clock is ahead of
+    UTC. `next_edge_ns`: until then all of this stays as it is, but that what is open opens now, and
+    that what has been more than 400 days ahead need not be any more.
     """
 
     now_ns: int
@@ -113,16 +114,12 @@ class Opening:
             today_last_close_ns=today_last_close_ns[of],
             local_hour=np.array([one.hour for one in shown], dtype=np.int8)[zone_of],
             local_day=np.array([one.day for one in shown], dtype=np.int32)[zone_of],
-            utc_offset_s=np.array([_offset_s(one) for one in shown], dtype=np.int32)[zone_of],
+            utc_offset_s=np.array([one.offset_s for one in shown], dtype=np.int32)[zone_of],
             next_edge_ns=min(edges, default=NEVER_NS),
         )
 
     def _table_of(self, days: range, known: "_Table | None" = None) -> "_Table":
         return _Table.of(self._patterns, self._zones, days, known)
-
-
-def _offset_s(shown: Shown) -> int:
-    return (shown.day + 1) * DAY_S - shown.day_ends_s
 
 
 def _within(now_ns: int, times_ns: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -37,7 +37,7 @@ from fendan.rules import (
 )
 from fendan.toml_file import did_you_mean, parsed
 
-__all__ = ["MOST_BYTES", "policy_of"]
+__all__ = ["MOST_BYTES", "checked_text", "policy_of"]
 
 # People write some hundred lines; what is much larger is another file, given by mistake.
 MOST_BYTES = 1024 * 1024
@@ -68,12 +68,7 @@ def policy_of(text: str, *, where: str = "") -> PolicyBook:
     Raises FileFormatError for what is not TOML and for unknown keys, InvalidInputError for
     everything else, naming the path of the field and why.
     """
-    if not isinstance(text, str):
-        refuse(Fault.WRONG_TYPE, "policy", text, where=where, hint="must be a str of TOML")
-    if len(text) > MOST_BYTES:
-        hint = f"it has {len(text):,} characters, and {MOST_BYTES:,} are the most"
-        refuse(Fault.OUT_OF_RANGE, "policy", text, where=where, hint=hint)
-    file = Given(parsed(text, "policy", where=where), where=where)
+    file = Given(parsed(checked_text(text, where=where), "policy", where=where), where=where)
     known = ("default_type", "types", "override")
     default_type, drafts = DEFAULT_TYPE, dict(DEFAULTS)
     overrides: tuple[Override, ...] = ()
@@ -89,6 +84,21 @@ def policy_of(text: str, *, where: str = "") -> PolicyBook:
         else:
             given.refuse(Fault.BAD_FILE, f"there is no such key{did_you_mean(key, known)}")
     return booked(default_type, drafts, overrides)
+
+
+def checked_text(text: str, *, where: str = "") -> str:
+    """What may be the text of a policy. Raises WrongTypeError, InvalidInputError."""
+    if not isinstance(text, str):
+        refuse(Fault.WRONG_TYPE, "policy", text, where=where, hint="must be a str of TOML")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:  # half a surrogate pair
+        hint = "cannot be written as UTF-8"
+        refuse(Fault.OUT_OF_RANGE, "policy", text[error.start], where=where, hint=hint)
+    if size > MOST_BYTES:
+        hint = f"it has {size:,} bytes, and {MOST_BYTES:,} are the most"
+        refuse(Fault.OUT_OF_RANGE, "policy", text, where=where, hint=hint)
+    return text
 
 
 # -- TABLES ------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ ACTIVE = "policy-active"
 ACTIVE_NAME = "active"
 NONE_ACTIVE = '{"version": 0, "activated_ns": {}}'
 
-# A change each week for twenty years.
-MOST_VERSIONS = 1_000
+# A change each week for four years.
+MOST_VERSIONS = 200
 
 # No policy: what there is before the first is activated, and may be chosen again.
 NONE = 0

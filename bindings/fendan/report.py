@@ -7,7 +7,7 @@ from rich.table import Table
 from fendan.engine.router import Reason, Status
 from fendan.model import Routed
 
-__all__ = ["show", "summary"]
+__all__ = ["length", "show", "summary"]
 
 
 def summary(routed: Routed, *, title: str, seconds: float) -> Table:
@@ -30,8 +30,8 @@ def summary(routed: Routed, *, title: str, seconds: float) -> Table:
             table.add_row(f"  {reason.name.lower().replace('_', ' ')}", _share(times, count))
     if assigned:
         median_m, p95_m = np.percentile(routed.distances_m[is_assigned], [50, 95])
-        table.add_row("distance, median", _length(median_m))
-        table.add_row("distance, p95", _length(p95_m))
+        table.add_row("distance, median", length(median_m))
+        table.add_row("distance, p95", length(p95_m))
     if count and seconds > 0.0:
         table.add_row("routing only", f"{seconds * 1e3:,.1f} ms")
         table.add_row("orders per second, routing only", f"{count / seconds:,.0f}")
@@ -47,5 +47,6 @@ def _share(part: int, whole: int) -> str:
     return f"{part:,} ({part / whole:.1%})" if whole else f"{part:,}"
 
 
-def _length(metres: float) -> str:
+def length(metres: float) -> str:
+    """Metres, or kilometres, as people read them."""
     return f"{metres:,.0f} m" if metres < 1_000.0 else f"{metres / 1_000.0:,.1f} km"

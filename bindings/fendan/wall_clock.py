@@ -22,12 +22,14 @@ END_OF_TIME_S = 2**60
 class Shown(NamedTuple):
     """What a clock shows at an instant, and the instants (seconds since 1970, UTC) after it.
 
-    `day`: of the local date, since 1970. `hour_changes_s`: when another hour may be shown.
-    `day_ends_s`: the last instant before which `day` is shown.
+    `day`: of the local date, since 1970. `offset_s`: what is shown is ahead of UTC.
+    `hour_changes_s`: when another hour may be shown. `day_ends_s`: the last instant before which
+    `day` is shown.
     """
 
     day: int
     hour: int
+    offset_s: int
     hour_changes_s: int
     day_ends_s: int
 
@@ -46,9 +48,9 @@ class WallClock:
     are put back a wall time comes twice, and where they are put forward it does not come at all.
     So we ask for the first instant at which the clock shows a time or a later one: an opening in
     the hour that comes twice is its first, and in the hour that is left out it is the jump itself.
-    And for the last instant before which it shows an earlier one: a closing in the hour that comes
-    twice is its second. A store is open a little too long then, rather than closed to orders that
-    its sign on the door would let in; and what lies wholly in the hour left out does not happen.
+    And for the last instant before which it shows an earlier one: a closing within the hour that
+    comes twice is its second. A store is open a little too long then, rather than closed to orders
+    that its sign on the door would let in; what lies wholly in the hour left out does not happen.
     """
 
     starts_s: Seconds
@@ -85,10 +87,11 @@ class WallClock:
     def shown(self, now_s: int) -> Shown:
         """What the clock shows at an instant."""
         at = int(np.searchsorted(self.starts_s, now_s, side="right")) - 1
-        day, second = divmod(now_s + int(self.offsets_s[at]), DAY_S)
+        offset_s = int(self.offsets_s[at])
+        day, second = divmod(now_s + offset_s, DAY_S)
         hour_changes_s = min(now_s + HOUR_S - second % HOUR_S, int(self.ends_s[at]))
         day_ends = self.last_before(np.array([(day + 1) * DAY_S], dtype=np.int64))
-        return Shown(day, second // HOUR_S, hour_changes_s, int(day_ends[0]))
+        return Shown(day, second // HOUR_S, offset_s, hour_changes_s, int(day_ends[0]))
 
 
 def _offset_s(zone: ZoneInfo, instant_s: int) -> int:

@@ -52,6 +52,11 @@ METHODS: dict[str, frozenset[Scope]] = {
     "/fendan.v1.OrderService/ReleaseOrders": _STORES | _ORDERS_IN,
     "/fendan.v1.LedgerService/ReadEvents": _LEDGER,
     "/fendan.v1.LedgerService/Tail": _LEDGER,
+    "/fendan.v1.PolicyService/CheckPolicy": _REGIONS,
+    "/fendan.v1.PolicyService/DraftPolicy": _HEADQUARTERS,
+    "/fendan.v1.PolicyService/ActivatePolicy": _HEADQUARTERS,
+    "/fendan.v1.PolicyService/GetPolicy": _REGIONS,
+    "/fendan.v1.PolicyService/ListPolicies": _REGIONS,
 }
 
 # Load balancers and orchestrators ask for health, and have no tokens; it tells nothing else.

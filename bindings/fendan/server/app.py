@@ -1,4 +1,4 @@
-"""The server: one engine, five services, and an orderly end."""
+"""The server: one engine, six services, and an orderly end."""
 
 import asyncio
 import time
@@ -23,6 +23,7 @@ from fendan.server.ledger import LedgerService
 from fendan.server.metrics import Metrics
 from fendan.server.network import NetworkService
 from fendan.server.orders import OrderService
+from fendan.server.policies import PolicyService
 from fendan.server.routing import STREAM_ROUTE, RoutingService
 from fendan.server.tokens import Tokens
 from fendan.server.tracing import Tracing
@@ -34,6 +35,8 @@ from fendan.v1 import (
     network_service_pb2_grpc,
     order_service_pb2,
     order_service_pb2_grpc,
+    policy_service_pb2,
+    policy_service_pb2_grpc,
     routing_service_pb2,
 )
 
@@ -47,6 +50,7 @@ SERVICES: tuple[str, ...] = tuple(
         network_service_pb2,
         order_service_pb2,
         ledger_service_pb2,
+        policy_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -206,6 +210,7 @@ class Server:
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
             (order_service_pb2_grpc.add_OrderServiceServicer_to_server, OrderService(engine, lane)),
             (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),
+            (policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyService(engine)),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ]
         for add, service in register:

@@ -1,0 +1,73 @@
+"""The engine's face for those who draw service areas."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fendan.areas import area_of, area_text, shapely_module
+from fendan.core import Core
+from fendan.engine.areas import Areas
+from fendan.errors import Fault, refuse
+
+__all__ = ["AREA", "AreaFace"]
+
+AREA = "area"
+"""The kind of documents that areas are kept as."""
+
+
+class AreaFace(Core):
+    """Named areas, in the engine's datum: where stores deliver to, and what is called a region."""
+
+    _areas: Areas | None = None
+    """Without stores; None until somebody asks, or where there are none."""
+
+    def set_areas(self, areas: Mapping[str, Any]) -> None:
+        """Keep areas under their names: shapely polygons, GeoJSON geometries as text; None removes.
+
+        Longitude comes first, as in GeoJSON, in the engine's datum. All or none: raises
+        InvalidInputError for a geometry that is none (naming it and why), and for an area that goes
+        while a store still has it. Needs the extra `fendan[areas]`.
+        """
+        texts = {name: self._area_text(name, area) for name, area in dict(areas).items()}
+        with self._command():
+            used = {name for profile in self._profiles_of_stores() for name in profile.areas}
+            for name, text in texts.items():
+                if not text and name in used:
+                    refuse(Fault.OUT_OF_RANGE, "areas", name, hint="a store still has it")
+            self._write_documents(AREA, texts)
+
+    def areas(self) -> dict[str, str]:
+        """All areas by name, as GeoJSON geometries."""
+        with self._command():
+            return {name: text for (kind, name), text in self._documents.items() if kind == AREA}
+
+    # -- INSIDE --------------------------------------------------------------------------------
+
+    @staticmethod
+    def _area_text(name: str, area: Any) -> str:
+        if area is None:
+            return ""
+        field = f"areas[{name!r}]"
+        if not isinstance(area, str):
+            if not isinstance(area, shapely_module().geometry.base.BaseGeometry):
+                hint = "must be a shapely polygon, a GeoJSON geometry as text, or None"
+                refuse(Fault.WRONG_TYPE, field, area, hint=hint)
+            area = shapely_module().to_geojson(area)
+        return area_text(area_of(area, field))
+
+    def _profiles_of_stores(self) -> list[Any]:
+        """A hook: of all stores that have one."""
+        return []
+
+    def _documents_changed(self, kinds: set[str]) -> None:
+        super()._documents_changed(kinds)
+        if AREA in kinds:
+            self._areas = None
+
+    def _drawn_areas(self) -> Areas | None:
+        """The areas ready for the core, without stores."""
+        if self._areas is None:
+            texts = sorted(item for item in self._documents.items() if item[0][0] == AREA)
+            if texts:
+                names = [name for (_, name), _ in texts]
+                self._areas = Areas(names, [area_of(text) for _, text in texts])
+        return self._areas

@@ -1,0 +1,202 @@
+"""What is in force now: from a policy, profiles, areas and the clock to the core's Rules.
+
+    policy book ─┐
+    profiles   ──┼── once, until one of them or the network changes ── Rules, its arrays
+    areas      ──┤
+    shares     ──┘
+    the clock  ────── at every edge ── allowed, opens_ns, local_hour, in place
+
+An *edge* is an instant at which a store opens or closes, a cut-off passes or an hour strikes.
+Between two edges nothing here runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan.eligible import Facts, abilities, eligible_by_step, next_edge_ns
+from fendan.engine.areas import Areas
+from fendan.engine.asking import Asking
+from fendan.engine.book import Rules
+from fendan.engine.merges import Merges
+from fendan.engine.names import Names
+from fendan.engine.network import Layout
+from fendan.hours import OpeningHours
+from fendan.opening import Opening
+from fendan.policy import PolicyBook
+from fendan.profiles import SkuProfile, StoreProfile
+from fendan.supplies import SupplyArrays
+
+__all__ = ["MOST_ABILITIES", "Chain", "Ruling", "words_of"]
+
+MOST_ABILITIES = 32
+"""That SKUs need, in one chain: the bits of a mask."""
+
+
+class Chain(NamedTuple):
+    """What rules look at of a chain, by store and SKU code.
+
+    `shares`: millionths by channel code and store. `hidden`: by channel code and SKU. None: nothing.
+    `channels`, `regions`: all that have a code. `open_orders`, `room`: the core's own arrays, which
+    it keeps up to date.
+    """
+
+    layout: Layout
+    store_code_of: Mapping[str, int]
+    regions_of_stores: Sequence[str]
+    store_profiles: Sequence[StoreProfile]
+    hours: Sequence[OpeningHours | None]
+    sku_profiles: Mapping[int, SkuProfile]
+    sku_count: int
+    channels: Names
+    regions: Names
+    shares: NDArray[np.int32] | None
+    hidden: NDArray[np.uint8] | None
+    areas: Areas | None
+    supplies: SupplyArrays
+    open_orders: NDArray[np.int32]
+    room: NDArray[np.uint64]
+
+
+class Ruling:
+    """The Rules of one policy over one chain, kept true to the clock."""
+
+    def __init__(
+        self,
+        version: int,
+        book: PolicyBook,
+        chain: Chain,
+        merges: Merges,
+        now_ns: int,
+        before: "Ruling | None" = None,
+    ) -> None:
+        self.book = book
+        self.chain = chain
+        self.facts = Facts.of(chain.store_profiles, chain.regions_of_stores)
+        self.opening = Opening(chain.hours, None if before is None else before.opening)
+        self.abilities = _needed(chain.sku_profiles.values())
+        self.moment = self.opening.at(now_ns)
+        self.next_edge_ns = 0
+        asking = Asking(chain.channels, chain.regions, chain.store_code_of)
+        self.rules = Rules(version, asking, book.rules, self._arrays(), chain.areas, merges)
+        self._refresh()
+
+    def at(self, now_ns: int) -> Rules:
+        """The Rules as they are at a time, which never goes back."""
+        if now_ns >= self.next_edge_ns:
+            self.moment = self.opening.at(now_ns)
+            self._refresh()
+        return self.rules
+
+    # -- INSIDE --------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Make what depends on the clock true to the moment."""
+        arrays, moment = self.rules.arrays, self.moment
+        arrays["opens_ns"][:] = moment.opens_ns
+        arrays["local_hour"][:] = moment.local_hour
+        arrays["utc_offset_s"][:] = moment.utc_offset_s
+        row, closed = 0, self.chain.layout.closed
+        for rule in self.book.rules:
+            for stores in eligible_by_step(rule, self.facts, moment, closed):
+                arrays["allowed"][row] = words_of(stores, self.chain.layout)
+                row += 1
+        self.next_edge_ns = next_edge_ns(self.book.rules, moment)
+
+    def _arrays(self) -> dict[str, Any]:
+        """By the names of the fields of RuleBook and Standing."""
+        chain, book = self.chain, self.book
+        profiles, stores = chain.store_profiles, len(chain.store_profiles)
+        steps = [step for rule in book.rules for step in rule.steps]
+        leaves = len(chain.layout.arrays["sketches"])
+        able = abilities(profiles)
+        nobody = np.zeros(stores, dtype=np.bool_)
+        has = [words_of(able.get(name, nobody), chain.layout) for name in self.abilities]
+        return {
+            "numbers": np.ascontiguousarray(book.table()),
+            "channel_rows": _rows(chain.channels, book.channels),
+            "region_rows": _rows(chain.regions, book.regions),
+            "region_areas": self._region_areas(),
+            "store_count": stores,
+            "sku_count": chain.sku_count,
+            "priority": np.array([one.priority for one in profiles], dtype=np.float64),
+            "cost": np.array([one.cost for one in profiles], dtype=np.float64),
+            "most_open": np.array(
+                [one.most_open_orders or 0 for one in profiles], dtype=np.float64
+            ),
+            "open_orders": chain.open_orders,
+            "room": chain.room,
+            "opens_ns": np.zeros(stores, dtype=np.int64),
+            "local_hour": np.zeros(stores, dtype=np.int8),
+            "utc_offset_s": np.zeros(stores, dtype=np.int32),
+            "allowed": np.zeros((len(steps), max(1, leaves)), dtype=np.uint64),
+            "abilities": np.array(has, dtype=np.uint64) if has else None,
+            "millionths": chain.shares,
+            "hidden": chain.hidden,
+            **self._sku_arrays(steps),
+            **self._supply_arrays(),
+        }
+
+    def _region_areas(self) -> NDArray[np.int32] | None:
+        """For each region of the policy the area of its name, which says what lies in it."""
+        if self.chain.areas is None:
+            return None
+        number_of = {name: number for number, name in enumerate(self.chain.areas.names)}
+        areas = np.array([-1] + [number_of.get(name, -1) for name in self.book.regions], np.int32)
+        return areas if (areas >= 0).any() else None
+
+    def _supply_arrays(self) -> dict[str, NDArray[np.int32]]:
+        first, days, skus = self.chain.supplies
+        if not len(skus):
+            return {}
+        return {"supply_first": first, "supply_days": days, "supply_skus": skus}
+
+    def _sku_arrays(self, steps: Sequence[Any]) -> dict[str, NDArray[Any]]:
+        """What rules look at of SKUs; nothing where no SKU has it."""
+        profiles, count = self.chain.sku_profiles, self.chain.sku_count
+        arrays: dict[str, NDArray[Any]] = {"together": np.zeros((len(steps), 0), dtype=np.uint8)}
+        if any(profile.needs for profile in profiles.values()):
+            arrays["needs_of"] = needs = np.zeros(count, dtype=np.uint32)
+            for sku, profile in profiles.items():
+                needs[sku] = sum(1 << self.abilities.index(name) for name in profile.needs)
+        if any(profile.presale for profile in profiles.values()):
+            arrays["presale"] = np.zeros(count, dtype=np.uint8)
+            for sku, profile in profiles.items():
+                arrays["presale"][sku] = profile.presale
+        named = self.book.product_classes
+        if named and any(profile.product_class in named for profile in profiles.values()):
+            arrays["class_sets_of"] = np.zeros(count, dtype=np.uint8)
+            for sku, profile in profiles.items():
+                if profile.product_class in named:
+                    arrays["class_sets_of"][sku] = 1 << named.index(profile.product_class)
+        classes = sorted({name for step in steps for name in step.split.together})
+        if classes:
+            arrays["classes_of"] = np.full(count, -1, dtype=np.int32)
+            for sku, profile in profiles.items():
+                if profile.product_class in classes:
+                    arrays["classes_of"][sku] = classes.index(profile.product_class)
+            kept = [[name in step.split.together for name in classes] for step in steps]
+            arrays["together"] = np.array(kept, dtype=np.uint8)
+        return arrays
+
+
+def words_of(stores: NDArray[np.bool_], layout: Layout) -> NDArray[np.uint64]:
+    """A bool by store code as one word a leaf."""
+    slots = np.zeros(max(64, len(layout.arrays["store_at"])), dtype=np.uint8)
+    slots[layout.arrays["ordinal_of"]] = stores
+    return np.packbits(slots, bitorder="little").view(np.uint64)
+
+
+def _needed(profiles: Any) -> list[str]:
+    """The abilities that any SKU needs: their places are their bits."""
+    return sorted({name for profile in profiles for name in profile.needs})
+
+
+def _rows(codes: Names, named: Sequence[str]) -> NDArray[np.int32]:
+    """The number in a policy's table for each code; 0 where the policy does not name it."""
+    rows = np.zeros(len(codes), dtype=np.int32)
+    for number, name in enumerate(named):
+        rows[codes[name]] = number + 1
+    return rows
