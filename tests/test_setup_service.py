@@ -82,7 +82,9 @@ SCENES: Scenes = {
     "hold ragged": lambda face: face.set_held(["S1"], ["tea"], safety=[1, 1]),
     "held of sand": lambda face: face.held("S1", "sand"),
     "supply": lambda face: (face.set_supply("S1", "ice", "2030-12-01", 20), face.supply()),
-    "supply of some": lambda face: (face.supply("ice", "S1"), face.supply("tea"), face.supply(None, "店2")),
+    "supply of some": lambda face: [
+        face.supply(*which) for which in (("ice", "S1"), ("tea",), (None, "店2"))
+    ],
     "supply of sand": lambda face: face.set_supply("S1", "sand", "2030-12-01", 20),
     "supply on no day": lambda face: face.set_supply("S1", "ice", "2030-13-01", 20),
     "less than no supply": lambda face: face.set_supply("S1", "ice", "2030-12-01", -1),
@@ -103,7 +105,7 @@ def test_a_client_sets_up_what_the_engine_sets_up(opened: Callable[[], Any]) -> 
 
 
 def test_more_sold_than_is_to_arrive_is_told() -> None:
-    with serving() as served, Client(served.address) as client:
+    with serving(Engine()) as served, Client(served.address) as client:
         client.add_stores(STORES)
         client.set_stock([("S1", "ice", 0)])
         client.set_sku_profiles({"ice": SkuProfile(presale=True)})
@@ -130,7 +132,7 @@ def test_headquarters_say_what_holds_for_all_and_a_store_what_is_its_own(tmp_pat
             for change in (
                 lambda: client.set_held(["S1", "S2"], ["tea", "tea"], safety=[1, 1]),
                 lambda: client.held("S2", "tea"),
-                lambda: client.supply(),
+                client.supply,
                 lambda: client.set_supply("S2", "tea", "2030-12-01", 1),
                 lambda: client.set_store_profiles({"S1": SHOP}),
                 lambda: client.set_sku_profiles({"tea": SkuProfile()}),
