@@ -1,5 +1,6 @@
 from typing import final
 
+from fendan.engine.book import Rules
 from fendan.engine.orders import Orders
 from fendan.engine.records import OrderState
 from fendan.engine.rejection import RejectReason as RejectReason
@@ -50,6 +51,7 @@ class Life:
         missing_skus: list[str],
         now_ns: int,
         shipment: int | None = None,
+        rules: Rules | None = None,
     ) -> _Standing: ...
     def cancel(self, order_id: str, now_ns: int, shipment: int | None = None) -> _Standing: ...
     def release(self, order_id: str, now_ns: int) -> bool: ...
