@@ -7,9 +7,7 @@ from fendan.engine.rejection import RejectReason as RejectReason
 from fendan.engine.router import Reason
 
 _Lines = tuple[tuple[str, int], ...]
-_Shipment = tuple[
-    int, OrderState, str | None, float | None, Reason, int, int | None, _Lines
-]
+_Shipment = tuple[int, OrderState, str | None, float | None, Reason, int, int | None, _Lines]
 _Standing = tuple[
     OrderState, str | None, float | None, Reason, int, int | None, tuple[_Shipment, ...]
 ]
