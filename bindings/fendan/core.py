@@ -17,6 +17,7 @@ from fendan.catalogue import Catalogue
 from fendan.columns import Column
 from fendan.documents import Documents
 from fendan.engine.batch import Batch
+from fendan.engine.book import Rules
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.names import Names
@@ -148,6 +149,10 @@ class Core:
         Called under the lock, at the end of `_write_documents` and after recovery, then with all
         kinds there are. It must not fail: what a text says is to be checked before it is written.
         """
+
+    def _rules_at(self, now_ns: int) -> Rules | None:
+        """What a policy file says at this time; None where none is in force."""
+        return None
 
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 
