@@ -97,10 +97,10 @@ cdef class Orders:
 
     def settle(self, Batch batch, verdicts, grants, Shipments shipments not None, *,
                bint dry_run=False):
-        """As `route`, where it was decided before, on orders with ids that are all new.
+        """As `route`, where it was decided elsewhere on those of the orders that are new, in turn.
 
-        Rows of VERDICT_DTYPE and GRANT_DTYPE. Raises BreachError where a store does not have what
-        it is to send.
+        They have ids; rows of VERDICT_DTYPE and GRANT_DTYPE. Raises BreachError where a store does
+        not have what it is to send.
         """
         cdef Arrival arrival = arrival_of(self.stock, &self.records.table, batch)
         cdef Decided* decided = &arrival.decided
@@ -109,9 +109,8 @@ cdef class Orders:
         arrival.enter(True)
         try:
             arrival.make_room(True, True, NEVER_NS)
-            if len(arrival.fresh) < len(batch):
-                raise ValueError("an order is known already")
-            arrival._verdicts[:len(batch)], arrival._grants[:len(batch)] = verdicts, grants
+            arrival._verdicts[:arrival.added] = verdicts
+            arrival._grants[:arrival.added] = grants
             arrival.parts = shipments
             decided.parts = &shipments.list
             is_there = reserve(&self.stock.network.layout.leaves, &self.stock.shelves, decided)

@@ -62,6 +62,8 @@ ENGINE_ORDER = [
     "snapshot",
     "recovery",
     "effect",
+    "steps",
+    "rejection",
     "life",
     "audit",
     "replay",
