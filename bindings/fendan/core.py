@@ -11,12 +11,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import columns, documents
+from fendan import busy, columns, documents
 from fendan.bundles import Bundles
 from fendan.catalogue import Catalogue
 from fendan.columns import Column
 from fendan.documents import Documents
 from fendan.engine.batch import Batch
+from fendan.engine.book import Rules
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.names import Names
@@ -75,6 +76,7 @@ class Core:
         self._orders = Orders(self._stock, remembered_orders)
         self._updates = Updates()
         self._documents: Documents = {}
+        self._limits_changed = False
         self._catalogue = Catalogue({}, {})
         self._bundles: Bundles | None = None
         self._per_unit: NDArray[np.int32] | None = None  # pieces, by SKU code; None: all 1
@@ -140,7 +142,15 @@ class Core:
                 self._documents[kind, name] = texts[name]
             else:
                 del self._documents[kind, name]
+        self._limits_changed |= busy.concerns({kind})
         self._documents_changed({kind})
+
+    def _follow(self, now_ns: int) -> None:
+        """The end of a command, or of its replay: what is counted of stores follows the stores."""
+        orders, layout = self._orders, self._network.layout
+        if self._limits_changed or (orders.loads is not None and orders.loads.layout is not layout):
+            self._limits_changed = False
+            busy.follow(orders, self._documents, now_ns)
 
     def _documents_changed(self, kinds: set[str]) -> None:
         """Make anew what derives from documents of these kinds; whoever derives extends it.
@@ -148,6 +158,10 @@ class Core:
         Called under the lock, at the end of `_write_documents` and after recovery, then with all
         kinds there are. It must not fail: what a text says is to be checked before it is written.
         """
+
+    def _rules_at(self, now_ns: int) -> Rules | None:
+        """What a policy file says at this time; None where none is in force."""
+        return None
 
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 
@@ -262,7 +276,7 @@ class Core:
         return [
             Shortfall(
                 store_id=self._network.store_ids[store],
-                sku=self._stock.skus[sku],
+                sku=self._stock.skus[sku].partition(JOINT)[0],  # supply, as what it is of
                 on_hand=counts[store, sku][0],
                 reserved=counts[store, sku][1],
                 order_ids=tuple(holders[store, sku]),
@@ -303,6 +317,7 @@ class _Command:
         core = self._core
         journal, mark = core._journal, 0
         try:
+            core._follow(self.now_ns)
             if len(core._stock.changes) > self._changes:  # those who only ask wake nobody
                 core._changed.notify_all()
             if journal is not None:

@@ -32,18 +32,14 @@ def accept_order(
     return (yield from _moved("AcceptOrder", request, messages.AcceptOrderResponse))
 
 
-def pick_order(
-    order_id: str, store_id: str | None, shipment: int | None
-) -> Exchange[OrderStatus]:
+def pick_order(order_id: str, store_id: str | None, shipment: int | None) -> Exchange[OrderStatus]:
     """It lies ready."""
     named = _named(order_id, store_id)
     request = messages.PickOrderRequest(shipment=_checked(shipment), **named)
     return (yield from _moved("PickOrder", request, messages.PickOrderResponse))
 
 
-def ship_order(
-    order_id: str, store_id: str | None, shipment: int | None
-) -> Exchange[OrderStatus]:
+def ship_order(order_id: str, store_id: str | None, shipment: int | None) -> Exchange[OrderStatus]:
     """It has left the store."""
     named = _named(order_id, store_id)
     request = messages.ShipOrderRequest(shipment=_checked(shipment), **named)
@@ -122,7 +118,7 @@ def _named(order_id: str, store_id: str | None) -> dict[str, str]:
 
 
 def _checked(shipment: int | None) -> int | None:
-    """A number that a message can carry; whether the order has such a shipment, the service knows."""
+    """A number that a message can carry; whether there is such a shipment, the service knows."""
     if shipment is not None and (not isinstance(shipment, int) or abs(shipment) > INT32_MAX):
         refuse(Fault.OUT_OF_RANGE, "shipment", shipment, hint="must be the number of one, from 1")
     return shipment

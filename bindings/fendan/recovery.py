@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fendan import state, updates
+from fendan import busy, state, updates
 from fendan.core import Core
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
@@ -56,6 +56,7 @@ def recover(
     replay = Replay(core._orders, _Effects(core))
     for frame in log.read(first + 1, to_sequence):
         replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count)
+        core._follow(frame.time_ns)
         last = frame.sequence + frame.count - 1
         size += len(frame.body)
         core._last_ns = frame.time_ns
@@ -131,3 +132,4 @@ class _Effects:
             self._core._documents[kind, name] = text
         else:
             self._core._documents.pop((kind, name), None)
+        self._core._limits_changed |= busy.concerns({kind})
