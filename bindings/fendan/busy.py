@@ -1,8 +1,8 @@
 """How busy stores are: counted as soon as a policy was ever put into force, and ever after.
 
 The counts themselves are the core's (`engine.loads`). Here they follow what they rest on: the
-stores there are, and the limits in their profiles. `follow` runs at the end of every command that changed
-one of these, and in a replay at the end of its frame: so both come to the same counts.
+stores there are, and the limits in their profiles. `follow` runs at the end of every command that
+changed one of these, and in a replay at the end of its frame: so both come to the same counts.
 """
 
 import json
