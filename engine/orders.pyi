@@ -8,6 +8,7 @@ from fendan.engine.batch import Batch
 from fendan.engine.book import Rules
 from fendan.engine.events import Events
 from fendan.engine.loads import LoadTable
+from fendan.engine.merges import Merges
 from fendan.engine.outcome import Decision, Outcome
 from fendan.engine.records import Records
 from fendan.engine.shipments import Shipments
@@ -23,6 +24,7 @@ class Orders:
     def stock(self) -> Stock: ...
     @property
     def records(self) -> Records: ...
+    merges: Merges
     remembered: int
     events: Events | None
     loads: LoadTable | None

@@ -17,8 +17,9 @@ from fendan.engine.decided cimport (
     put_decisions, reserve, undo,
 )
 from fendan.engine.book cimport Rules
-from fendan.engine.dispatch cimport dispatch_many, undo_dispatch
+from fendan.engine.dispatch cimport dispatch_many
 from fendan.engine.events cimport Events
+from fendan.engine.merges cimport Merges, forget_past, undo_merges
 from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport Leaves
 from fendan.engine.outcome cimport Outcome
@@ -52,6 +53,7 @@ cdef class Orders:
     def __init__(self, Stock stock, int64_t remembered=REMEMBERED):
         self.stock = stock
         self.records = Records(remembered)
+        self.merges = Merges()
         self.remembered = remembered
 
     def __len__(self):
@@ -72,6 +74,7 @@ cdef class Orders:
         cdef Decided* decided = &arrival.decided
         cdef const Leaves* leaves = &self.stock.network.layout.leaves
         cdef bint has_room = True
+        forget_past(&self.merges.table)
         arrival.enter(rules is not None)
         try:
             arrival.make_room(rules is not None, self._is_written(dry_run), due_ns)
@@ -90,7 +93,7 @@ cdef class Orders:
         except BaseException:
             arrival.drop()
             raise
-        return self._settle(arrival, rules, dry_run, now_ns)
+        return self._settle(arrival, dry_run, now_ns)
 
     def settle(self, Batch batch, verdicts, grants, Shipments shipments not None, *,
                bint dry_run=False, int64_t now_ns=0):
@@ -102,6 +105,7 @@ cdef class Orders:
         cdef Arrival arrival = arrival_of(self.stock, &self.records.table, batch)
         cdef Decided* decided = &arrival.decided
         cdef bint is_there
+        forget_past(&self.merges.table)
         arrival.enter(True)
         try:
             arrival.make_room(True, True, NEVER_NS)
@@ -115,12 +119,12 @@ cdef class Orders:
         except BaseException:
             arrival.drop()
             raise
-        return self._settle(arrival, None, dry_run, now_ns)
+        return self._settle(arrival, dry_run, now_ns)
 
     cdef bint _is_written(self, bint dry_run) noexcept:
         return self.events is not None and not dry_run
 
-    cdef Outcome _settle(self, Arrival arrival, Rules rules, bint dry_run, int64_t now_ns):
+    cdef Outcome _settle(self, Arrival arrival, bint dry_run, int64_t now_ns):
         """Keep and write down what was decided and reserved; or, in a dry run, take it back."""
         cdef Decided* decided = &arrival.decided
         cdef Table* table = &self.records.table
@@ -138,10 +142,10 @@ cdef class Orders:
             if not has_room:
                 raise MemoryError("no room for more shipments")
         except BaseException:
-            self._take_back(arrival, rules)
+            self._take_back(arrival)
             raise
         if dry_run:
-            self._take_back(arrival, rules)
+            self._take_back(arrival)
             return outcome
         if self.loads is not None:
             note_loads(&self.loads.loads, decided, now_ns)
@@ -157,15 +161,10 @@ cdef class Orders:
                    hint="its store cannot have had such counts")
         return outcome
 
-    cdef int _take_back(self, Arrival arrival, Rules rules) except -1:
+    cdef int _take_back(self, Arrival arrival) except -1:
         """Give back what was just reserved; the orders leave the table."""
-        cdef Decided* decided = &arrival.decided
-        cdef const Leaves* leaves = &self.stock.network.layout.leaves
-        if rules is None:
-            undo(leaves, &self.stock.shelves, decided)
-        else:
-            undo_dispatch(&rules.book, leaves, &self.stock.shelves, decided.orders,
-                          decided.verdicts, decided.parts)
+        undo(&self.stock.network.layout.leaves, &self.stock.shelves, &arrival.decided)
+        undo_merges(&self.merges.table)
         arrival.drop()
         return 0
 

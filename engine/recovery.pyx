@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy
 
+from fendan.engine.merges cimport Merges
 from fendan.engine.names cimport Span, enter, hash_of
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Layout, Leaves, Network
 from fendan.engine.orders cimport Orders
@@ -29,7 +30,7 @@ from fendan.engine.stock cimport MAX_SKUS, Stock
 
 import numpy as np
 
-from fendan.engine import limits
+from fendan.engine.limits import restore as _restore_limits
 from fendan.engine.router import Reason
 from fendan.engine.snapshot import (
     LAYOUT as _LAYOUT, PAGED as _PAGED, PER_PAGE as _PER_PAGE, corrupt,
@@ -49,7 +50,18 @@ def restored(arrays, int64_t remembered):
     cdef Stock stock = _stock(_network(arrays), arrays)
     cdef Orders orders = Orders(stock, remembered)
     _enter_orders(orders, arrays)
+    orders.merges = _merges(arrays["merges"], len(stock.network.store_ids))
     return orders
+
+
+def _merges(rows, store_count):
+    """The merge groups, by their keys."""
+    bad = (rows["key"] == 0) | (rows["group"] <= 0)
+    bad |= (rows["store"] < NO_STORE) | (rows["store"] >= store_count)
+    bad[1:] |= rows["key"][1:] <= rows["key"][:-1]
+    if bad.any():
+        corrupt("merges", int(np.argmax(bad)), hint="a merge group that cannot be")
+    return Merges.restored(rows.copy())
 
 
 # -- STORES ------------------------------------------------------------------------------------
@@ -139,7 +151,7 @@ def _stock(Network network, arrays):
     slab = np.empty(max(1, len(arrays["shelves"])), dtype=np.uint64)
     _copy(arrays["shelves"], slab.view(np.uint8))
     _stand(stock, slab, counts)
-    bad = limits.restore(stock, arrays["held"].copy(), arrays["thresholds"].copy())
+    bad = _restore_limits(stock, arrays["held"].copy(), arrays["thresholds"].copy())
     if bad is not None:
         corrupt("held" if bad >= 0 else "thresholds", bad if bad >= 0 else -1 - bad,
                 hint="a row of what cannot be")

@@ -20,7 +20,6 @@ from fendan.engine.batch import Batch
 from fendan.engine.book import Rules
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
-from fendan.engine.merges import Merges
 from fendan.engine.names import Names
 from fendan.engine.network import Network
 from fendan.engine.orders import Orders
@@ -77,7 +76,6 @@ class Core:
         self._orders = Orders(self._stock, remembered_orders)
         self._updates = Updates()
         self._documents: Documents = {}
-        self._merges = Merges()
         self._catalogue = Catalogue({}, {})
         self._bundles: Bundles | None = None
         self._per_unit: NDArray[np.int32] | None = None  # pieces, by SKU code; None: all 1
@@ -269,7 +267,7 @@ class Core:
         return [
             Shortfall(
                 store_id=self._network.store_ids[store],
-                sku=self._stock.skus[sku],
+                sku=self._stock.skus[sku].partition(JOINT)[0],  # supply, as what it is of
                 on_hand=counts[store, sku][0],
                 reserved=counts[store, sku][1],
                 order_ids=tuple(holders[store, sku]),

@@ -38,12 +38,12 @@ class LifeFace(Core):
         self, datum: Datum, remembered_orders: int, policy: Policy, clock: Clock | None = None
     ) -> None:
         super().__init__(datum, remembered_orders, clock)
-        self._rules = _rules_of(policy)
-        self._life = Life(self._orders, *self._rules)
+        self._limits = _limits_of(policy)
+        self._life = Life(self._orders, *self._limits)
 
     def _adopt(self, datum: Datum, orders: Orders, updates: Updates) -> None:
         super()._adopt(datum, orders, updates)
-        self._life = Life(orders, *self._rules)
+        self._life = Life(orders, *self._limits)
 
     # -- AT THE STORE --------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ def _shipment(
     )
 
 
-def _rules_of(policy: Policy) -> tuple[float, int | None, int, int]:
+def _limits_of(policy: Policy) -> tuple[float, int | None, int, int]:
     """A policy that was checked as far as its radius, as Life wants it."""
     _check_seconds("reservation_timeout_s", policy.reservation_timeout_s, least=1e-9)
     _check_seconds("cool_down_s", policy.cool_down_s, least=0)
