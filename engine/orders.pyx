@@ -121,10 +121,10 @@ cdef class Orders:
             raise
         return self._settle(arrival, dry_run, now_ns)
 
-    cdef bint _is_written(self, bint dry_run) noexcept:
+    cdef bint _is_written(self, bint dry_run) except -1:
         return self.events is not None and not dry_run
 
-    cdef Outcome _settle(self, Arrival arrival, bint dry_run, int64_t now_ns):
+    cdef object _settle(self, Arrival arrival, bint dry_run, int64_t now_ns):
         """Keep and write down what was decided and reserved; or, in a dry run, take it back."""
         cdef Decided* decided = &arrival.decided
         cdef Table* table = &self.records.table
