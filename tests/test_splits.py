@@ -298,7 +298,7 @@ def a_shop_or_three(engine: Engine) -> None:
 
 
 def orders_come(engine: Engine, clock: StoppedClock) -> None:
-    split(engine, BASKET, EAST, WEST, merge_group=2**40, asked_hash=2**63, keep_day=20_000)
+    split(engine, BASKET, EAST, WEST, asked_hash=2**63, keep_day=20_000)
     split(engine, order("2"), Share("middle", {}), due_ns=clock.now_ns() + 1, channel=4, region=0)
     split(engine, order("none", ("tea", 9)))
 
