@@ -42,7 +42,7 @@ from fendan.engine.rings cimport Rings, covers, is_in_box
 
 import numpy as np
 
-from fendan.engine import cells
+from fendan.engine.cells import cover, get_ready, resolution_for
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
 
@@ -52,12 +52,12 @@ MOST_VERTICES = 20_000_000
 MOST_CELLS = 20_000_000
 
 # Of an area's greatest extent, how far apart the posts on its boundary may be at most.
-POSTS_ALONG = 64
+cdef double POSTS_ALONG = 64.0
 # More than all roundings of a distance: near the antipode they come to some centimetres.
-MARGIN_M = 1.0
+cdef double MARGIN_M = 1.0
 
-SLOT = np.dtype([("cell", "u8"), ("first", "i4"), ("count", "i4")])
-REACH = np.dtype([("inner_m", "f8"), ("outer_m", "f8"), ("first", "i4"), ("count", "i4")])
+cdef object SLOT = np.dtype([("cell", "u8"), ("first", "i4"), ("count", "i4")])
+cdef object REACH = np.dtype([("inner_m", "f8"), ("outer_m", "f8"), ("first", "i4"), ("count", "i4")])
 
 
 # -- QUESTIONS ---------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ cdef class Areas:
         try:
             import shapely
 
-            cells.get_ready()
+            get_ready()
         except ModuleNotFoundError as error:
             refuse(Fault.MISSING, "package", error.name, hint=EXTRA_HINT)
         if len(names) != len(geometries):
@@ -286,8 +286,8 @@ def _cells_of(shapely, geometries):
     counts = np.zeros((len(geometries), 2), dtype=np.int32)
     for number, geometry in enumerate(geometries):
         boxes = shapely.bounds(shapely.get_parts(geometry))
-        resolutions[number] = cells.resolution_for(boxes)
-        covered, is_border = cells.cover(geometry, resolutions[number])
+        resolutions[number] = resolution_for(boxes)
+        covered, is_border = cover(geometry, resolutions[number])
         total += len(covered)
         if total > MOST_CELLS:
             refuse(Fault.TOO_MANY, f"geometries[{number}]", total, hint=f"{MOST_CELLS:,} cells")

@@ -5,7 +5,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.names import Names
-from fendan.engine.network import Layout
 
 ASKED_DTYPE: np.dtype[Any]
 TEXTS: tuple[str, ...]
@@ -21,18 +20,7 @@ class Asking:
     def regions(self) -> Names: ...
     @property
     def store_code_of(self) -> Mapping[str, int]: ...
-    def of_columns(
-        self,
-        count: int,
-        layout: Layout,
-        *,
-        order_types: NDArray[np.int32] | None = None,
-        channels: NDArray[np.int32] | None = None,
-        regions: NDArray[np.int32] | None = None,
-        pickup_stores: NDArray[np.int32] | None = None,
-        groups: NDArray[np.uint64] | None = None,
-        buyers: NDArray[np.uint64] | None = None,
-    ) -> NDArray[Any]: ...
+    def of_columns(self, count: int, columns: dict[str, Any]) -> NDArray[Any]: ...
 
 def explain_said(order: Any, style: str, row: int | None) -> None: ...
 def explain_asked(order: Any, asking: Asking, style: str, row: int | None) -> None: ...

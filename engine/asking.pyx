@@ -7,10 +7,10 @@ compared become hashes of 64 bits, the same in every run: they are kept with the
 cimport cython
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memchr, memcpy, strlen
+from libc.string cimport memchr, memcpy
 
-from fendan.engine.names cimport NO_NAME, NameTable, Names, Span, find_name, name_in, span_of
-from fendan.engine.network cimport MAX_ID_BYTES, NO_STORE, Layout, is_usable_id
+from fendan.engine.names cimport NO_NAME, NameTable, Names, Span, find_name, span_of
+from fendan.engine.network cimport MAX_ID_BYTES, NO_STORE, is_usable_id
 
 from numbers import Integral
 
@@ -30,7 +30,7 @@ ASKED_DTYPE = np.dtype(
     align=True,
 )
 
-# What of an order is text, and may be "".
+# What of an order is text, and may be ""; in the order of Said.
 TEXTS = ("channel", "region", "pickup_store_id", "group_id", "buyer_id", "address_id")
 
 _TYPE_HINT = f"must be a fendan.OrderType, 0 to {TYPE_GROUP}"
@@ -108,7 +108,7 @@ cdef Asked asked_of(const NameTable* channels, const NameTable* regions,
                     const Said* said) noexcept nogil:
     """All but the pickup store, which only the caller can look up."""
     cdef Asked asked = nothing_asked()
-    cdef uint64_t buyer = 0
+    cdef uint64_t hash, buyer = 0
     asked.order_type = <int32_t>said.order_type
     if said.channel.size:
         asked.channel = find_name(channels, said.channel)
@@ -120,18 +120,12 @@ cdef Asked asked_of(const NameTable* channels, const NameTable* regions,
         buyer = sealed(with_text(with_text(0, said.buyer), said.address))
     if said.buyer.size and said.address.size:
         asked.buyer = buyer
-    asked.hash = hash_of_all(said, asked.group, buyer)
+    if (said.order_type or said.channel.size or said.region.size or said.pickup_store.size
+            or asked.group or buyer):
+        hash = with_text(with_text(mixed(0, said.order_type), said.channel), said.region)
+        hash = mixed(mixed(with_text(hash, said.pickup_store), asked.group), buyer)
+        asked.hash = sealed(hash)
     return asked
-
-
-cdef uint64_t hash_of_all(const Said* said, uint64_t group, uint64_t buyer) noexcept nogil:
-    """0 where nothing is said."""
-    cdef uint64_t hash
-    if not (said.order_type or said.channel.size or said.region.size or said.pickup_store.size
-            or group or buyer):
-        return 0
-    hash = with_text(with_text(mixed(0, said.order_type), said.channel), said.region)
-    return sealed(mixed(mixed(with_text(hash, said.pickup_store), group), buyer))
 
 
 # -- MANY --------------------------------------------------------------------------------------
@@ -201,72 +195,64 @@ cdef class Asking:
                 asked[row].pickup_store = code
         return bad
 
-    def of_columns(self, int64_t count, Layout layout not None, *, order_types=None, channels=None,
-                   regions=None, pickup_stores=None, groups=None, buyers=None):
-        """Rows of ASKED_DTYPE from contiguous arrays, each of `count`; None: nobody says it.
+    def of_columns(self, int64_t count, dict columns not None):
+        """Rows of ASKED_DTYPE for so many orders.
 
-        `order_types`, `channels`, `regions`, `pickup_stores`: int32 codes, the last three -1 where
-        nothing is said. `groups`, `buyers`: uint64, one number for each, 0 where nothing is said.
+        `columns`, none of which need be there: "order_types", int64[count]; "channels" and the
+        like, each of TEXTS with an s, (int32[count], names): which of the names an order says.
+        Errors name the column and the row.
         """
-        columns = (order_types, channels, regions, pickup_stores, groups, buyers)
-        kinds = (0, -1, -1, -1, 0, 0)
-        for name, column in zip(_COLUMNS, columns):
-            if column is not None and len(column) != count:
-                refuse(Fault.RAGGED, name, len(column), hint=f"as long as lat, which has {count}")
-        most = (TYPE_GROUP, len(self.channels) - 1, len(self.regions) - 1,
-                layout.leaves.store_count - 1)
-        for name, column, least, limit in zip(_COLUMNS, columns, kinds, most):
-            _check_codes(name, column, least, limit)
-        result = np.empty(count, dtype=ASKED_DTYPE)
-        types, channel_of, region_of, store_of = [
-            np.full(count, nothing, dtype=np.int32) if column is None else column
-            for column, nothing in zip(columns, kinds[:4])
-        ]
-        group_of, buyer_of = [
-            np.zeros(count, dtype=np.uint64) if column is None else column
-            for column in (groups, buyers)
-        ]
-        cdef const int32_t[::1] order_type = types, channel = channel_of, region = region_of
-        cdef const int32_t[::1] store = store_of
-        cdef const uint64_t[::1] group = group_of, buyer = buyer_of
+        cdef int64_t[:, ::1] words = np.empty((max(1, count), sizeof(Said) // 8), dtype=np.int64)
+        cdef Said* said = <Said*>&words[0, 0]
+        cdef int64_t row, place
+        cdef const int64_t[::1] types
+        result = np.empty(max(1, count), dtype=ASKED_DTYPE)
         cdef Asked[::1] asked = result
-        cdef Said said
-        cdef int64_t row
         for row in range(count):
-            if not fits(order_type[row], store[row] != NO_STORE, group[row] != 0):
-                _refuse_type(order_type[row], store[row] != NO_STORE, _ARRAYS, row)
-            said = nothing_said()
-            said.order_type = order_type[row]
-            if channel[row] != NO_NAME:
-                said.channel = name_in(&self.channels.table, channel[row])
-            if region[row] != NO_NAME:
-                said.region = name_in(&self.regions.table, region[row])
-            if store[row] != NO_STORE:
-                said.pickup_store.text = layout.leaves.id_text[store[row]]
-                said.pickup_store.size = strlen(said.pickup_store.text)
-            asked[row].order_type, asked[row].channel = order_type[row], channel[row]
-            asked[row].region, asked[row].pickup_store = region[row], store[row]
-            asked[row].group, asked[row].buyer = group[row], buyer[row]
-            asked[row].hash = hash_of_all(&said, group[row], buyer[row])
-        return result
+            said[row] = nothing_said()
+        for name, column in columns.items():
+            values = column if name == "order_types" else column[0]
+            if len(values) != count:
+                refuse(Fault.RAGGED, name, len(values), hint=f"as long as lat, which has {count}")
+        if "order_types" in columns:
+            types = columns["order_types"]
+            for row in range(count):
+                said[row].order_type = types[row]
+        for place, name in enumerate(TEXTS):
+            if f"{name}s" in columns:
+                indices, names = columns[f"{name}s"]
+                set_texts(said, place, indices, names)
+        row = self.read_said(said, count, &asked[0])
+        if row >= 0:
+            explain_asked(_Row(columns, row), self, _ARRAYS, row)
+        return result[:count]
 
 
-_COLUMNS = ("order_types", "channels", "regions", "pickup_stores", "groups", "buyers")
+cdef int set_texts(Said* said, int64_t place, const int32_t[::1] indices, list names) except -1:
+    """Let orders say one of the names each, in the place of TEXTS; the names must live on."""
+    cdef int64_t[:, ::1] words = np.empty((max(1, len(names)), 2), dtype=np.int64)
+    cdef Span* spans = <Span*>&words[0, 0]
+    cdef int64_t row, index
+    for index in range(len(names)):
+        span_of(names[index], &spans[index])
+    for row in range(indices.shape[0]):
+        (<Span*>&said[row])[place] = spans[indices[row]]
+    return 0
+
+
+class _Row:
+    """One order of columns, as an object."""
+
+    def __init__(self, columns, row):
+        if "order_types" in columns:
+            self.order_type = int(columns["order_types"][row])
+        for name in TEXTS:
+            if f"{name}s" in columns:
+                indices, names = columns[f"{name}s"]
+                setattr(self, name, names[indices[row]])
 
 
 # -- REFUSING ----------------------------------------------------------------------------------
-
-def _check_codes(name, column, least, most):
-    """Refuse the first code that is none."""
-    if column is None:
-        return
-    wrong = np.flatnonzero((column < least) | (column > most))
-    if len(wrong):
-        row = int(wrong[0])
-        hint = f"must be a code from {least} to {most}"
-        fault = Fault.UNKNOWN_STORE if name == "pickup_stores" else Fault.OUT_OF_RANGE
-        refuse(fault, name, int(column[row]), row=row, hint=hint)
-
 
 def _refuse_type(order_type, has_pickup_store, style, row):
     """Say what an order of this type may not say, or must."""
@@ -274,14 +260,15 @@ def _refuse_type(order_type, has_pickup_store, style, row):
         refuse(Fault.OUT_OF_RANGE, field_of("order_types", "order_type", style, row), order_type,
                row=row_of(style, row), hint="only an order of type PICKUP names a pickup store")
     if order_type == TYPE_GROUP:
-        refuse(Fault.MISSING, field_of("groups", "group_id", style, row), None,
+        refuse(Fault.MISSING, field_of("group_ids", "group_id", style, row), None,
                row=row_of(style, row), hint="an order of type GROUP must name its group")
 
 
 def explain_said(order, style, row):
     """Refuse an order by the first bad value of what can be said of any network."""
     def no(fault, attribute, value, hint):
-        refuse(fault, field_of("", attribute, style, row), value, row=row_of(style, row), hint=hint)
+        field = field_of(f"{attribute}s", attribute, style, row)
+        refuse(fault, field, value, row=row_of(style, row), hint=hint)
 
     order_type = getattr(order, "order_type", TYPE_UNSPECIFIED)
     if not isinstance(order_type, Integral):
@@ -304,5 +291,5 @@ def explain_asked(order, Asking asking not None, style, row):
     if not fits(order_type, store_id != "", getattr(order, "group_id", "") != ""):
         _refuse_type(order_type, store_id != "", style, row)
     if store_id != "" and asking.store_code_of.get(store_id) is None:
-        refuse(Fault.UNKNOWN_STORE, field_of("", "pickup_store_id", style, row), store_id,
-               row=row_of(style, row))
+        refuse(Fault.UNKNOWN_STORE, field_of("pickup_store_ids", "pickup_store_id", style, row),
+               store_id, row=row_of(style, row))

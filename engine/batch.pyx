@@ -201,6 +201,24 @@ cdef class Batch:
         """ASKED_DTYPE[n], what the orders say beside place and lines; None: nobody asked."""
         return self._arrays["asked"][:len(self)] if "asked" in self._arrays else None
 
+    def with_lines(self, lines):
+        """The same orders with other lines, in the columns of `lines`, each SKU once in an order."""
+        cdef Batch batch = Batch()
+        batch._style, batch._owner, batch.ids = self._style, self, self.ids
+        batch._point({**self._arrays, **lines})
+        return batch
+
+    @property
+    def style(self):
+        """How errors name a value: see `place.field_of`."""
+        return self._style
+
+    @property
+    def lines_as_arrays(self):
+        """The columns of the lines: offsets, SKUs, quantities and, where there are any, amounts."""
+        names = ("offsets", "skus", "quantities", "amounts")
+        return {name: self._arrays[name] for name in names if name in self._arrays}
+
     def name_of(self, row):
         """How errors name the id of an order: its field and its row."""
         return field_of("ids", "id", self._style, row), row_of(self._style, row)

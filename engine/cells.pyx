@@ -38,8 +38,8 @@ cdef double LATTICE = 0.75
 cdef double CELLS_WANTED = 300.0
 
 # By resolution, once h3 is loaded.
-EDGE_DEGREES = np.empty(0)
-CELL_KM2 = np.empty(0)
+cdef object EDGE_DEGREES = None
+cdef object CELL_KM2 = None
 
 # A place as the h3 library takes it: in radians.
 cdef struct Radians:

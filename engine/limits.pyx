@@ -48,7 +48,7 @@ def set_held(Stock stock not None, int part, const int32_t[::1] stores, const in
     cdef Quantity* pair
     cdef int32_t* value
     cdef Py_ssize_t row, rank
-    _check(stock, part, stores, skus, values, new_skus)
+    check(stock, part, stores, skus, values, new_skus)
     stock.enlist(stores, skus, new_skus)
     _limit(stock, skus)
     with nogil:
@@ -106,8 +106,9 @@ def _limit(Stock stock, const int32_t[::1] skus):
                 raise MemoryError("no room for what is held back")
 
 
-def _check(Stock stock, int part, const int32_t[::1] stores, const int32_t[::1] skus,
-           const int32_t[::1] values, list new_skus):
+def check(Stock stock not None, int part, const int32_t[::1] stores, const int32_t[::1] skus,
+          const int32_t[::1] values, list new_skus):
+    """Refuse the first row of `set_held` with a code or a value that cannot be."""
     cdef Py_ssize_t row
     if not 0 <= part < PARTS:
         raise ValueError(f"no part {part} of what is held back")

@@ -42,7 +42,7 @@ FILL = 56
 BOX_MARGIN = 2.4e-7
 
 
-ID_HINT = f"must be a str of 1 to {MAX_ID_BYTES} bytes of UTF-8 without NUL"
+ID_HINT = f"must be a str of 1 to {MAX_ID_BYTES} bytes of UTF-8 without NUL or U+001F"
 
 
 cpdef bint is_usable_id(object name) except -1:

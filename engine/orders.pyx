@@ -8,7 +8,7 @@ What comes enters the order table (`arrival`), is decided on by `router`, or by 
 policy is in force, and is kept, written down, or taken back (`decided`).
 """
 cimport cython
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fendan.engine.arrival cimport Arrival, arrival_of, known_arrival
 from fendan.engine.batch cimport Batch
@@ -159,6 +159,20 @@ cdef class Orders:
         return outcome
 
     # -- QUERIES -------------------------------------------------------------------------------
+
+    def ask_for(self, const uint8_t[::1] wanted):
+        """Whether any order that is remembered has a line of a SKU that is `wanted`, by code."""
+        cdef const Table* table = &self.records.table
+        cdef Basket basket
+        cdef int64_t line
+        cdef int32_t age, row
+        for age in range(table.aged_count):
+            for row in range(table.pages[table.by_age[age]].count):
+                basket = basket_at(table, <int64_t>table.by_age[age] * PAGE_ORDERS + row)
+                for line in range(basket.line_count):
+                    if basket.skus[line] < wanted.shape[0] and wanted[basket.skus[line]]:
+                        return True
+        return False
 
     def decision(self, order_id):
         """What a known order was told."""

@@ -35,7 +35,7 @@ cdef double ORIENTATION_ERROR = 3.3306690621773724e-16
 # 2 ** 27 + 1 cuts a double into two halves whose products are exact.
 cdef double SPLITTER = 134217729.0
 
-OUTLINE = np.dtype([
+cdef object OUTLINE = np.dtype([
     ("low_lat", "f8"), ("high_lat", "f8"), ("low_lng", "f8"), ("high_lng", "f8"),
     ("bands_per_degree", "f8"), ("first_band", "i8"), ("band_count", "i4"),
 ], align=True)

@@ -73,14 +73,15 @@ cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket,
 
 
 cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
-    """What could be taken was on the shelf: so it is again, whatever the thresholds say."""
+    """What could be taken was on the shelf, and is so again, unless others left too little."""
     cdef int64_t line
     cdef Quantity* pair
     for line in range(basket.line_count):
         pair = quantity(shelves, basket.skus[line], ordinal)
         pair.net += basket.quantities[line]
         pair.reserved -= basket.quantities[line]
-        set_bit(shelves, basket.skus[line], ordinal, True)
+        set_bit(shelves, basket.skus[line], ordinal,
+                stays_on(shelves, basket.skus[line], pair, True))
 
 
 cdef bint all_listed(const Shelves* shelves, const Leaves* leaves, const int32_t[::1] stores,

@@ -177,6 +177,16 @@ cdef class Stock:
             return 0, 0
         return <int64_t>pair.net + pair.reserved, pair.reserved
 
+    def totals_of(self, int32_t sku):
+        """(on hand, reserved) of a SKU in all stores together."""
+        cdef const Shelf* shelf = self.shelves.shelf + sku
+        cdef int64_t on_hand = 0, reserved = 0
+        cdef int32_t rank
+        for rank in range(shelf.listed_count):
+            on_hand += <int64_t>shelf.quantities[rank].net + shelf.quantities[rank].reserved
+            reserved += shelf.quantities[rank].reserved
+        return on_hand, reserved
+
     def held(self, int32_t store, int32_t sku):
         """(safety, locked, display) of one pair: what the store holds back, part by part."""
         cdef const Shelf* shelf = self.shelves.shelf + sku

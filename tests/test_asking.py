@@ -1,6 +1,5 @@
 """What orders say beside place and lines reaches the core alike through every door."""
 
-import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fendan import Datum, FendanError, Order
-from fendan.engine.asking import ASKED_DTYPE, Asking
+from fendan.engine.asking import ASKED_DTYPE, TEXTS, Asking
 from fendan.engine.batch import Batch
 from fendan.engine.names import Names
-from fendan.engine.network import Network, points_of
-from fendan.engine.stock import Stock
 from fendan.engine.wire import Kind, Request, columns_of, write_request
 from fendan.errors import Fault
 from fendan.rules import OrderType
@@ -217,52 +214,34 @@ def test_what_has_the_older_attributes_of_an_order_says_nothing_more() -> None:
 # -- ARRAYS ----------------------------------------------------------------------------------------
 
 
-def a_layout() -> Any:
-    stock = Stock(Network())
-    places = points_of(np.array([31.2, 31.3]), np.array([121.5, 121.5]))
-    stock.adopt(stock.network.layout.grown(*places, list(STORES)), list(STORES), ["", ""])
-    return stock.network.layout
-
-
 def of_arrays(count: int, **columns: Any) -> Batch:
-    rows = ASKING.of_columns(count, a_layout(), **columns)
+    rows = ASKING.of_columns(count, columns)
     place, lines = np.full(count, 31.0), np.zeros(count, dtype=np.int32)
     offsets = np.arange(count + 1)
     return Batch.of_arrays(place, place, offsets, lines, lines + 1, None, 2, asked=rows)
 
 
-def test_arrays_ask_for_what_objects_ask_for() -> None:
-    kinds = [OrderType.PICKUP, OrderType.UNSPECIFIED]
-    rows = list(itertools.product(kinds, ["", *CHANNELS], ["", *REGIONS], ["", *STORES]))
-    orders = [
-        an_order(order_type=kind, channel=channel, region=region, pickup_store_id=store)
-        for kind, channel, region, store in rows
-    ]
-    codes = np.array(
-        [
-            (kind, ["", *CHANNELS].index(channel), ["", *REGIONS].index(region),
-             ["", *STORES].index(store))
-            for kind, channel, region, store in rows
-        ],
-        dtype=np.int32,
-    ).T.copy()  # fmt: skip
-    batch = of_arrays(
-        len(rows),
-        order_types=codes[0],
-        channels=codes[1] - 1,
-        regions=codes[2] - 1,
-        pickup_stores=codes[3] - 1,
-    )
-    assert asked(batch) == asked(of_objects(orders))
+def dictionary(names: list[str]) -> tuple[Any, list[str]]:
+    """The distinct names, and which of them each row has."""
+    distinct = sorted(set(names))
+    return np.array([distinct.index(name) for name in names], dtype=np.int32), distinct
 
 
-def test_groups_and_buyers_of_arrays_are_the_callers_own_numbers() -> None:
-    numbers = np.array([0, 7, 2**64 - 1], dtype=np.uint64)
-    rows = asked(of_arrays(3, groups=numbers, buyers=numbers[::-1].copy()))
-    assert [row[4:6] for row in rows] == [(0, 2**64 - 1), (7, 7), (2**64 - 1, 0)]
-    assert len({row[6] for row in rows}) == 3
+@given(st.lists(said, max_size=5))
+def test_arrays_ask_for_what_objects_ask_for(wanted: list[dict[str, Any]]) -> None:
+    columns: dict[str, Any] = {
+        f"{name}s": dictionary([fields.get(name, "") for fields in wanted]) for name in TEXTS
+    }
+    types = [fields["order_type"] for fields in wanted]
+    batch = of_arrays(len(wanted), order_types=np.array(types, dtype=np.int64), **columns)
+    assert asked(batch) == asked(of_objects([an_order(**fields) for fields in wanted]))
+
+
+def test_columns_that_are_not_there_say_nothing() -> None:
     assert asked(of_arrays(1)) == [NOTHING]
     assert asked(of_arrays(0)) == []
+    some = asked(of_arrays(2, channels=dictionary(["", "meituan"])))
+    assert some == asked(of_objects([an_order(), an_order(channel="meituan")]))
 
 
 @pytest.mark.parametrize(
@@ -270,18 +249,27 @@ def test_groups_and_buyers_of_arrays_are_the_callers_own_numbers() -> None:
     [
         ({"order_types": [0, 7]}, Fault.OUT_OF_RANGE, "order_types", 1),
         ({"order_types": [0, -1]}, Fault.OUT_OF_RANGE, "order_types", 1),
-        ({"order_types": [0, 6]}, Fault.MISSING, "groups", 1),
+        ({"order_types": [0, 6]}, Fault.MISSING, "group_ids", 1),
+        ({"order_types": [0, 6], "group_ids": ["", ""]}, Fault.MISSING, "group_ids", 1),
         ({"order_types": [0]}, Fault.RAGGED, "order_types", None),
-        ({"channels": [2, 0]}, Fault.OUT_OF_RANGE, "channels", 0),
-        ({"regions": [0, -2]}, Fault.OUT_OF_RANGE, "regions", 1),
-        ({"pickup_stores": [0, 2]}, Fault.UNKNOWN_STORE, "pickup_stores", 1),
-        ({"pickup_stores": [0, 1], "order_types": [4, 1]}, Fault.OUT_OF_RANGE, "order_types", 1),
+        ({"channels": ["a", "b", "c"]}, Fault.RAGGED, "channels", None),
+        ({"channels": ["x" * 256, "b"]}, Fault.BAD_ID, "channels", 0),
+        ({"pickup_store_ids": ["pudong", "x"]}, Fault.UNKNOWN_STORE, "pickup_store_ids", 1),
+        (
+            {"pickup_store_ids": ["", "pudong"], "order_types": [4, 1]},
+            Fault.OUT_OF_RANGE,
+            "order_types",
+            1,
+        ),
     ],
 )
 def test_columns_that_cannot_be_are_refused_by_their_row(
-    columns: dict[str, list[int]], fault: Fault, field: str, row: int | None
+    columns: dict[str, Any], fault: Fault, field: str, row: int | None
 ) -> None:
-    arrays = {name: np.array(column, dtype=np.int32) for name, column in columns.items()}
+    arrays = {
+        name: np.array(column) if name == "order_types" else dictionary(column)
+        for name, column in columns.items()
+    }
     error = refusal(lambda: of_arrays(2, **arrays))
     assert (error.fault, error.field, error.row) == (fault, field, row)
 

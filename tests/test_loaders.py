@@ -12,7 +12,8 @@ import pytest
 from pyarrow import parquet
 
 from fendan import Datum, Engine, FendanError, Order, Store
-from fendan.loaders import ALIASES, naming_places, read_orders, read_stock, read_stores
+from fendan.loaders import ALIASES, SAID, naming_places, read_orders, read_stock, read_stores
+from fendan.rules import OrderType
 
 STORES = "store_id,lat,lng\nS1,31.2,121.4\n南京路店,31.25,121.5\n"
 STOCK = "store_id,sku,quantity\nS1,A,5\nS1,B,0\n南京路店,A,2147483647\n"
@@ -191,7 +192,88 @@ def test_stock_that_was_read_is_ready_for_the_engine(source: Callable[[str], Any
     assert engine.available("S1", "B") == 0
 
 
-@pytest.mark.parametrize("column", [name for name in ALIASES if name != "amount"])
+SPOKEN = (
+    "order_id,lat,lng,sku,quantity,order_type,channel,region,pickup_store_id,group_id,buyer_id,"
+    "address_id\n"
+    "O1,31.2,121.41,A,1,pickup,meituan,east,S1,G1,wang,home\n"
+    "O2,31.3,121.5,A,2,,,,,,,\n"
+    "O1,31.2,121.41,B,3,PICKUP,meituan,east,S1,G1,wang,home\n"
+)
+
+
+def test_orders_may_say_more_than_place_and_lines(source: Callable[[str], Any]) -> None:
+    first, second = read_orders(source(SPOKEN))
+    assert first == Order(
+        id="O1",
+        lat=31.2,
+        lng=121.41,
+        lines=[("A", 1), ("B", 3)],
+        order_type=OrderType.PICKUP,
+        channel="meituan",
+        region="east",
+        pickup_store_id="S1",
+        group_id="G1",
+        buyer_id="wang",
+        address_id="home",
+    )
+    assert second == Order(id="O2", lat=31.3, lng=121.5, lines=[("A", 2)])
+
+
+@pytest.mark.parametrize(
+    ("cell", "order_type"),
+    [
+        ("", OrderType.UNSPECIFIED),
+        ("SAME_DAY", OrderType.SAME_DAY),
+        (" same_day ", OrderType.SAME_DAY),
+        ("6", OrderType.GROUP),
+        (0, OrderType.UNSPECIFIED),
+        (None, OrderType.UNSPECIFIED),
+        (3, OrderType.NEXT_DAY),
+    ],
+)
+def test_an_order_type_is_a_name_or_a_number(cell: Any, order_type: OrderType) -> None:
+    place = {"lat": [31.0], "lng": [121.0]}
+    table = pa.table({"order": ["O1"], **place, "sku": ["A"], "qty": [1], "order_type": [cell]})
+    assert read_orders(table)[0].order_type is order_type
+
+
+@pytest.mark.parametrize(
+    ("field", "cell", "code"),
+    [
+        ("order_type", "tomorrow", "WRONG_TYPE"),
+        ("order_type", "7", "OUT_OF_RANGE"),
+        ("order_type", "-1", "OUT_OF_RANGE"),
+        ("channel", "x" * 256, "BAD_ID"),
+        ("region", "a\x1fb", "BAD_ID"),
+    ],
+)
+def test_what_an_order_cannot_say_is_named_by_its_line(
+    refused: Callable[..., FendanError], field: str, cell: str, code: str
+) -> None:
+    header = f"order_id,lat,lng,sku,quantity,{field}"
+    error = refused("orders", f"{header}\nO1,31,121,A,1,\nO2,31,121,A,1,{cell}\n")
+    assert (error.code, error.field, error.value, error.row) == (code, field, cell, 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "first", "second"),
+    [("order_type", "INSTANT", "PICKUP"), ("channel", "meituan", ""), ("buyer_id", "", "wang")],
+)
+def test_the_rows_of_an_order_say_the_same_of_it(
+    refused: Callable[..., FendanError], field: str, first: str, second: str
+) -> None:
+    header = f"order_id,lat,lng,sku,quantity,{field}"
+    error = refused(
+        "orders", f"{header}\nO1,31,121,A,1,{first}\nO2,31,121,A,1,\nO1,31,121,B,1,{second}\n"
+    )
+    assert (error.code, error.field, error.row) == ("ORDER_CONFLICT", field, 2)
+    assert error.hint.endswith(f"line 2 of the same order says {first}")
+
+
+NOT_ALWAYS = ("amount", *SAID)
+
+
+@pytest.mark.parametrize("column", [name for name in ALIASES if name not in NOT_ALWAYS])
 def test_a_column_may_go_by_each_of_its_names(tmp_path: Path, column: str) -> None:
     kind = "stores" if column == "store_id" else "orders"
     expected = READ[kind](as_csv(TEXTS[kind], tmp_path / "plain.csv"))

@@ -49,6 +49,7 @@ from fendan.model import (
     AvailabilityChanges,
     EventKind,
     EventPage,
+    Held,
     LedgerEvent,
     Movement,
     Nearby,
@@ -64,7 +65,9 @@ from fendan.model import (
     StockUpdate,
     Store,
     StoreStatus,
+    Supply,
 )
+from fendan.profiles import SkuProfile, StoreProfile
 
 if TYPE_CHECKING:
     from fendan import aio as aio
@@ -90,6 +93,7 @@ __all__ = [
     "FendanError",
     "FileFormatError",
     "FolderInUseError",
+    "Held",
     "InternalError",
     "InvalidInputError",
     "JournalError",
@@ -114,12 +118,15 @@ __all__ = [
     "Routed",
     "ServiceError",
     "Shortfall",
+    "SkuProfile",
     "StaleStock",
     "Status",
     "StockLevel",
     "StockUpdate",
     "Store",
+    "StoreProfile",
     "StoreStatus",
+    "Supply",
     "TimedOutError",
     "UnauthenticatedError",
     "UnavailableError",

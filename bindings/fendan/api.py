@@ -24,21 +24,33 @@ from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
 from fendan.filelog import FileLog
+from fendan.held_face import HeldFace
 from fendan.journal import Durability
 from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
 from fendan.log import Log
 from fendan.model import Line, Nearby, Order, Policy, Routed
-from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.ruling_face import RulingFace
+from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.stock_face import StockFace
 from fendan.store_face import StoreFace
+from fendan.supply_face import SupplyFace
 from fendan.watch_face import WatchFace
 
 __all__ = ["Engine"]
 
 
-class Engine(StoreFace, StockFace, WatchFace, LifeFace, RulingFace, DurableFace, LedgerFace):
+class Engine(
+    StoreFace,
+    StockFace,
+    HeldFace,
+    SupplyFace,
+    WatchFace,
+    LifeFace,
+    RulingFace,
+    DurableFace,
+    LedgerFace,
+):
     """Stores, their stock, and the routing of orders over them, in memory.
 
     Every method either does all it was asked or raises a `fendan.FendanError` before anything has
@@ -259,6 +271,7 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, RulingFace, DurableFace,
         with self._lock:
             if wanted.lines:
                 batch = Batch.of_orders([wanted], self._stock.sku_code_of, self._datum, "")
+                batch = self._as_parts(batch)
                 at, basket = batch.place(0), batch.lines(0)
             else:
                 at, basket = place_of(wanted, self._datum, "", None), []
@@ -272,7 +285,9 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, RulingFace, DurableFace,
     def sku_codes(self, skus: Column) -> NDArray[np.int32]:
         """The int32 codes of SKUs, for `route_arrays`. Raises UnknownSkuError."""
         with self._lock:
-            return columns.known_codes("skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+            codes = columns.known_codes("skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+            self._refuse_supply("skus", codes)
+            return codes
 
     def store_codes(self, store_ids: Column) -> NDArray[np.int32]:
         """The int32 codes of stores, for `set_stock`. Raises UnknownStoreError."""
@@ -335,14 +350,19 @@ class Engine(StoreFace, StockFace, WatchFace, LifeFace, RulingFace, DurableFace,
 
     def _rules_of(self, policy: Policy | None, now_ns: int) -> Rules | None:
         """The policy file in force; a call's own policy stands in its place."""
-        return self._rules(now_ns) if policy is None else None
+        return self._rules_at(now_ns) if policy is None else None
 
     def _decided(
         self, batch: Batch, radius_m: float, dry_run: bool, rules: Rules | None, now_ns: int
     ) -> Outcome:
         due_ns = self._life.due_ns(now_ns)
         return self._orders.route(
-            batch, radius_m, dry_run=dry_run, due_ns=due_ns, rules=rules, now_ns=now_ns
+            self._as_parts(batch),
+            radius_m,
+            dry_run=dry_run,
+            due_ns=due_ns,
+            rules=rules,
+            now_ns=now_ns,
         )
 
     def _radius_m(self, policy: Policy | None) -> float:

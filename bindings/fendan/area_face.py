@@ -23,8 +23,8 @@ class AreaFace(Core):
     def set_areas(self, areas: Mapping[str, Any]) -> None:
         """Keep areas under their names: shapely polygons, GeoJSON geometries as text; None removes.
 
-        Longitude comes first, as in GeoJSON, in the engine's datum. All or none: raises BadAreaError
-        for a geometry that is none (naming it and why), InvalidInputError for an area that goes
+        Longitude comes first, as in GeoJSON, in the engine's datum. All or none: raises
+        InvalidInputError for a geometry that is none (naming it and why), and for an area that goes
         while a store still has it. Needs the extra `fendan[areas]`.
         """
         texts = {name: self._area_text(name, area) for name, area in dict(areas).items()}

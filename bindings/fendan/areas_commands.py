@@ -22,7 +22,7 @@ areas_app = typer.Typer(no_args_is_help=True, help="Districts and service areas 
 
 DEFAULT_RADIUS_M = 3_000.0
 FARTHEST_M = 20_100_000.0  # half-way round
-MAP_PIXELS = 1_500
+MAP_PIXELS = 1_000
 
 Name = Annotated[str, typer.Option(help="The property that names an area, such as adcode.")]
 Repair = Annotated[
@@ -189,15 +189,16 @@ def _table(stores: Path, found: Coverage) -> Table:
     """The regions with most left out first, and all of them together last."""
     counts_people = bool(len(found.people.counts))
     table = Table(title=f"What the stores of {stores.name} serve", title_justify="left")
+    table.add_column("", justify="right")
     table.add_column("region", no_wrap=True)
     columns = ["stores", "km²", "served"] + ["people", "served"] * counts_people
     for column in columns:
         table.add_column(column, justify="right")
-    order = sorted(found.regions, key=lambda one: (-one.people_left, -one.square_km_left))
-    for one in order:
+    order = [found.regions[number] for number in found.worst_first()]
+    for rank, one in enumerate(order, 1):
         cells = [f"{one.stores:,}", f"{one.square_km:,.1f}", f"{one.share:.1%}"]
         cells += [f"{one.people:,}", _share(one.people_served, one.people)] * counts_people
-        table.add_row(one.name, *cells)
+        table.add_row(str(rank), one.name, *cells)
     whole, left = (
         sum(one.square_km for one in order),
         sum(one.square_km_left for one in order),
@@ -206,7 +207,7 @@ def _table(stores: Path, found: Coverage) -> Table:
     cells = [f"{sum(one.stores for one in order):,}", f"{whole:,.1f}", f"{1 - left / whole:.1%}"]
     cells += [f"{everyone:,}", _share(served, everyone)] * counts_people
     table.add_section()
-    table.add_row("all", *cells)
+    table.add_row("", "all", *cells)
     return table
 
 

@@ -12,17 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan import columns, documents
+from fendan.bundles import Bundles
+from fendan.catalogue import Catalogue
 from fendan.columns import Column
 from fendan.documents import Documents
+from fendan.engine.batch import Batch
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
+from fendan.engine.merges import Merges
 from fendan.engine.names import Names
 from fendan.engine.network import Network
 from fendan.engine.orders import Orders
+from fendan.engine.place import field_of, row_of
 from fendan.engine.stock import Stock
 from fendan.errors import Fault, FendanError, refuse
 from fendan.journal import Journal
 from fendan.model import Shortfall
+from fendan.supplies import JOINT, Supplies
 from fendan.updates import Updates
 
 __all__ = ["Clock", "Core", "SystemClock"]
@@ -70,6 +76,11 @@ class Core:
         self._orders = Orders(self._stock, remembered_orders)
         self._updates = Updates()
         self._documents: Documents = {}
+        self._merges = Merges()
+        self._catalogue = Catalogue({}, {})
+        self._bundles: Bundles | None = None
+        self._per_unit: NDArray[np.int32] | None = None  # pieces, by SKU code; None: all 1
+        self._supplies = Supplies()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._run = secrets.token_hex(4)  # cursors of another run mean nothing here
@@ -155,17 +166,73 @@ class Core:
         return columns.known_ids("store_ids", store_ids, self._network.code_of, Fault.UNKNOWN_STORE)
 
     def _skus_named(self, skus: Iterable[str]) -> NDArray[np.int32]:
-        return columns.known_ids("skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+        codes = columns.known_ids("skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU)
+        self._refuse_supply("skus", codes)
+        return codes
 
     def _store_code(self, store_id: str) -> int:
         return self._known(self._network.code_of, Fault.UNKNOWN_STORE, "store_id", store_id)
 
     @staticmethod
     def _known(code_of: Mapping[str, int] | Names, fault: Fault, field: str, name: str) -> int:
-        code = code_of.get(name) if isinstance(name, str) else None
+        code = code_of.get(name) if isinstance(name, str) and JOINT not in name else None
         if code is None:
             refuse(fault, field, name)
         return code
+
+    # -- SKUS ----------------------------------------------------------------------------------
+
+    def _known_supplies(self) -> Supplies:
+        """Which SKU codes stand for supply, those just named included."""
+        self._supplies.catch_up(self._stock.skus, self._stock.sku_code_of)
+        return self._supplies
+
+    def _refuse_supply(self, field: str, codes: NDArray[np.int32]) -> None:
+        """Refuse the first code that stands for supply: callers have no such SKUs."""
+        supplies = self._known_supplies()
+        if not supplies.of:
+            return
+        rows = np.flatnonzero(np.isin(codes, list(supplies.of)))
+        if len(rows):
+            row = int(rows[0])
+            hint = "it is supply of a SKU, which has calls of its own"
+            refuse(Fault.UNKNOWN_SKU, field, self._stock.skus[codes[row]], row=row, hint=hint)
+
+    def _in_pieces(
+        self, skus: NDArray[np.int32], units: NDArray[np.int32], field: str
+    ) -> NDArray[np.int32]:
+        """Counts in the SKUs' units as counts of pieces; refuses what cannot be counted so."""
+        if self._per_unit is None or not len(units):
+            return units
+        known = skus < len(self._per_unit)
+        each = np.where(known, self._per_unit[np.where(known, skus, 0)], 1)
+        pieces = units.astype(np.int64) * each
+        limits = np.iinfo(np.int32)
+        bad = np.flatnonzero((pieces < limits.min) | (pieces > limits.max))
+        if len(bad):
+            row = int(bad[0])
+            hint = f"units of {each[row]} pieces; at most {limits.max} pieces"
+            refuse(Fault.OVERFLOW, field, int(units[row]), row=row, hint=hint)
+        return pieces.astype(np.int32)
+
+    def _sellable_of(self, store: int, sku: int) -> int:
+        """How many of a SKU a store can sell, of a bundle as its parts; 0 or more."""
+        if self._bundles is not None and sku in self._bundles.parts_of:
+            parts = self._bundles.parts_of[sku].items()
+            return min(self._stock.sellable_of(store, part) // each for part, each in parts)
+        return self._stock.sellable_of(store, sku)
+
+    def _as_parts(self, batch: Batch) -> Batch:
+        """A batch as the core routes it: without supply by name, bundles as their parts."""
+        if self._known_supplies().of:
+            skus = batch.lines_as_arrays["skus"]
+            line = int(np.argmax(np.isin(skus, list(self._supplies.of)))) if len(skus) else 0
+            if len(skus) and int(skus[line]) in self._supplies.of:
+                row = int(np.searchsorted(batch.lines_as_arrays["offsets"], line, "right")) - 1
+                field = field_of("skus", "lines", batch.style, row)
+                name = self._stock.skus[skus[line]]
+                refuse(Fault.UNKNOWN_SKU, field, name, row=row_of(batch.style, row))
+        return batch if self._bundles is None else self._bundles.opened(batch)
 
     # -- STOCK AND THOSE IT IS HELD FOR --------------------------------------------------------
 

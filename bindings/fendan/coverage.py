@@ -59,6 +59,12 @@ class Coverage:
     people: PeopleColumns
     people_served: NDArray[np.bool_]
 
+    def worst_first(self) -> list[int]:
+        """Numbers of the regions, those first where most square kilometres are left out."""
+        return sorted(
+            range(len(self.regions)), key=lambda number: -self.regions[number].square_km_left
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Raster:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -16,7 +17,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from fendan.areas import Area, shapely_module
-from fendan.coverage import Coverage, Raster, Reach, RegionCoverage
+from fendan.coverage import Coverage, Raster, Reach
 from fendan.picture import DOTS_PER_INCH, FAINT, INK, KM_PER_DEGREE, PAPER, PIXELS, QUIET
 
 __all__ = ["draw_coverage"]
@@ -46,23 +47,17 @@ def draw_coverage(
         FigureCanvasAgg(figure)
         _write_words(figure, coverage, reach)
         chosen = _chosen(coverage)
-        country = figure.add_axes((0.025, 0.06, 0.6, 0.80))
+        country = figure.add_axes((0.025, 0.07, 0.62, 0.75))
         _draw_map(country, regions, coverage, reach, raster)
         _number(country, regions, chosen)
         _draw_legend(country, coverage)
-        _draw_bars(figure.add_axes((0.775, 0.09, 0.2, 0.70)), coverage, chosen)
+        _draw_bars(figure.add_axes((0.76, 0.09, 0.15, 0.69)), coverage, chosen)
         figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def _chosen(coverage: Coverage) -> list[int]:
-    """The regions with most people left out, or most square kilometres where nobody is counted."""
-    counts_people = bool(len(coverage.people.counts))
-
-    def left(number: int) -> float:
-        region = coverage.regions[number]
-        return float(region.people_left if counts_people else region.square_km_left)
-
-    return sorted(range(len(coverage.regions)), key=lambda number: -left(number))[:BARS]
+    """The regions to be numbered: those where most is left out."""
+    return coverage.worst_first()[:BARS]
 
 
 # -- WORDS -------------------------------------------------------------------------------------
@@ -88,7 +83,7 @@ def _write_words(figure: Figure, coverage: Coverage, reach: Reach) -> None:
     figure.text(0.025, 0.945, title, fontsize=25, color=INK, va="center")
     figure.text(0.025, 0.897, subtitle, fontsize=13.5, color=QUIET, va="center")
     method = "Shares of area are counted on a lattice of places in each region"
-    method += "; people where the census says they live." if people else "."
+    method += "; people where they are said to live." if people else "."
     figure.text(0.025, 0.03, method, fontsize=11, color=QUIET, va="center")
 
 
@@ -121,12 +116,15 @@ def _draw_legend(axes: Axes, coverage: Coverage) -> None:
         )
     axes.legend(
         handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(-0.015, -0.02),
+        loc="center left",
+        bbox_to_anchor=(0.018, 0.85),
+        bbox_transform=axes.figure.transFigure,
+        ncols=len(handles),
         frameon=False,
         fontsize=12.5,
         labelcolor=INK,
-        labelspacing=0.6,
+        handletextpad=0.5,
+        columnspacing=1.8,
     )
 
 
@@ -144,7 +142,9 @@ def _draw_map(
     pixels[raster.served] = to_rgba(SERVED)
     extent = (low_lng, high_lng, low_lat, high_lat)
     axes.imshow(pixels, extent=extent, origin="lower", interpolation="antialiased", zorder=1)
-    rings = shapely_module().get_rings([region.geometry for region in regions])
+    rings = shapely_module().get_rings(
+        shapely_module().get_parts([region.geometry for region in regions])
+    )
     outlines = [np.column_stack(ring.coords.xy) for ring in rings]
     axes.add_collection(LineCollection(outlines, colors=BORDER, linewidths=0.6, zorder=2))
     axes.scatter(reach.lng, reach.lat, s=3.0, color=INK, linewidths=0, alpha=0.75, zorder=3)
@@ -209,32 +209,19 @@ def _number(axes: Axes, regions: Sequence[Area], chosen: list[int]) -> None:
 def _draw_bars(axes: Axes, coverage: Coverage, chosen: list[int]) -> None:
     """How much of the regions with most left out is served."""
     regions = [coverage.regions[number] for number in chosen]
-    counts_people = bool(len(coverage.people.counts))
-    shares = [_share(region, counts_people) for region in regions]
     places = np.arange(len(regions))
     axes.barh(places, 1.0, color=LEFT_BAR, height=0.68)
-    axes.barh(places, shares, color=SERVED, height=0.68)
-    font = _chinese()
+    axes.barh(places, [region.share for region in regions], color=SERVED, height=0.68)
+    family = _chinese()
+    fonts = ["DejaVu Sans"] if family is None else ["DejaVu Sans", family]
     for place, region in enumerate(regions):
-        name = _shown(region.name, font)
-        axes.text(
-            -0.03,
-            place,
-            f"{place + 1}  {name}" if name else str(place + 1),
-            ha="right",
-            va="center",
-            fontsize=11,
-            color=INK,
-            fontfamily=[font, "DejaVu Sans"] if font else None,
-        )
-        left = region.people_left if counts_people else region.square_km_left
-        text = _short(round(left)) if counts_people else f"{left:,.0f} km²"
-        axes.text(1.03, place, text, ha="left", va="center", fontsize=10.5, color=QUIET)
-    what = "people" if counts_people else "area"
-    axes.set_title(f"Served share of the {what}", loc="left", fontsize=12.5, color=INK, pad=26)
-    axes.text(
-        0, -1.05, "regions with most left out, and how much that is", fontsize=10.5, color=QUIET
-    )
+        label = f"{place + 1}  {_shown(region.name, family)}".rstrip()
+        style: dict[str, Any] = {"va": "center", "fontsize": 11, "fontfamily": fonts}
+        axes.text(-0.04, place, label, ha="right", color=INK, **style)
+        left = f"{region.square_km_left:,.0f} km²"
+        axes.text(1.04, place, left, ha="left", color=QUIET, **style)
+    axes.set_title("Served share of the area", loc="left", fontsize=12.5, color=INK, pad=26)
+    axes.text(0, -1.05, "where most is left out, and how much", fontsize=10.5, color=QUIET)
     axes.set_xlim(0, 1)
     axes.set_ylim(len(regions) - 0.5, -0.7)
     axes.set_yticks([])
@@ -243,12 +230,6 @@ def _draw_bars(axes: Axes, coverage: Coverage, chosen: list[int]) -> None:
     axes.set_facecolor("none")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
-
-
-def _share(region: RegionCoverage, counts_people: bool) -> float:
-    if counts_people:
-        return region.people_served / region.people if region.people else 0.0
-    return region.share
 
 
 def _chinese() -> str | None:

@@ -4,8 +4,9 @@
              and, where there is one, region | area, whose cells may be empty
     stock    store_id | store | id      sku | sku_id        quantity | qty | on_hand
     orders   order_id | order | id      lat, lng, sku, quantity as above; one row per order line
-             and, where there is one, amount, what the customer pays for the line in minor units
-             such as fen, whose cells may be empty
+             and, where there are such, amount, what the customer pays for the line in minor units
+             such as fen; order_type (a name of `OrderType`, or its number), channel, region,
+             pickup_store_id, group_id, buyer_id and address_id; cells of these may be empty
     people   lat, lng as above            people | population
 
 Those columns and no others, in any order; capitals and spaces around the names do not matter. A
@@ -28,11 +29,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.engine.asking import TEXTS
 from fendan.engine.batch import AMOUNT_HINT, MOST_AMOUNT
 from fendan.engine.geo import Datum
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, FendanError
 from fendan.model import Line, Order, Store
+from fendan.rules import OrderType
 from fendan.sources import Source, open_source
 
 __all__ = [
@@ -57,8 +60,16 @@ ALIASES = {
     "lng": ("lng", "lon", "longitude"),
     "region": ("region", "area"),
     "amount": ("amount",),
+    "order_type": ("order_type", "type"),
+    "channel": ("channel",),
+    "pickup_store_id": ("pickup_store_id",),
+    "group_id": ("group_id",),
+    "buyer_id": ("buyer_id",),
+    "address_id": ("address_id",),
     "people": ("people", "population"),
 }
+# What an order may say beside its place and its lines.
+SAID = ("order_type", *TEXTS)
 MOST = 2**31 - 1  # what the engine can count
 WHOLE_NUMBER = re.compile(r"[+-]?\d{1,99}", re.ASCII)
 
@@ -85,7 +96,8 @@ class OrderColumns:
 
     The lines of order i are offsets[i]:offsets[i + 1]; `skus` is a dictionary-encoded pyarrow
     Array, and `rows` says which row of the source each line came from. `amounts` is None where the
-    source has none.
+    source has none. `said` has what else orders say, by the field of `Order`, a value an order; only
+    of the columns that the source has.
     """
 
     ids: list[str]
@@ -95,6 +107,7 @@ class OrderColumns:
     skus: Any
     quantities: NDArray[np.int32]
     amounts: NDArray[np.int64] | None
+    said: Mapping[str, list[Any]]
     rows: NDArray[np.int64]
     source: Source
 
@@ -124,7 +137,7 @@ def read_stores(source: Any, *, encoding: str = "utf-8", datum: Datum | None = N
 
     Raises a FendanError that names the first thing wrong.
     """
-    sheet = _Sheet.of(source, encoding, ("store_id", "lat", "lng"), optional="region")
+    sheet = _Sheet.of(source, encoding, ("store_id", "lat", "lng"), optional=("region",))
     ids, lat, lng = sheet.ids("store_id"), sheet.degrees("lat", 90), sheet.degrees("lng", 180)
     first_row: dict[str, int] = {}
     for row, name in enumerate(ids.each()):
@@ -156,25 +169,30 @@ def read_stock(source: Any, *, encoding: str = "utf-8") -> StockColumns:
 def read_orders(source: Any, *, encoding: str = "utf-8", datum: Datum | None = None) -> list[Order]:
     """The orders of a source, by first appearance; rows with the same order id are its lines.
 
-    The rows of one order need not be adjacent, but must agree on the place, which is on the grid
-    of `datum`. Raises a FendanError that names the first thing wrong.
+    The rows of one order need not be adjacent, but must agree on all but their line; the place is on
+    the grid of `datum`. Raises a FendanError that names the first thing wrong.
     """
     orders = read_order_columns(source, encoding=encoding)
     columns = [orders.skus.to_pylist(), orders.quantities.tolist()]
     columns += [] if orders.amounts is None else [orders.amounts.tolist()]
     lines: list[Line] = list(zip(*columns, strict=True))
     ends = orders.offsets.tolist()
-    places = zip(orders.ids, orders.lat.tolist(), orders.lng.tolist(), strict=True)
+    fields = {"id": orders.ids, "lat": orders.lat.tolist(), "lng": orders.lng.tolist()}
+    fields |= orders.said
     return [
-        Order(id=name, lat=lat, lng=lng, lines=lines[ends[at] : ends[at + 1]], datum=datum)
-        for at, (name, lat, lng) in enumerate(places)
+        Order(
+            **dict(zip(fields, values, strict=True)),
+            lines=lines[ends[at] : ends[at + 1]],
+            datum=datum,
+        )
+        for at, values in enumerate(zip(*fields.values(), strict=True))
     ]
 
 
 def read_order_columns(source: Any, *, encoding: str = "utf-8") -> OrderColumns:
     """As `read_orders`, but as arrays, with nothing per order in Python but the ids."""
     wanted = ("order_id", "lat", "lng", "sku", "quantity")
-    sheet = _Sheet.of(source, encoding, wanted, optional="amount")
+    sheet = _Sheet.of(source, encoding, wanted, optional=("amount", *SAID))
     lat = sheet.degrees("lat", 90).as_array(np.float64)
     lng = sheet.degrees("lng", 180).as_array(np.float64)
     skus, quantities, amounts = sheet.ids("sku"), sheet.quantities(least=1), sheet.amounts()
@@ -183,15 +201,15 @@ def read_order_columns(source: Any, *, encoding: str = "utf-8") -> OrderColumns:
     ends = np.cumsum(np.bincount(orders, minlength=len(ids)), dtype=np.int64)
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), ends])
     first_rows = rows[offsets[:-1]]
-    for field, degrees in (("lat", lat), ("lng", lng)):
-        moved = degrees != degrees[first_rows][orders]
-        if moved.any():
-            row = int(np.argmax(moved))
-            first = int(first_rows[orders[row]])
-            hint = f"{sheet.source.where(first)} of the same order says {degrees[first]}"
-            sheet.source.refuse(
-                Fault.ORDER_CONFLICT, field, float(degrees[row]), row=row, hint=hint
-            )
+    _check_same(sheet.source, "lat", lat, orders, first_rows, lat.tolist)
+    _check_same(sheet.source, "lng", lng, orders, first_rows, lng.tolist)
+    said = {}
+    for field in SAID:
+        if field in sheet.columns:
+            numbers, values = sheet.said(field).by_first_appearance()
+            names = [values[number] for number in numbers]
+            _check_same(sheet.source, field, numbers, orders, first_rows, lambda: names)
+            said[field] = [names[row] for row in first_rows]
     return OrderColumns(
         ids=ids,
         lat=lat[first_rows],
@@ -200,9 +218,28 @@ def read_order_columns(source: Any, *, encoding: str = "utf-8") -> OrderColumns:
         skus=skus.as_dictionary().take(rows),
         quantities=quantities.as_array(np.int32)[rows],
         amounts=None if amounts is None else amounts.as_array(np.int64)[rows],
+        said=said,
         rows=rows,
         source=sheet.source,
     )
+
+
+def _check_same(
+    source: Source,
+    field: str,
+    column: NDArray[Any],
+    orders: NDArray[np.int64],
+    first_rows: NDArray[np.int64],
+    values: Callable[[], list[Any]],
+) -> None:
+    """Refuse rows of one order that differ in this column; `values`: how to show its cells."""
+    differs = column != column[first_rows][orders]
+    if differs.any():
+        row = int(np.argmax(differs))
+        first = int(first_rows[orders[row]])
+        shown = values()
+        hint = f"{source.where(first)} of the same order says {shown[first]}"
+        source.refuse(Fault.ORDER_CONFLICT, field, shown[row], row=row, hint=hint)
 
 
 def read_people(source: Any, *, encoding: str = "utf-8") -> PeopleColumns:
@@ -289,6 +326,16 @@ def _amount_of(value: Any) -> int:
     return amount
 
 
+def _order_type_of(value: Any) -> OrderType:
+    if isinstance(value, str) and value.strip().upper() in OrderType.__members__:
+        return OrderType[value.strip().upper()]
+    hint = f"must be one of {', '.join(OrderType.__members__)}, or its number"
+    number = _whole_number_of(value, hint)
+    if number not in range(len(OrderType)):
+        raise _UnfitError(Fault.OUT_OF_RANGE, hint)
+    return OrderType(number)
+
+
 def _whole_number_of(value: Any, hint: str) -> int:
     if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value.strip()):
         return int(value)
@@ -316,10 +363,10 @@ class _Column:
 
         return pa.DictionaryArray.from_arrays(self.indices, pa.array(self.values, pa.string()))
 
-    def by_first_appearance(self) -> tuple[NDArray[np.int64], list[str]]:
-        """Numbers in place of ids, counted up as they appear, and the id of each number."""
+    def by_first_appearance(self) -> tuple[NDArray[np.int64], list[Any]]:
+        """Numbers in place of values, counted up as they appear, and the value of each number."""
         used, first_rows = np.unique(self.indices, return_index=True)
-        numbers: dict[str, int] = {}
+        numbers: dict[Any, int] = {}
         number_at = np.zeros(len(self.values), dtype=np.int64)
         for index in used[np.argsort(first_rows)]:
             number_at[index] = numbers.setdefault(self.values[index], len(numbers))
@@ -337,9 +384,11 @@ class _Sheet:
     columns: Mapping[str, Any]
 
     @staticmethod
-    def of(source: Any, encoding: str, wanted: Sequence[str], optional: str = "") -> "_Sheet":
+    def of(
+        source: Any, encoding: str, wanted: Sequence[str], optional: Sequence[str] = ()
+    ) -> "_Sheet":
         origin, names, columns = open_source(source, encoding)
-        known = {name: ALIASES[name] for name in (*wanted, optional) if name}
+        known = {name: ALIASES[name] for name in (*wanted, *optional)}
         ours = matched_columns(origin, names, known, wanted)
         return _Sheet(origin, dict(zip(ours, columns, strict=True)))
 
@@ -369,8 +418,14 @@ class _Sheet:
         """The column that need not be there; an empty cell is 0, which says nothing."""
         return self._read("amount", _amount_of, empty=0) if "amount" in self.columns else None
 
+    def said(self, name: str) -> _Column:
+        """A column of what orders say beside place and lines; an empty cell says nothing."""
+        if name == "order_type":
+            return self._read(name, _order_type_of, empty=OrderType.UNSPECIFIED)
+        return self._read(name, _id_of, empty="")
+
     def _read(
-        self, name: str, value_of: Callable[[Any], Any], *, empty: int | None = None
+        self, name: str, value_of: Callable[[Any], Any], *, empty: int | str | None = None
     ) -> _Column:
         """A column, checked. `empty`: the value of an empty cell; None: there must be none."""
         import pyarrow as pa

@@ -6,6 +6,7 @@ Nothing is checked here: the engine checks at its door, once, and names what it 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ __all__ = [
     "AvailabilityChanges",
     "EventKind",
     "EventPage",
+    "Held",
     "LedgerEvent",
     "Line",
     "Movement",
@@ -39,6 +41,7 @@ __all__ = [
     "StockUpdate",
     "Store",
     "StoreStatus",
+    "Supply",
 ]
 
 
@@ -181,13 +184,36 @@ class StockUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockLevel:
-    """The counts of one pair; `sellable` is on hand less reserved, never negative."""
+    """The counts of one pair; `sellable` is what may be sold of it now, never negative.
+
+    That is what is on hand, less what is reserved, less what is held back; nothing while the pair
+    is off the shelf for want of pieces (`SkuProfile.off_below`).
+    """
 
     store_id: str
     sku: str
     on_hand: int
     reserved: int
     sellable: int
+
+
+class Held(NamedTuple):
+    """How many pieces a store keeps: against miscounts, for others, and to be seen."""
+
+    safety: int
+    locked: int
+    display: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """What is to arrive at a store on a day, "2026-12-01", and how much of it is sold already."""
+
+    store_id: str
+    sku: str
+    date: str
+    quantity: int
+    reserved: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,31 +24,23 @@ from fendan.engine.merges import Merges
 from fendan.engine.names import Names
 from fendan.engine.network import Layout
 from fendan.hours import OpeningHours
-from fendan.opening import Moment, Opening
+from fendan.opening import Opening
 from fendan.policy import PolicyBook
 from fendan.profiles import SkuProfile, StoreProfile
+from fendan.supplies import SupplyArrays
 
-__all__ = ["MOST_ABILITIES", "Chain", "Ruling", "Supplies", "words_of"]
+__all__ = ["MOST_ABILITIES", "Chain", "Ruling", "words_of"]
 
 MOST_ABILITIES = 32
 """That SKUs need, in one chain: the bits of a mask."""
 
 
-class Supplies(NamedTuple):
-    """Incoming supply: what is known as `skus[i]` comes on `days[i]` (since 1970) as a SKU `of[i]`.
-
-    Codes of SKUs; in the order of `of`, and of equals by day.
-    """
-
-    of: NDArray[np.int32]
-    days: NDArray[np.int32]
-    skus: NDArray[np.int32]
-
-
 class Chain(NamedTuple):
-    """What rules look at of a chain, by store and SKU code. `shares`: millionths by channel code and
-    store, `hidden`: by channel code and SKU, None: nothing; `channels`, `regions`: all that have a
-    code. `open_orders`, `room`: the core's own arrays, which it keeps up to date.
+    """What rules look at of a chain, by store and SKU code.
+
+    `shares`: millionths by channel code and store. `hidden`: by channel code and SKU. None: nothing.
+    `channels`, `regions`: all that have a code. `open_orders`, `room`: the core's own arrays, which
+    it keeps up to date.
     """
 
     layout: Layout
@@ -63,7 +55,7 @@ class Chain(NamedTuple):
     shares: NDArray[np.int32] | None
     hidden: NDArray[np.uint8] | None
     areas: Areas | None
-    supplies: Supplies | None
+    supplies: SupplyArrays
     open_orders: NDArray[np.int32]
     room: NDArray[np.uint64]
 
@@ -72,12 +64,18 @@ class Ruling:
     """The Rules of one policy over one chain, kept true to the clock."""
 
     def __init__(
-        self, version: int, book: PolicyBook, chain: Chain, merges: Merges, now_ns: int
+        self,
+        version: int,
+        book: PolicyBook,
+        chain: Chain,
+        merges: Merges,
+        now_ns: int,
+        before: "Ruling | None" = None,
     ) -> None:
         self.book = book
         self.chain = chain
         self.facts = Facts.of(chain.store_profiles, chain.regions_of_stores)
-        self.opening = Opening(chain.hours)
+        self.opening = Opening(chain.hours, None if before is None else before.opening)
         self.abilities = _needed(chain.sku_profiles.values())
         self.moment = self.opening.at(now_ns)
         self.next_edge_ns = 0
@@ -125,7 +123,9 @@ class Ruling:
             "sku_count": chain.sku_count,
             "priority": np.array([one.priority for one in profiles], dtype=np.float64),
             "cost": np.array([one.cost for one in profiles], dtype=np.float64),
-            "most_open": np.array([one.most_open_orders or 0 for one in profiles], dtype=np.float64),
+            "most_open": np.array(
+                [one.most_open_orders or 0 for one in profiles], dtype=np.float64
+            ),
             "open_orders": chain.open_orders,
             "room": chain.room,
             "opens_ns": np.zeros(stores, dtype=np.int64),
@@ -136,7 +136,7 @@ class Ruling:
             "millionths": chain.shares,
             "hidden": chain.hidden,
             **self._sku_arrays(steps),
-            **_supply_arrays(chain.supplies, chain.sku_count),
+            **self._supply_arrays(),
         }
 
     def _region_areas(self) -> NDArray[np.int32] | None:
@@ -146,6 +146,12 @@ class Ruling:
         number_of = {name: number for number, name in enumerate(self.chain.areas.names)}
         areas = np.array([-1] + [number_of.get(name, -1) for name in self.book.regions], np.int32)
         return areas if (areas >= 0).any() else None
+
+    def _supply_arrays(self) -> dict[str, NDArray[np.int32]]:
+        first, days, skus = self.chain.supplies
+        if not len(skus):
+            return {}
+        return {"supply_first": first, "supply_days": days, "supply_skus": skus}
 
     def _sku_arrays(self, steps: Sequence[Any]) -> dict[str, NDArray[Any]]:
         """What rules look at of SKUs; nothing where no SKU has it."""
@@ -194,14 +200,3 @@ def _rows(codes: Names, named: Sequence[str]) -> NDArray[np.int32]:
     for number, name in enumerate(named):
         rows[codes[name]] = number + 1
     return rows
-
-
-def _supply_arrays(supplies: Supplies | None, sku_count: int) -> dict[str, NDArray[np.int32]]:
-    if supplies is None or not len(supplies.of):
-        return {}
-    counts = np.bincount(supplies.of, minlength=sku_count)
-    return {
-        "supply_first": np.append(0, np.cumsum(counts)).astype(np.int32),
-        "supply_days": supplies.days,
-        "supply_skus": supplies.skus,
-    }

@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
 from fendan.area_face import AreaFace
 from fendan.engine.areas import Areas
 from fendan.engine.book import Rules
-from fendan.engine.merges import Merges
 from fendan.engine.names import Names
-from fendan.hours import parse_hours
+from fendan.hours import OpeningHours, parse_hours
 from fendan.policy_face import PolicyFace
-from fendan.profiles import SkuProfile, StoreProfile
+from fendan.profile_face import ProfileFace
+from fendan.profiles import StoreProfile
 from fendan.ruling import Chain, Ruling, words_of
+from fendan.share_face import ShareFace
+from fendan.shares import HIDDEN, SHARE
 
 __all__ = ["RulingFace"]
 
@@ -23,14 +26,14 @@ NAMES = "names"
 _PLAIN = StoreProfile()
 
 
-class RulingFace(PolicyFace, AreaFace):
+class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
     """Keeps the Rules, and makes them anew where what they rest on has changed."""
 
     _ruling: Ruling | None = None
-    _store_profiles: dict[str, StoreProfile] = {}
-    _sku_profiles: dict[str, SkuProfile] = {}
+    _past: Ruling | None = None
+    """The last there was: much of it is the same again."""
 
-    def _rules(self, now_ns: int) -> Rules | None:
+    def _rules_at(self, now_ns: int) -> Rules | None:
         """The rules to route under at this time, None where no policy is in force."""
         if self._book is None:
             return None
@@ -40,8 +43,10 @@ class RulingFace(PolicyFace, AreaFace):
             or ruling.chain.layout is not self._network.layout
             or ruling.chain.sku_count != len(self._stock.skus)
         ):
-            ruling = Ruling(self._versions.active, self._book, self._chain(), self._merges, now_ns)
-            self._ruling = ruling
+            ruling = self._ruling = Ruling(
+                self._versions.active, self._book, self._chain(), self._merges, now_ns, self._past
+            )
+            self._past = ruling
         return ruling.at(now_ns)
 
     # -- INSIDE --------------------------------------------------------------------------------
@@ -55,41 +60,44 @@ class RulingFace(PolicyFace, AreaFace):
 
     def _documents_changed(self, kinds: set[str]) -> None:
         super()._documents_changed(kinds)
+        if not kinds.isdisjoint((SHARE, HIDDEN)):
+            self._give_codes("channels", self._shares.channels)
         self._ruling = None
 
     def _give_codes(self, what: str, names: Iterable[str]) -> None:
         """Channels and regions keep their codes for ever: orders are remembered with them."""
-        known = json.loads(self._documents.get((NAMES, what), "[]"))
+        known = self._named(what)
         fresh = [name for name in dict.fromkeys(names) if name not in known]
         if fresh:
             self._write_documents(NAMES, {what: json.dumps(known + fresh, ensure_ascii=False)})
 
-    def _codes(self, what: str) -> Names:
-        codes = Names()
-        codes.extend(json.loads(self._documents.get((NAMES, what), "[]")))
-        return codes
+    def _named(self, what: str) -> list[str]:
+        """The channels, or the regions, by their codes."""
+        names: list[str] = json.loads(self._documents.get((NAMES, what), "[]"))
+        return names
 
     def _chain(self) -> Chain:
         """All that rules look at, as it is now."""
         network, layout = self._network, self._network.layout
         profiles = [self._store_profiles.get(name, _PLAIN) for name in network.store_ids]
         code_of = self._stock.sku_code_of
-        skus = {code_of[name]: one for name, one in self._sku_profiles.items() if name in code_of}
-        channels = self._codes("channels")
+        catalogue = self._catalogue.profiles
+        channels = self._named("channels")
+        shares = self._shares.arrays(channels, network.code_of, len(profiles), code_of)
         return Chain(
             layout=layout,
             store_code_of=network.code_of,
             regions_of_stores=network.regions,
             store_profiles=profiles,
-            hours=[parse_hours(one.hours, one.time_zone) for one in profiles],
-            sku_profiles=skus,
+            hours=[_hours_of(one) for one in profiles],
+            sku_profiles={code_of[name]: one for name, one in catalogue.items()},
             sku_count=len(self._stock.skus),
-            channels=channels,
-            regions=self._codes("regions"),
-            shares=None,
-            hidden=None,
+            channels=_codes(channels),
+            regions=_codes(self._named("regions")),
+            shares=shares.millionths,
+            hidden=shares.hidden,
             areas=self._areas_of_stores(profiles),
-            supplies=None,
+            supplies=self._known_supplies().arrays(len(self._stock.skus)),
             open_orders=np.zeros(len(profiles), dtype=np.int32),
             room=words_of(np.ones(len(profiles), dtype=np.bool_), layout),
         )
@@ -106,3 +114,20 @@ class RulingFace(PolicyFace, AreaFace):
 
     def _profiles_of_stores(self) -> list[StoreProfile]:
         return list(self._store_profiles.values())
+
+
+def _hours_of(profile: StoreProfile) -> OpeningHours:
+    days = None if profile.hours is None else tuple(profile.hours.items())
+    return _parsed(days, profile.time_zone)
+
+
+@lru_cache(maxsize=100_000)
+def _parsed(days: tuple[tuple[str, str], ...] | None, time_zone: str) -> OpeningHours:
+    """Most stores of a chain keep the same hours."""
+    return parse_hours(None if days is None else dict(days), time_zone)
+
+
+def _codes(names: list[str]) -> Names:
+    codes = Names()
+    codes.extend(names)
+    return codes

@@ -53,7 +53,8 @@ class StockFace(Core):
     ) -> StockUpdate:
         """Set the absolute on-hand of store and SKU pairs, from 0 to 2,147,483,647.
 
-        Takes rows (store id, SKU, quantity), or the same as three columns of equal length: lists,
+        In units of the SKU (`SkuProfile.pieces_per_unit`); answers are in pieces. Takes rows (store
+        id, SKU, quantity), or the same as three columns of equal length: lists,
         numpy arrays, pandas or pyarrow columns. Stores and SKUs may be ids or int codes;
         dictionary-encoded columns are the fastest way to bring ids. Unknown SKUs are taken into the
         catalogue, unknown stores refused. Rows are applied in order: of a pair that stands twice,
@@ -70,6 +71,7 @@ class StockFace(Core):
         with self._command():
             store_codes = self._store_codes_of(stores, "stores")
             sku_codes, new_skus = columns.new_codes("skus", skus, self._stock.sku_code_of)
+            self._refuse_supply("skus", sku_codes)
             update = (store_codes, sku_codes, counts)
             self._stock.check(*update, len(self._stock.skus) + len(new_skus))
             return self._update("set", update, new_skus, versions, key)
@@ -115,6 +117,7 @@ class StockFace(Core):
             sku_codes = columns.known_codes(
                 "skus", skus, self._stock.sku_code_of, Fault.UNKNOWN_SKU
             )
+            self._refuse_supply("skus", sku_codes)
             self._stock.check_codes(store_codes, sku_codes, changes, len(self._stock.skus))
             return self._update("adjust", (store_codes, sku_codes, changes), [], versions, key)
 
@@ -130,14 +133,16 @@ class StockFace(Core):
             skus, new_skus = request.sku_codes(self._stock.sku_code_of)
             update = (np.repeat(codes, request.row_counts), skus, request.values.copy())
             try:
+                self._refuse_supply("skus", skus)
                 if request.kind is StockKind.SET:
                     self._stock.check(*update, len(self._stock.skus) + len(new_skus))
                     return self._update("set", update, new_skus, versions, key)
                 return self._update("adjust", update, [], versions, key)
             except FendanError as error:
-                if error.field not in ("quantities", "deltas") or error.row is None:
+                if error.field not in ("quantities", "deltas", "skus") or error.row is None:
                     raise
-                path, part = request.path(error.row, request.kind.number)
+                name = "sku" if error.field == "skus" else request.kind.number
+                path, part = request.path(error.row, name)
                 refuse(error.fault, path, error.value, row=part, hint=error.hint)
 
     def _read_parts(self, request: StockRequest) -> tuple[dict[str, int], NDArray[np.int32]]:
@@ -180,7 +185,7 @@ class StockFace(Core):
         names = None if skus is None else columns.rows("skus", skus)
         with self._lock:
             store = self._store_code(store_id)
-            codes = self._stock.listed_by(store) if names is None else self._skus_named(names)
+            codes = self._listed_by(store) if names is None else self._skus_named(names)
             levels = []
             for sku in codes.tolist():
                 on_hand, reserved = self._stock.counts(store, sku)
@@ -190,7 +195,7 @@ class StockFace(Core):
                         sku=self._stock.skus[sku],
                         on_hand=on_hand,
                         reserved=reserved,
-                        sellable=max(0, on_hand - reserved),
+                        sellable=self._sellable_of(store, sku),
                     )
                 )
             return levels
@@ -198,7 +203,7 @@ class StockFace(Core):
     def listed_skus(self, store_id: str) -> NDArray[np.int32]:
         """The codes of the SKUs a store lists, in catalogue order. Raises UnknownStoreError."""
         with self._lock:
-            return self._stock.listed_by(self._store_code(store_id))
+            return self._listed_by(self._store_code(store_id))
 
     def stock_version(self, store_id: str) -> int:
         """The last version applied to a store's stock, or 0. Raises UnknownStoreError."""
@@ -206,15 +211,19 @@ class StockFace(Core):
             return self._updates.version(self._store_code(store_id))
 
     def available(self, store_id: str, sku: str) -> int:
-        """How many of a SKU a store can still sell: on hand less reserved, never negative.
+        """How many of a SKU a store can still sell: see `StockLevel`; of a bundle, as its parts.
 
         A pause does not change it; `availability`, which is for channels, tells of none then.
         """
         with self._lock:
             store = self._store_code(store_id)
             code = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "sku", sku)
-            on_hand, reserved = self._stock.counts(store, code)
-        return max(0, on_hand - reserved)
+            return self._sellable_of(store, code)
+
+    def _listed_by(self, store: int) -> NDArray[np.int32]:
+        codes = self._stock.listed_by(store)
+        supplies = self._known_supplies().of
+        return codes[~np.isin(codes, list(supplies))] if supplies else codes
 
     def _update(
         self,
@@ -225,11 +234,12 @@ class StockFace(Core):
         key: str | None,
     ) -> StockUpdate:
         """Apply a stock update once, without the stores for which it is stale."""
-        stores, skus, counts = update
+        stores, skus, units = update
         versioned = self._updates.checked(versions or {}, self._network.code_of)
         kind = EventKind.STOCK_SET if method == "set" else EventKind.STOCK_ADJUSTED
 
         def apply() -> StockUpdate:
+            counts = self._in_pieces(skus, units, "deltas" if method == "adjust" else "quantities")
             stale = self._updates.stale(versioned, self._network.store_ids)
             fresh = ~np.isin(stores, list(stale)) if stale else np.ones(len(stores), dtype=bool)
             on_hand = counts

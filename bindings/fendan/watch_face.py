@@ -41,7 +41,9 @@ class WatchFace(Core):
         with self._lock:
             stores, wanted = self._watched(store_ids, skus)
             cursor = self._cursor(len(self._stock.changes))
+            supplies = self._known_supplies().of
             codes = range(len(self._stock.skus)) if wanted is None else wanted.tolist()
+            codes = [code for code in codes if code not in supplies]
         return self._pieces(stores, codes, cursor)
 
     def changes(
@@ -69,6 +71,8 @@ class WatchFace(Core):
                 kept &= np.isin(pairs >> 32, stores)
             if wanted is not None:
                 kept &= np.isin(pairs & LOWER_BITS, wanted)
+            if supplies := self._known_supplies().of:
+                kept &= ~np.isin(pairs & LOWER_BITS, list(supplies))
             pairs = pairs[kept]
             counts = self._stock.sellable(pairs)
             ids, names = self._network.store_ids, self._stock.skus

@@ -1,0 +1,89 @@
+"""Incoming supply: what is to arrive at a store on a day, and can be sold before it does.
+
+In the core it is stock of a SKU of its own, named after the SKU and the day with U+001F in between,
+which no caller may write. So it is reserved, journaled and audited as all stock is.
+"""
+
+import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan.engine.names import Names
+from fendan.engine.network import ID_HINT, is_usable_id
+from fendan.errors import Fault, refuse
+
+__all__ = ["JOINT", "Supplies", "SupplyArrays", "checked_date", "supply_name"]
+
+JOINT = "\x1f"
+EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
+
+
+class SupplyArrays(NamedTuple):
+    """For the core: supplies of SKU code s are `first[s]:first[s + 1]` of the other two.
+
+    `days`: since 1970, ascending for each SKU. `skus`: the codes under which the core keeps them.
+    """
+
+    first: NDArray[np.int32]
+    days: NDArray[np.int32]
+    skus: NDArray[np.int32]
+
+
+class Supplies:
+    """Which SKU codes stand for supply; grows with the catalogue."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, tuple[int, str]] = {}
+        """Code -> the SKU's own code, and the day."""
+        self._looked_at = 0
+
+    def catch_up(self, skus: list[str], code_of: Names) -> None:
+        """Take in the SKUs that were named since."""
+        for code in range(self._looked_at, len(skus)):
+            sku, joint, day = skus[code].partition(JOINT)
+            if joint:
+                own = code_of.get(sku)
+                assert own is not None, "a SKU is named before its supply"
+                self.of[code] = own, day
+        self._looked_at = len(skus)
+
+    def mask(self, sku_count: int) -> NDArray[np.bool_]:
+        """Which of so many codes stand for supply."""
+        mask = np.zeros(sku_count, dtype=np.bool_)
+        mask[list(self.of)] = True
+        return mask
+
+    def arrays(self, sku_count: int) -> SupplyArrays:
+        """All supplies there ever were, by SKU and day."""
+        rows = sorted(
+            (own, datetime.date.fromisoformat(day).toordinal() - EPOCH_DAY, code)
+            for code, (own, day) in self.of.items()
+        )
+        table = np.array(rows, dtype=np.int32).reshape(-1, 3)
+        counts = np.bincount(table[:, 0], minlength=sku_count)
+        first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        days, codes = (np.ascontiguousarray(table[:, column]) for column in (1, 2))
+        return SupplyArrays(first, days, codes)
+
+
+def supply_name(sku: str, day: str) -> str:
+    """What the core calls the supply of a SKU that comes on a day."""
+    name = sku + JOINT + day
+    if not is_usable_id(name.replace(JOINT, "-")):
+        refuse(Fault.BAD_ID, "sku", sku, hint=f"with the date, {ID_HINT}")
+    return name
+
+
+def checked_date(day: Any) -> str:
+    """A date as it is written: "2026-12-01". Raises InvalidInputError for what is none."""
+    hint = 'must be a date, such as "2026-12-01"'
+    if not isinstance(day, str):
+        refuse(Fault.WRONG_TYPE, "date", day, hint=hint)
+    try:
+        if datetime.date.fromisoformat(day).isoformat() == day:
+            return str(day)
+    except ValueError:
+        pass
+    refuse(Fault.OUT_OF_RANGE, "date", day, hint=hint)
