@@ -38,6 +38,7 @@ ENGINE_ORDER = [
     "shelves",
     "stock",
     "limits",
+    "sheet",
     "shipments",
     "asking",
     "merging",

@@ -42,6 +42,8 @@ from fendan.errors import (
     WrongStoreError,
     WrongTypeError,
 )
+from fendan.exclusions import Exclusion
+from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
 from fendan.journal import Durability
 from fendan.loaders import read_orders, read_stock, read_stores
 from fendan.model import (

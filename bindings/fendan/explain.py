@@ -80,7 +80,7 @@ def _search(scene: Scene, decision: Decision, distances_m: dict[int, float]) -> 
         near = {store for store in distances_m if _is_near(scene, step, distances_m[store])}
         eligible, asked = eligible_count(scene, step, near)
         able = []
-        if step.name is not StepName.BACKORDER:
+        if step.name is not StepName.BACKORDER and scene.lines:
             able = [one for one in asked if not _kept(scene, step, one, distances_m)]
         tried.append(
             TriedStep(
