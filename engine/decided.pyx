@@ -209,6 +209,7 @@ cdef bint put_split(EventBuffer* buffer, const Table* table, int64_t order, Orde
     good = put_decision(buffer, table, order, event)
     event.kind = EVENT_ASSIGNED
     event.grant.shipment_count = 1
+    event.grant.merge_group = event.grant.merge_key = 0  # which the order has
     for at in range(first, first + count):
         part = parts.parts + at
         event.flags = HAS_PLACE | HAS_GRANT

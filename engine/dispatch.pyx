@@ -109,6 +109,7 @@ cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
     if merges:
         if desk.verdicts[job.row].store != NO_STORE:
             preferred = desk.verdicts[job.row].store
+        desk.grants[job.row].merge_key = asked.buyer
         desk.grants[job.row].merge_group = note_merge(
             desk.book.merges, asked.buyer, desk.now_ns, group, preferred
         )
@@ -235,7 +236,7 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
             assign(desk, &member, ordinal)
         if rule.merge_window_ns > 0:
             group = note_merge(desk.book.merges, key, desk.now_ns, group, store)
-            desk.grants[row].merge_group = group
+            desk.grants[row].merge_key, desk.grants[row].merge_group = key, group
 
 
 cdef int32_t store_of_group(Desk* desk, Job* job, const Basket* whole,
@@ -358,7 +359,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, orders
     desk.now_ns, desk.verdicts, desk.grants = now_ns, verdicts, grants
     desk.parts, desk.before = parts, before
-    desk.no_memory = not begin_merges(book.merges, orders.count, now_ns)
+    desk.no_memory = not begin_merges(book.merges, orders.count)
     memset(verdicts, 0, orders.count * sizeof(Verdict))
     for step in range(orders.count + 3 * AHEAD):
         if desk.no_memory:

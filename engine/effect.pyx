@@ -11,6 +11,7 @@ from fendan.engine.events cimport (
     EVENT_ASSIGNED, EVENT_REJECTED, EVENT_RETURNED, EVENT_SPLIT, EVENT_UNASSIGNED, HAS_DUE,
     HAS_GRANT, HAS_MOVED, HAS_PLACE, OrderEvent, moved,
 )
+from fendan.engine.merges cimport Merge, MergeTable, begin_merges, merge_of, note_merge
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
@@ -46,6 +47,8 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
         place(&record.current, event)
     if event.flags & HAS_PLACE:
         decide(table, number, event)
+        if event.grant.merge_key:
+            join(&orders.merges.table, event, time_ns)
     record.attempts = event.attempts
     set_due(table, number, event.due_ns if event.flags & HAS_DUE else NEVER_NS)
     set_state(table, number, state_after(event))
@@ -65,6 +68,20 @@ cdef void decide(Table* table, int64_t number, const OrderEvent* event) noexcept
         grant_at(table, number)[0] = event.grant
     if record.flags & FLAG_SHIPMENT:
         pin(table, number, order_of(table, number))
+
+
+cdef int join(MergeTable* merges, const OrderEvent* event, int64_t time_ns) except -1:
+    """Note the order's merge group, whose store stays what it was where this order found none."""
+    cdef const Merge* merge
+    cdef int32_t store = event.store
+    if not begin_merges(merges, 1):
+        raise MemoryError("no room for more merge groups")
+    if store == NO_STORE:
+        merge = merge_of(merges, event.grant.merge_key, time_ns, NEVER_NS)
+        if merge != NULL and merge.group == event.grant.merge_group:
+            store = merge.store
+    note_merge(merges, event.grant.merge_key, time_ns, event.grant.merge_group, store)
+    return 0
 
 
 cdef inline uint8_t state_after(const OrderEvent* event) noexcept nogil:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 from fendan.engine.arrival cimport Arrival
 from fendan.engine.events cimport Events
+from fendan.engine.merges cimport Merges
 from fendan.engine.outcome cimport Outcome
 from fendan.engine.records cimport Records
 from fendan.engine.stock cimport Stock
@@ -13,6 +14,7 @@ from fendan.engine.stock cimport Stock
 cdef class Orders:
     cdef readonly Stock stock
     cdef readonly Records records
+    cdef public Merges merges
     cdef public int64_t remembered
     cdef public Events events       # where what happens is written, or None
 

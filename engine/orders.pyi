@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from fendan.engine.batch import Batch
 from fendan.engine.book import Rules
 from fendan.engine.events import Events
+from fendan.engine.merges import Merges
 from fendan.engine.outcome import Decision, Outcome
 from fendan.engine.records import Records
 from fendan.engine.shipments import Shipments
@@ -22,6 +23,7 @@ class Orders:
     def stock(self) -> Stock: ...
     @property
     def records(self) -> Records: ...
+    merges: Merges
     remembered: int
     events: Events | None
     def route(

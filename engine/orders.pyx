@@ -19,6 +19,7 @@ from fendan.engine.decided cimport (
 from fendan.engine.book cimport Rules
 from fendan.engine.dispatch cimport dispatch_many
 from fendan.engine.events cimport Events
+from fendan.engine.merges cimport Merges, forget_past, undo_merges
 from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport Leaves
 from fendan.engine.outcome cimport Outcome
@@ -52,6 +53,7 @@ cdef class Orders:
     def __init__(self, Stock stock, int64_t remembered=REMEMBERED):
         self.stock = stock
         self.records = Records(remembered)
+        self.merges = Merges()
         self.remembered = remembered
 
     def __len__(self):
@@ -72,6 +74,7 @@ cdef class Orders:
         cdef Decided* decided = &arrival.decided
         cdef const Leaves* leaves = &self.stock.network.layout.leaves
         cdef bint has_room = True
+        forget_past(&self.merges.table)
         arrival.enter(rules is not None)
         try:
             arrival.make_room(rules is not None, self._is_written(dry_run), due_ns)
@@ -94,20 +97,20 @@ cdef class Orders:
 
     def settle(self, Batch batch, verdicts, grants, Shipments shipments not None, *,
                bint dry_run=False):
-        """As `route`, where it was decided before, on orders with ids that are all new.
+        """As `route`, where it was decided elsewhere on those of the orders that are new, in turn.
 
-        Rows of VERDICT_DTYPE and GRANT_DTYPE. Raises BreachError where a store does not have what
-        it is to send.
+        They have ids; rows of VERDICT_DTYPE and GRANT_DTYPE. Raises BreachError where a store does
+        not have what it is to send.
         """
         cdef Arrival arrival = arrival_of(self.stock, &self.records.table, batch)
         cdef Decided* decided = &arrival.decided
         cdef bint is_there
+        forget_past(&self.merges.table)
         arrival.enter(True)
         try:
             arrival.make_room(True, True, NEVER_NS)
-            if len(arrival.fresh) < len(batch):
-                raise ValueError("an order is known already")
-            arrival._verdicts[:len(batch)], arrival._grants[:len(batch)] = verdicts, grants
+            arrival._verdicts[:arrival.added] = verdicts
+            arrival._grants[:arrival.added] = grants
             arrival.parts = shipments
             decided.parts = &shipments.list
             is_there = reserve(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
@@ -140,11 +143,13 @@ cdef class Orders:
                 raise MemoryError("no room for more shipments")
         except BaseException:
             undo(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
+            undo_merges(&self.merges.table)
             arrival.drop()
             raise
         with nogil:
             if dry_run:
                 undo(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
+                undo_merges(&self.merges.table)
                 drop_newest(table, arrival.added)
             else:
                 note_reserved(&self.stock.changes.ring, decided)

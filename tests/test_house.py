@@ -63,6 +63,8 @@ ENGINE_ORDER = [
     "snapshot",
     "recovery",
     "effect",
+    "steps",
+    "rejection",
     "life",
     "audit",
     "replay",

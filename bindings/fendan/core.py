@@ -19,7 +19,6 @@ from fendan.documents import Documents
 from fendan.engine.batch import Batch
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
-from fendan.engine.merges import Merges
 from fendan.engine.names import Names
 from fendan.engine.network import Network
 from fendan.engine.orders import Orders
@@ -76,7 +75,6 @@ class Core:
         self._orders = Orders(self._stock, remembered_orders)
         self._updates = Updates()
         self._documents: Documents = {}
-        self._merges = Merges()
         self._catalogue = Catalogue({}, {})
         self._bundles: Bundles | None = None
         self._per_unit: NDArray[np.int32] | None = None  # pieces, by SKU code; None: all 1

@@ -28,6 +28,7 @@ from fendan.model import (
     OrderStatus,
     Policy,
     Shipment,
+    ShipmentStatus,
     Shortfall,
     StaleStock,
     StockLevel,
@@ -35,7 +36,7 @@ from fendan.model import (
     Store,
     StoreStatus,
 )
-from fendan.rules import StepName
+from fendan.rules import OrderType, StepName
 from fendan.v1 import inventory_service_pb2 as inventory
 from fendan.v1 import ledger_service_pb2 as ledger
 from fendan.v1 import network_service_pb2 as network
@@ -350,6 +351,22 @@ def order_status_message(status: OrderStatus) -> life.OrderStatus:
     )
     if status.reserved_until_ns is not None:
         message.reserved_until.FromNanoseconds(status.reserved_until_ns)
+    message.shipments.extend(map(_shipment_status_message, status.shipments))
+    return message
+
+
+def _shipment_status_message(status: ShipmentStatus) -> life.ShipmentStatus:
+    message = life.ShipmentStatus(
+        number=status.number,
+        state=cast(life.OrderState, status.state),
+        store_id=status.store_id or "",
+        distance_m=status.distance_m or 0.0,
+        reason=cast(order.DecisionReason, status.reason),
+        attempts=status.attempts,
+        lines=[life.ShipmentLine(sku=sku, quantity=pieces) for sku, pieces in status.lines],
+    )
+    if status.reserved_until_ns is not None:
+        message.reserved_until.FromNanoseconds(status.reserved_until_ns)
     return message
 
 
@@ -364,6 +381,21 @@ def order_status_of(message: life.OrderStatus) -> OrderStatus:
         reason=Reason(message.reason),
         attempts=message.attempts,
         reserved_until_ns=message.reserved_until.ToNanoseconds() if is_reserved else None,
+        shipments=tuple(map(_shipment_status_of, message.shipments)),
+    )
+
+
+def _shipment_status_of(message: life.ShipmentStatus) -> ShipmentStatus:
+    is_reserved = message.HasField("reserved_until")
+    return ShipmentStatus(
+        number=message.number,
+        state=OrderState(message.state),
+        store_id=message.store_id or None,
+        distance_m=message.distance_m if message.store_id else None,
+        reason=Reason(message.reason),
+        attempts=message.attempts,
+        reserved_until_ns=message.reserved_until.ToNanoseconds() if is_reserved else None,
+        lines=tuple((line.sku, line.quantity) for line in message.lines),
     )
 
 
@@ -419,6 +451,13 @@ def ledger_event_message(event: LedgerEvent) -> ledger.LedgerEvent:
             )
             for movement in event.movements
         ],
+        shipment=event.shipment,
+        policy_version=event.policy_version,
+        step=event.step.name if event.step else "",
+        promised=None if event.promised_ns is None else time_message(event.promised_ns),
+        merge_group=event.merge_group,
+        order_type=event.order_type.name if event.order_type else "",
+        channel=event.channel,
     )
 
 
@@ -446,6 +485,13 @@ def ledger_event_of(message: ledger.LedgerEvent) -> LedgerEvent:
             )
             for movement in message.movements
         ),
+        shipment=message.shipment,
+        policy_version=message.policy_version,
+        step=StepName[message.step or "NONE"],
+        promised_ns=message.promised.ToNanoseconds() if message.HasField("promised") else None,
+        merge_group=message.merge_group,
+        order_type=OrderType[message.order_type or "UNSPECIFIED"],
+        channel=message.channel,
     )
 
 

@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.network import points_of
 from fendan.engine.replay import Replay
+from fendan.errors import Fault, refuse
 from fendan.log import Log
 
 __all__ = ["Recovery", "recover", "settings_text"]
@@ -83,6 +86,15 @@ def settings_text(core: Core) -> str:
     return json.dumps({"datum": core._datum.value, "remembered_orders": core._orders.remembered})
 
 
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Refuse an event whose text is whole, and yet not what its kind says."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        refuse(Fault.CORRUPT, "journal", what, hint=f"no such event: {error}")
+
+
 class _Effects:
     """What a replay does to stores, versions, keys, settings and documents."""
 
@@ -114,13 +126,15 @@ class _Effects:
 
     def answer(self, key: str, digest: bytes, text: bytes) -> None:
         """What an idempotency key got."""
-        self._core._updates.remember(key, digest, updates.from_json(json.loads(text)))
+        with _readable("answer"):
+            self._core._updates.remember(key, digest, updates.from_json(json.loads(text)))
 
     def settings(self, text: str) -> None:
         """The settings from here on."""
-        values = json.loads(text)
-        self._core._datum = Datum(values["datum"])
-        self._core._orders.remembered = values["remembered_orders"]
+        with _readable("settings"):
+            values = json.loads(text)
+            self._core._datum = Datum(values["datum"])
+            self._core._orders.remembered = values["remembered_orders"]
 
     def document(self, kind: str, name: str, text: str) -> None:
         """A document as it is from here on."""
