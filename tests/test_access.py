@@ -118,6 +118,7 @@ def test_settlement_only_reads_orders_decisions_and_the_ledger() -> None:
     assert reads == {
         f"{orders}/GetOrder",
         f"{orders}/GetDecision",
+        "/fendan.v1.RoutingService/Explain",
         f"{ledger}/ReadEvents",
         f"{ledger}/Tail",
     }

@@ -9,19 +9,30 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from fendan.engine.outcome import Decision
+from fendan.errors import Fault, refuse
 from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
 from fendan.merit import Merit, difference, merit_of
 from fendan.obstacles import eligible_count, obstacles
 from fendan.rules import Step, StepName
 from fendan.scene import NOBODY, Scene
 
-__all__ = ["MOST_EXCLUDED", "USUAL_EXCLUDED", "explained"]
+__all__ = ["USUAL_EXCLUDED", "checked_limit", "explained"]
 
 USUAL_EXCLUDED = 10
 MOST_EXCLUDED = 1_000
 RUNNERS_UP = 3
 
 MERGED = "the buyer's earlier order, which it has"
+
+
+def checked_limit(limit: int) -> int:
+    """Of how many excluded stores to tell, or a WrongTypeError or InvalidInputError."""
+    hint = f"must be a whole number from 0 to {MOST_EXCLUDED:,}"
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        refuse(Fault.WRONG_TYPE, "limit", limit, hint=hint)
+    if not 0 <= limit <= MOST_EXCLUDED:
+        refuse(Fault.OUT_OF_RANGE, "limit", limit, hint=hint)
+    return limit
 
 
 class _Search(NamedTuple):

@@ -1,23 +1,23 @@
 """The engine's face for those who ask why."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fendan.engine.batch import Batch
-from fendan.engine.geo import Datum
 from fendan.engine.history import Event
 from fendan.engine.outcome import Decision, decisions
-from fendan.errors import Fault, refuse
-from fendan.explain import MOST_EXCLUDED, USUAL_EXCLUDED, explained
+from fendan.explain import USUAL_EXCLUDED, checked_limit, explained
 from fendan.explanation import Candidate, Explanation
+from fendan.log import Log
 from fendan.model import Order, Policy
 from fendan.past import brought_back, decision_event
 from fendan.rules import OrderType
+from fendan.scene import NOBODY, Scene
 from fendan.scene_face import Asker, SceneFace
 
-__all__ = ["ExplainFace"]
+__all__ = ["Decided", "ExplainFace", "Told"]
 
 PICKUP_NAMED = 1  # of Grant.flags
 
@@ -41,18 +41,14 @@ class ExplainFace(SceneFace):
 
         Raises UnknownOrderError, UnknownSkuError, InvalidInputError.
         """
-        hint = f"must be a whole number from 0 to {MOST_EXCLUDED:,}"
-        if isinstance(limit, bool) or not isinstance(limit, int):
-            refuse(Fault.WRONG_TYPE, "limit", limit, hint=hint)
-        if not 0 <= limit <= MOST_EXCLUDED:
-            refuse(Fault.OUT_OF_RANGE, "limit", limit, hint=hint)
+        checked_limit(limit)
         if isinstance(order_or_id, str):
             return self._explain_past(order_or_id, limit)
-        return self._explain_now(order_or_id, limit)
+        return self._explain_now(order_or_id, limit).explanation
 
     # -- NOW -----------------------------------------------------------------------------------
 
-    def _explain_now(self, order: Order, limit: int) -> Explanation:
+    def _explain_now(self, order: Order, limit: int) -> "Told":
         with self._command() as command:
             rules = self._rules_at(command.now_ns)
             asking = None if rules is None else rules.asking
@@ -70,7 +66,7 @@ class ExplainFace(SceneFace):
             decision = decisions([order.id], outcome)[0]
             asker = _asker_of(batch, decision)
             scene = self._scene(asker, self._most_m(), command.now_ns)
-        return explained(scene, order.id, decision, limit)
+        return Told(explained(scene, order.id, decision, limit), scene)
 
     def _most_m(self) -> float:
         """How far a store may be without a policy file."""
@@ -80,30 +76,53 @@ class ExplainFace(SceneFace):
 
     def _explain_past(self, order_id: str, limit: int) -> Explanation:
         with self._command():
-            decision, grant = self._orders.decision(order_id), self._orders.grant(order_id)
-            store = self._network.store_ids.index(decision.store_id) if decision.store_id else -1
-            remembered, journal = self._orders.remembered, self._journal
+            decided, journal = self._decided_of(order_id), self._journal
         if journal is None:
-            return _recorded(decision, grant, NO_JOURNAL)
-        named = grant is not None and bool(int(grant["flags"]) & PICKUP_NAMED)
-        if named and decision.store_id is None:
-            return _recorded(decision, grant, NAMELESS)
-        journal.wait(journal.sequence)
-        event = decision_event(journal.log, order_id, journal.durable_sequence)
-        shadow = _Shadow(self._datum, remembered, self._policy)
-        if event is None or not brought_back(shadow, journal.log, event):
-            return _recorded(decision, grant, TRIMMED)
-        asker = _asker_then(event, grant, store if named else -1)
-        scene = shadow._scene(asker, self._most_m(), event.time_ns)
-        return explained(scene, order_id, decision, limit)
+            return _recorded(decided, NO_JOURNAL)
+        journal.wait(journal.sequence)  # what was decided just now is there, too
+        return self._explain_by(journal.log, journal.durable_sequence, decided, limit).explanation
+
+    def _decided_of(self, order_id: str) -> "Decided":
+        """What is remembered of an order; under the lock."""
+        decision, grant = self._orders.decision(order_id), self._orders.grant(order_id)
+        store = NOBODY
+        if decision.store_id is not None:
+            store = self._network.store_ids.index(decision.store_id)
+        return Decided(decision, grant, store)
+
+    def _explain_by(
+        self, log: Log, last_sequence: int, decided: "Decided", limit: int
+    ) -> "Told":
+        """By what a log tells of the time before; needs no lock."""
+        if decided.is_named and decided.store == NOBODY:
+            return Told(_recorded(decided, NAMELESS))
+        order_id = decided.decision.order_id
+        event = decision_event(log, order_id, last_sequence)
+        shadow = SceneFace(self._datum, self._orders.remembered)
+        if event is None or not brought_back(shadow, log, event):
+            return Told(_recorded(decided, TRIMMED))
+        scene = shadow._scene(_asker_then(event, decided), self._most_m(), event.time_ns)
+        return Told(explained(scene, order_id, decided.decision, limit), scene)
 
 
-class _Shadow(SceneFace):
-    """An engine's state as it once was."""
+class Decided(NamedTuple):
+    """What is remembered of an order. `grant`: a row of GRANT_DTYPE, None where no policy was."""
 
-    def __init__(self, datum: Datum, remembered_orders: int, policy: Policy) -> None:
-        super().__init__(datum, remembered_orders)
-        self._policy = policy
+    decision: Decision
+    grant: Any
+    store: int
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the customer named the store."""
+        return self.grant is not None and bool(int(self.grant["flags"]) & PICKUP_NAMED)
+
+
+class Told(NamedTuple):
+    """An explanation, and the scene that it tells of; None where it is not known any more."""
+
+    explanation: Explanation
+    scene: Scene | None = None
 
 
 def _nameless(batch: Batch, sku_count: int) -> Batch:
@@ -140,9 +159,9 @@ def _asker_of(batch: Batch, decision: Decision) -> Asker:
     )
 
 
-def _asker_then(event: Event, grant: Any, named_store: int) -> Asker:
+def _asker_then(event: Event, decided: Decided) -> Asker:
     """What an order said, from the event of its decision and what it was granted."""
-    place = event.lat, event.lng
+    place, grant = (event.lat, event.lng), decided.grant
     lines = [(move.sku, move.quantity) for move in event.moves]
     if grant is None:
         return Asker(place, lines)
@@ -152,13 +171,14 @@ def _asker_then(event: Event, grant: Any, named_store: int) -> Asker:
         order_type=OrderType(grant["order_type"]),
         channel=int(grant["channel"]),
         region=int(grant["region"]),
-        named_store=named_store,
+        named_store=decided.store if decided.is_named else NOBODY,
         merge_group=int(grant["merge_group"]),
     )
 
 
-def _recorded(decision: Decision, grant: Any, why: str) -> Explanation:
+def _recorded(decided: Decided, why: str) -> Explanation:
     """What the record alone tells."""
+    decision, grant = decided.decision, decided.grant
     winner = None
     if decision.store_id is not None and decision.distance_m is not None:
         winner = Candidate(store_id=decision.store_id, distance_m=decision.distance_m)

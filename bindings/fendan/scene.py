@@ -85,6 +85,7 @@ class Stores:
     """The stores of the chain by their codes, as they are at the scene's time.
 
     `millionths`: shares of the order's channel; None: all whole. `gone`: those that were removed.
+    `outlines`: of the areas, as GeoJSON by their names.
     """
 
     ids: Sequence[str]
@@ -100,6 +101,7 @@ class Stores:
     millionths: NDArray[np.int32] | None
     open_orders: NDArray[np.int32]
     has_room: NDArray[np.bool_]
+    outlines: Mapping[str, str]
 
     def share(self, store: int) -> int:
         """What part of its stock the order's channel is offered, in millionths."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fendan.area_face import AREA
 from fendan.eligible import Facts
 from fendan.opening import Opening
 from fendan.profiles import StoreProfile
@@ -89,6 +90,7 @@ class SceneFace(RulingFace):
             millionths=None,
             open_orders=np.zeros(len(ids), dtype=np.int32),
             has_room=np.ones(len(ids), dtype=np.bool_),
+            outlines={},
         )
         return Scene(
             policy_version=0,
@@ -118,6 +120,7 @@ class SceneFace(RulingFace):
             millionths=chain.shares[channel].copy() if shares and chain.shares is not None else None,
             open_orders=chain.open_orders.copy(),
             has_room=words[chain.layout.arrays["ordinal_of"]].astype(np.bool_),
+            outlines={name: text for (kind, name), text in self._documents.items() if kind == AREA},
         )
 
     def _wish(self, asker: Asker, rule: Rule) -> Wish:
