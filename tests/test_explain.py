@@ -110,7 +110,7 @@ def test_a_score_is_told_with_its_parts() -> None:
     assert told.winner.store_id == NEXT
     assert list(told.winner.values) == ["DISTANCE", "COST", "SCORE"]
     assert told.change is not None
-    assert told.change.loses_by.startswith("SCORE: 1,112")
+    assert told.change.loses_by == "SCORE: 1,111.95 against 1,955.98"
 
 
 def test_a_named_store_is_the_only_one_that_is_asked() -> None:
@@ -136,7 +136,7 @@ def test_the_store_that_has_the_buyer_s_earlier_order_wins_and_the_note_says_so(
     told = engine.explain(an_order(**buyer))
     assert told.winner is not None
     assert told.winner.store_id == told.decision.store_id == NEXT
-    assert told.note == "it has the buyer's earlier order, which it has" or "earlier" in told.note
+    assert told.note == f"{NEXT} has the buyer's earlier order"
     assert told.change is not None
     assert told.change.loses_to == NEXT
 
@@ -226,7 +226,7 @@ WORDS = {
     Exclusion.CHANNEL: "sellable 3 < 4 of tea for channel meituan: share 0.5 of 6",
     Exclusion.OFF_SHELF: "rice is off the shelf: 3 free, and it is on again from 6",
     Exclusion.STOCK: "sellable 1 < 2 of fish: on hand 6, reserved 0, safety 5",
-    Exclusion.PROMISE: "it would take 745 s, and 60 s are promised at most",
+    Exclusion.PROMISE: "it would take 745 s, and 720 s are promised at most",
 }
 CHANGES = {
     Exclusion.PAUSED: "S-near resumed",
@@ -242,14 +242,14 @@ CHANGES = {
     Exclusion.CHANNEL: "2 more of tea at S-near",
     Exclusion.OFF_SHELF: "3 more of rice at S-near",
     Exclusion.STOCK: "1 more of fish at S-near",
-    Exclusion.PROMISE: "promise.most_s 745 instead of 60",
+    Exclusion.PROMISE: "promise.most_s 745 instead of 720",
 }
 
 
 def spoiled(codes: list[Exclusion]) -> Explanation:
     """A chain whose nearest store fails all of these rules, and no other."""
     steps = f"radius_m = {500 if Exclusion.RADIUS in codes else 3000}"
-    most = "1min" if Exclusion.PROMISE in codes else "2h"
+    most = "12min" if Exclusion.PROMISE in codes else "2h"
     policy = (
         f'{INSTANT}steps = [{{name = "STORE", {steps}}}]\npromise.most = "{most}"\n'
         'store_regions = ["north"]\n'

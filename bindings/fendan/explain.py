@@ -22,7 +22,7 @@ USUAL_EXCLUDED = 10
 MOST_EXCLUDED = 1_000
 RUNNERS_UP = 3
 
-MERGED = "the buyer's earlier order, which it has"
+MERGED = "the buyer's earlier order"
 
 
 def checked_limit(limit: int) -> int:
@@ -51,7 +51,7 @@ def explained(
     search = _search(scene, decision, distances_m)
     told = [_candidate(scene, store, distances_m) for store in search.able[: 1 + RUNNERS_UP]]
     winner = told[0] if told else None
-    notes = [] if winner is None or not _is_merged(scene, search) else [f"it has {MERGED}"]
+    notes = [] if winner is None or not _is_merged(scene, search) else [f"{winner.store_id} has {MERGED}"]
     agrees = _agrees(winner, decision)
     if not agrees:
         notes.append("what was looked at is not all known any more")

@@ -127,7 +127,9 @@ class Told(NamedTuple):
 
 def _nameless(batch: Batch, sku_count: int) -> Batch:
     """The one order of a batch without its id, which may be known: it is to be decided anew."""
-    lines = batch.lines_as_arrays
+    lines, amounts = batch.lines_as_arrays, None
+    if "amounts" in lines:  # there may be room for more than there are lines
+        amounts = lines["amounts"][: len(lines["skus"])]
     lat, lng = batch.place(0)
     return Batch.of_arrays(
         np.array([lat]),
@@ -137,7 +139,7 @@ def _nameless(batch: Batch, sku_count: int) -> Batch:
         lines["quantities"],
         None,
         sku_count,
-        lines.get("amounts"),
+        amounts,
         batch.asked,
     )
 
