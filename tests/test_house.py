@@ -34,6 +34,7 @@ ENGINE_ORDER = [
     "fields",
     "changes",
     "network",
+    "loads",
     "lots",
     "shelves",
     "stock",
