@@ -1,10 +1,11 @@
-"""Why an order goes where it goes: the winner, who was nearer and could not, and what was missing."""
+"""Why an order goes where it goes: who won, who was nearer and could not, and what it lacked."""
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,7 +190,7 @@ def without_room(engine: Engine) -> None:
     assert engine._ruling is not None
     chain = engine._ruling.chain
     has_room = [name != NEAR for name in engine.store_ids]
-    chain.room[:] = words_of(__import__("numpy").array(has_room), chain.layout)
+    chain.room[:] = words_of(np.array(has_room), chain.layout)
 
 
 # The policy is written before anything else, and says all of it.
@@ -290,7 +291,11 @@ def test_every_rule_can_be_the_only_reason_and_says_what_would_do(code: Exclusio
 def test_if_it_takes_several_changes_all_of_them_are_told() -> None:
     told = spoiled([Exclusion.PAUSED, Exclusion.ABILITY, Exclusion.STOCK])
     assert told.change is not None
-    assert told.change.needed == ("S-near resumed", "cold_chain at S-near", CHANGES[Exclusion.STOCK])
+    assert told.change.needed == (
+        "S-near resumed",
+        "cold_chain at S-near",
+        CHANGES[Exclusion.STOCK],
+    )
 
 
 def test_a_store_that_has_its_hands_full_is_excluded_by_that() -> None:

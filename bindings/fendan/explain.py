@@ -51,7 +51,11 @@ def explained(
     search = _search(scene, decision, distances_m)
     told = [_candidate(scene, store, distances_m) for store in search.able[: 1 + RUNNERS_UP]]
     winner = told[0] if told else None
-    notes = [] if winner is None or not _is_merged(scene, search) else [f"{winner.store_id} has {MERGED}"]
+    notes = (
+        []
+        if winner is None or not _is_merged(scene, search)
+        else [f"{winner.store_id} has {MERGED}"]
+    )
     agrees = _agrees(winner, decision)
     if not agrees:
         notes.append("what was looked at is not all known any more")

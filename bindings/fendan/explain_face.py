@@ -3,8 +3,6 @@
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from fendan.engine.batch import Batch
 from fendan.engine.history import Event
 from fendan.engine.outcome import Decision, decisions
@@ -52,12 +50,10 @@ class ExplainFace(SceneFace):
         with self._command() as command:
             rules = self._rules_at(command.now_ns)
             asking = None if rules is None else rules.asking
-            named = Batch.of_orders(
-                [order], self._stock.sku_code_of, self._datum, "order", asking
-            )
+            named = Batch.of_orders([order], self._stock.sku_code_of, self._datum, "order", asking)
             batch = self._as_parts(named)
             outcome = self._orders.route(
-                _nameless(batch, len(self._stock.skus)),
+                batch.without_ids(),
                 self._most_m(),
                 dry_run=True,
                 rules=rules,
@@ -90,9 +86,7 @@ class ExplainFace(SceneFace):
             store = self._network.store_ids.index(decision.store_id)
         return Decided(decision, grant, store)
 
-    def _explain_by(
-        self, log: Log, last_sequence: int, decided: "Decided", limit: int
-    ) -> "Told":
+    def _explain_by(self, log: Log, last_sequence: int, decided: "Decided", limit: int) -> "Told":
         """By what a log tells of the time before; needs no lock."""
         if decided.is_named and decided.store == NOBODY:
             return Told(_recorded(decided, NAMELESS))
@@ -123,25 +117,6 @@ class Told(NamedTuple):
 
     explanation: Explanation
     scene: Scene | None = None
-
-
-def _nameless(batch: Batch, sku_count: int) -> Batch:
-    """The one order of a batch without its id, which may be known: it is to be decided anew."""
-    lines, amounts = batch.lines_as_arrays, None
-    if "amounts" in lines:  # there may be room for more than there are lines
-        amounts = lines["amounts"][: len(lines["skus"])]
-    lat, lng = batch.place(0)
-    return Batch.of_arrays(
-        np.array([lat]),
-        np.array([lng]),
-        lines["offsets"],
-        lines["skus"],
-        lines["quantities"],
-        None,
-        sku_count,
-        amounts,
-        batch.asked,
-    )
 
 
 def _asker_of(batch: Batch, decision: Decision) -> Asker:

@@ -1,10 +1,10 @@
 """What an explanation says, as plain immutable values: why a store has an order, and others do not.
 
-    Explanation -- steps        which steps were tried, and how far stores came at each
-                -- winner       who has it, and by which values
-                -- runners_up   who would have been next
-                -- excluded     who was nearer, and the first rule that kept each from it
-                -- change       what would have made the nearest store win
+Explanation -- steps        which steps were tried, and how far stores came at each
+            -- winner       who has it, and by which values
+            -- runners_up   who would have been next
+            -- excluded     who was nearer, and the first rule that kept each from it
+            -- change       what would have made the nearest store win
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Which of two stores is better, told slowly: the same values as `engine/terms`, with their names."""
+"""Which of two stores is better, told slowly: the values of `engine/terms`, with their names."""
 
 import math
 from collections.abc import Mapping
@@ -59,22 +59,19 @@ def _value(
     scene: Scene, store: int, distance_m: float, criterion: Criterion, changed: bool
 ) -> float:
     """See `RankBy`: less is better."""
-    stores, by = scene.stores, criterion.by
-    profile = stores.profiles[store]
-    if by is RankBy.DISTANCE:
-        return distance_m
+    profile, by = scene.stores.profiles[store], criterion.by
     if by is RankBy.DISTANCE_BAND:
         return float(math.floor(distance_m / criterion.width_m))
-    if by is RankBy.LOAD:
-        most = profile.most_open_orders
-        return 0.0 if most is None else int(stores.open_orders[store]) / most
-    if by is RankBy.PRIORITY:
-        return float(profile.priority)
-    if by is RankBy.COST:
-        return float(profile.cost)
     if by is RankBy.STOCK:
         return -float(_depth(scene, store, changed))
-    return -float(MOST_LIFE_DAYS)
+    most = profile.most_open_orders
+    return {
+        RankBy.DISTANCE: distance_m,
+        RankBy.LOAD: 0.0 if most is None else int(scene.stores.open_orders[store]) / most,
+        RankBy.PRIORITY: float(profile.priority),
+        RankBy.COST: float(profile.cost),
+        RankBy.FRESHNESS: -float(MOST_LIFE_DAYS),
+    }[by]
 
 
 def _depth(scene: Scene, store: int, changed: bool) -> int:

@@ -197,7 +197,9 @@ def _short_of(scene: Scene, store: int, line: Line) -> Iterator[Obstacle]:
     lack = f"sellable {offered:,} < {line.quantity:,} of {sku}"
     part = f"share {share / WHOLE:g} of {pair.on_sale:,}"
     if not pair.is_on and pair.free > 0:
-        text = f"{sku} is off the shelf: {pair.free:,} free, and it is on again from {line.on_from:,}"
+        text = (
+            f"{sku} is off the shelf: {pair.free:,} free, and it is on again from {line.on_from:,}"
+        )
         yield Obstacle(Exclusion.OFF_SHELF, text, more)
     elif pair.on_sale >= line.quantity:
         yield Obstacle(Exclusion.CHANNEL, f"{lack} for channel {channel}: {part}", more)

@@ -68,9 +68,9 @@ class Line:
 class Wish:
     """What was asked for beside a basket. `place`: degrees, in the engine's datum.
 
-    `only`: the one store that may have the order, wherever it is. `preferred`: that which gets it if
-    it can, for it has the buyer's earlier orders. Codes of stores, or NOBODY. `rejected`: those that
-    have rejected the order before.
+    `only`: the one store that may have the order, wherever it is. `preferred`: that which gets it
+    if it can, for it has the buyer's earlier orders. Codes of stores, or NOBODY. `rejected`: those
+    that have rejected the order before.
     """
 
     place: tuple[float, float]
@@ -171,9 +171,5 @@ class _Pairs(Mapping[int, Pair]):
 
 def plain_rule(radius_m: float) -> Rule:
     """What an engine without a policy file does: the nearest store within a radius."""
-    step = Step(
-        name=StepName.NONE, radius_m=radius_m, kinds=frozenset(StoreKind), areas=False
-    )
-    return Rule(
-        order_type=OrderType.UNSPECIFIED, steps=(step,), promise=Promise(most_s=math.inf)
-    )
+    step = Step(name=StepName.NONE, radius_m=radius_m, kinds=frozenset(StoreKind), areas=False)
+    return Rule(order_type=OrderType.UNSPECIFIED, steps=(step,), promise=Promise(most_s=math.inf))

@@ -41,7 +41,7 @@ class SceneFace(RulingFace):
     """Takes scenes; to be asked under the lock."""
 
     def _scene(self, asker: Asker, radius_m: float, now_ns: int) -> Scene:
-        """What routing looks at for an order, under the policy in force; without one, the radius."""
+        """What routing looks at for an order: the policy in force, without one the radius."""
         self._rules_at(now_ns)
         if self._ruling is None or self._book is None:
             return self._plain_scene(asker, radius_m, now_ns)
@@ -117,7 +117,9 @@ class SceneFace(RulingFace):
             closed=chain.layout.closed.copy(),
             gone=frozenset(self._network.removed.tolist()),
             areas=chain.areas,
-            millionths=chain.shares[channel].copy() if shares and chain.shares is not None else None,
+            millionths=chain.shares[channel].copy()
+            if shares and chain.shares is not None
+            else None,
             open_orders=chain.open_orders.copy(),
             has_room=words[chain.layout.arrays["ordinal_of"]].astype(np.bool_),
             outlines={name: text for (kind, name), text in self._documents.items() if kind == AREA},
@@ -129,9 +131,9 @@ class SceneFace(RulingFace):
         if asker.named_store != NOBODY:
             only = asker.named_store
         elif asker.merge_group and rule.order_type is OrderType.GROUP:
-            only = self._merges.store_of(asker.merge_group)
+            only = self._orders.merges.store_of(asker.merge_group)
         elif asker.merge_group:
-            preferred = self._merges.store_of(asker.merge_group)
+            preferred = self._orders.merges.store_of(asker.merge_group)
         return Wish(
             place=asker.place,
             channel=_name(self._named("channels"), asker.channel),
