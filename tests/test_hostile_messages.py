@@ -367,6 +367,7 @@ NOTHING = dict.fromkeys(REQUESTS, b"\x0a\x00") | {
 }
 TAKE_ONE = (
     ROUTE,
+    "/fendan.v1.RoutingService/Explain",
     "/fendan.v1.NetworkService/ListStores",
     "/fendan.v1.OrderService/GetOrder",
     "/fendan.v1.OrderService/GetDecision",

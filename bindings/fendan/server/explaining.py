@@ -47,10 +47,9 @@ class Explaining:
 
 def _wanted(request: messages.ExplainRequest) -> Order | str:
     """An order or an id, whichever was sent."""
-    if request.HasField("order") == bool(request.order_id):
-        hint = "send either an order or an order_id"
-        refuse(Fault.MISSING, "order", request.order_id or None, hint=hint)
-    if request.order_id:
+    if request.HasField("order") == request.HasField("order_id"):
+        refuse(Fault.MISSING, "order", hint="send either an order or an order_id")
+    if request.HasField("order_id"):
         return request.order_id
     at_most(MOST_LINES, "order.lines", len(request.order.lines))
     return order_of(request.order, "order")
