@@ -21,6 +21,7 @@ from fendan.engine.desk cimport (
     take_back,
 )
 from fendan.engine.geo cimport distance_between_m
+from fendan.engine.loads cimport begin_batch, end_batch, refresh
 from fendan.engine.merges cimport Merge, begin_merges, merge_of, note_merge, undo_merges
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves
@@ -359,7 +360,11 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, orders
     desk.now_ns, desk.verdicts, desk.grants = now_ns, verdicts, grants
     desk.parts, desk.before = parts, before
-    desk.no_memory = not begin_merges(book.merges, orders.count)
+    desk.no_memory = not (
+        begin_merges(book.merges, orders.count)
+        and begin_batch(book.loads, orders.count * (book.most_shipments + 1))
+    )
+    refresh(book.loads, now_ns)
     memset(verdicts, 0, orders.count * sizeof(Verdict))
     for step in range(orders.count + 3 * AHEAD):
         if desk.no_memory:
@@ -382,6 +387,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
         if 0 <= order < orders.count:
             job = &jobs[order & (RING - 1)]
             prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
+    end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     if desk.no_memory:
         undo_dispatch(book, leaves, shelves, orders, verdicts, parts)
     return not desk.no_memory
@@ -429,7 +435,11 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, &orders
     desk.now_ns, desk.verdicts, desk.grants = now_ns, &verdict, grant
     desk.parts, desk.before = NULL, before
-    desk.no_memory = not reserve_sharing(book.sharing, leaves.leaf_count * STORES_PER_LEAF, 1)
+    desk.no_memory = not (
+        reserve_sharing(book.sharing, leaves.leaf_count * STORES_PER_LEAF, 1)
+        and begin_batch(book.loads, 1)
+    )
+    refresh(book.loads, now_ns)
     begin(&desk, &job, 0)
     words = book.sharing.words
     for place in range(job.terms.rule.step_count if not desk.no_memory else 0):
@@ -441,6 +451,8 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
         ordinal = store_at_step(&desk, &job, &job.basket, words, NO_STORE)
         if ordinal != NOT_FOUND:
             assign(&desk, &job, ordinal)
-            return verdict
-    refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket))
+            break
+    if verdict.status == 0:
+        refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket))
+    end_batch(book.loads, now_ns)
     return verdict

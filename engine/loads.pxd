@@ -81,6 +81,8 @@ cdef inline void order_left(Loads* loads, int32_t store, int64_t now_ns) noexcep
 # all is as it was. False where there is no memory.
 cdef bint begin_batch(Loads* loads, int64_t most) noexcept nogil
 cdef void end_batch(Loads* loads, int64_t now_ns) noexcept nogil
+# Take back only what came after the first `count` of the batch.
+cdef void back_to(Loads* loads, int64_t count, int64_t now_ns) noexcept nogil
 
 # Let windows slide on; nothing happens where none has slid far enough.
 cdef void refresh(Loads* loads, int64_t now_ns) noexcept nogil

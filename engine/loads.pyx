@@ -43,9 +43,9 @@ cdef bint begin_batch(Loads* loads, int64_t most) noexcept nogil:
     return True
 
 
-cdef void end_batch(Loads* loads, int64_t now_ns) noexcept nogil:
+cdef void back_to(Loads* loads, int64_t count, int64_t now_ns) noexcept nogil:
     cdef int32_t store, most
-    while loads.log_count:
+    while loads.log_count > count:
         loads.log_count -= 1
         store = loads.came_to[loads.log_count]
         most = loads.most_in_window[store]
@@ -56,6 +56,10 @@ cdef void end_batch(Loads* loads, int64_t now_ns) noexcept nogil:
                 loads.came_over[loads.log_count]
             )
         show_room(loads, store, now_ns)
+
+
+cdef void end_batch(Loads* loads, int64_t now_ns) noexcept nogil:
+    back_to(loads, 0, now_ns)
     loads.is_batch = False
 
 
@@ -158,6 +162,11 @@ cdef class LoadTable:
     def open_orders(self):
         """int32[n] by store code; not to be changed, and another array for another layout."""
         return self._arrays["open_orders"]
+
+    @property
+    def layout(self):
+        """The stores that are counted."""
+        return self._arrays["layout"]
 
     @property
     def room(self):

@@ -176,6 +176,21 @@ cdef class Orders:
 
     # -- QUERIES -------------------------------------------------------------------------------
 
+    def open_orders(self):
+        """For how many orders, or shipments, each store holds stock: int32[n] by store code."""
+        cdef const Table* table = &self.records.table
+        cdef const Record* record
+        cdef int32_t[::1] counts = np.zeros(
+            self.stock.network.layout.leaves.store_count, dtype=np.int32
+        )
+        cdef int32_t age, row
+        for age in range(table.aged_count):
+            for row in range(table.pages[table.by_age[age]].count):
+                record = table.pages[table.by_age[age]].records + row
+                if holds(record):
+                    counts[record.current.store] += 1
+        return np.asarray(counts)
+
     def ask_for(self, const uint8_t[::1] wanted):
         """Whether any order that is remembered has a line of a SKU that is `wanted`, by code."""
         cdef const Table* table = &self.records.table

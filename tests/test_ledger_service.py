@@ -14,7 +14,7 @@ from fendan import Client, Engine, EventKind, EventPage, FendanError, LedgerEven
 from fendan.channel import Retries
 from fendan.details import error_of
 from fendan.errors import Fault
-from fendan.messages import ledger_event_message, ledger_event_of
+from fendan.ledger_messages import ledger_event_message, ledger_event_of
 from fendan.server.callers import Scope
 from fendan.server.tokens import new_token
 from fendan.v1 import ledger_service_pb2 as messages

@@ -218,7 +218,7 @@ def test_a_channel_has_all_of_the_stock_until_a_share_is_set() -> None:
     assert engine.share("far", "meituan") == 0.0
     assert engine.share("near", "jd") == 1.0
     engine.set_shares("meituan", {"near": 1, "far": 1})
-    assert engine._documents == {}
+    assert engine._shares.channels == []
 
 
 def test_the_core_gets_shares_in_whole_millionths_by_code() -> None:
@@ -241,7 +241,7 @@ def test_what_a_channel_does_not_sell_is_said_anew_each_time() -> None:
     engine.set_hidden_skus("jd", ["tea"])
     assert engine.hidden_skus("jd") == ["tea"]
     engine.set_hidden_skus("jd", [])
-    assert engine.hidden_skus("jd") == [] and engine._documents == {}
+    assert engine.hidden_skus("jd") == [] and engine._shares.channels == []
 
 
 @pytest.mark.parametrize("share", [1.000001, -0.1, float("nan"), "half", True, None])

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import columns, documents
+from fendan import busy, columns, documents
 from fendan.bundles import Bundles
 from fendan.catalogue import Catalogue
 from fendan.columns import Column
@@ -76,6 +76,7 @@ class Core:
         self._orders = Orders(self._stock, remembered_orders)
         self._updates = Updates()
         self._documents: Documents = {}
+        self._limits_changed = False
         self._catalogue = Catalogue({}, {})
         self._bundles: Bundles | None = None
         self._per_unit: NDArray[np.int32] | None = None  # pieces, by SKU code; None: all 1
@@ -141,7 +142,15 @@ class Core:
                 self._documents[kind, name] = texts[name]
             else:
                 del self._documents[kind, name]
+        self._limits_changed |= busy.concerns({kind})
         self._documents_changed({kind})
+
+    def _follow(self, now_ns: int) -> None:
+        """The end of a command, or of its replay: what is counted of stores follows the stores."""
+        orders, layout = self._orders, self._network.layout
+        if self._limits_changed or (orders.loads is not None and orders.loads.layout is not layout):
+            self._limits_changed = False
+            busy.follow(orders, self._documents, now_ns)
 
     def _documents_changed(self, kinds: set[str]) -> None:
         """Make anew what derives from documents of these kinds; whoever derives extends it.
@@ -308,6 +317,7 @@ class _Command:
         core = self._core
         journal, mark = core._journal, 0
         try:
+            core._follow(self.now_ns)
             if len(core._stock.changes) > self._changes:  # those who only ask wake nobody
                 core._changed.notify_all()
             if journal is not None:

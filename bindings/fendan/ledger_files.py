@@ -5,7 +5,8 @@ columns are repeated for each movement, and `line` counts them from 1; an event 
 row. Times are UTC, to the nanosecond; amounts are in minor units, such as fen.
 
     sequence, time, kind, order_id, store_id, region, reason, attempts, distance_m, shipment,
-    policy_version, step, promised, merge_group, order_type, channel, and of each movement: sku, quantity, on_hand_before, on_hand_after, reserved_before, reserved_after, amount
+    policy_version, step, promised, merge_group, order_type, channel, and of each movement: sku,
+    quantity, on_hand_before, on_hand_after, reserved_before, reserved_after, amount
 
 The raw events, those included that serve recovery alone, have codes in place of names: `store` and
 `sku` count stores and SKUs from 0, in the order in which the events themselves name them.

@@ -118,7 +118,7 @@ def _named(order_id: str, store_id: str | None) -> dict[str, str]:
 
 
 def _checked(shipment: int | None) -> int | None:
-    """A number that a message can carry; whether the order has such a shipment, the service knows."""
+    """A number that a message can carry; whether there is such a shipment, the service knows."""
     if shipment is not None and (not isinstance(shipment, int) or abs(shipment) > INT32_MAX):
         refuse(Fault.OUT_OF_RANGE, "shipment", shipment, hint="must be the number of one, from 1")
     return shipment

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fendan import state, updates
+from fendan import busy, state, updates
 from fendan.core import Core
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
@@ -67,6 +67,7 @@ def recover(
         if to_sequence is not None and not whole_frames:
             count = min(count, to_sequence - frame.sequence + 1)
         replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count, count)
+        core._follow(frame.time_ns)
         last = frame.sequence + count - 1
         size += len(frame.body)
         core._last_ns = frame.time_ns
@@ -142,3 +143,4 @@ class _Effects:
             self._core._documents[kind, name] = text
         else:
             self._core._documents.pop((kind, name), None)
+        self._core._limits_changed |= busy.concerns({kind})

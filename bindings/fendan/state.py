@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import documents, updates
+from fendan import busy, documents, updates
 from fendan.core import Core
 from fendan.disk import Buffer
 from fendan.engine import recovery, snapshot
@@ -35,7 +35,7 @@ FORMAT = 2
 HEADER = struct.Struct("<8sIIQq32x")
 ALIGNMENT = 64  # a cache line, and more than any element needs
 
-KINDS = snapshot.KINDS | updates.KINDS | documents.KINDS
+KINDS = snapshot.KINDS | updates.KINDS | documents.KINDS | busy.KINDS
 
 
 class Moment(NamedTuple):
@@ -84,6 +84,7 @@ def restore(core: Core, data: memoryview) -> Moment:
     orders.events = core._orders.events
     core._adopt(Datum(datum), orders, applied)
     core._documents = kept
+    busy.restore(orders, kept, arrays, moment.time_ns)
     return moment
 
 
@@ -96,6 +97,7 @@ def _body(core: Core) -> tuple[bytes, Iterator[Buffer]]:
         *snapshot.sections(core._orders),
         *core._updates.sections(),
         *documents.sections(core._documents),
+        *busy.sections(core._orders),
     ]
     settings = {"datum": core._datum.value, "remembered_orders": core._orders.remembered}
     rows, offset = [], 0
