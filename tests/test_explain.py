@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +15,6 @@ from fendan.exclusions import Exclusion
 from fendan.explanation import Explanation
 from fendan.profiles import SkuProfile, StoreProfile
 from fendan.rules import OrderType, StepName, StoreKind
-from fendan.ruling import words_of
 from fendan.state import state_hash
 from strategies import SKUS, Scene, scenes
 
@@ -184,13 +182,17 @@ def off_the_shelf(engine: Engine) -> None:
     engine.set_stock([(NEAR, "rice", 3)])
 
 
-def without_room(engine: Engine) -> None:
-    """What the core keeps up to date, until its counts are those of real orders."""
-    engine.explain(an_order())
-    assert engine._ruling is not None
-    chain = engine._ruling.chain
-    has_room = [name != NEAR for name in engine.store_ids]
-    chain.room[:] = words_of(np.array(has_room), chain.layout)
+def many_orders(engine: Engine) -> None:
+    """The nearest store has one open order, and may have no more."""
+    profiled(engine, most_open_orders=1)
+    engine.route(replace(an_order(("rice", 1)), id="before"))
+
+
+def many_orders_lately(engine: Engine) -> None:
+    """The nearest store was given one order, which it has shipped, and gets no other for long."""
+    profiled(engine, most_orders_in_window=1, window_s=900.0)
+    engine.route(replace(an_order(("rice", 1)), id="before"))
+    engine.cancel_order("before")
 
 
 # The policy is written before anything else, and says all of it.
@@ -300,21 +302,28 @@ def test_if_it_takes_several_changes_all_of_them_are_told() -> None:
 
 def test_a_store_that_has_its_hands_full_is_excluded_by_that() -> None:
     engine = a_chain(A_RADIUS)
-    engine.set_store_profiles({NEAR: StoreProfile(most_orders_in_window=20, window_s=900.0)})
-    without_room(engine)
+    many_orders(engine)
+    told = engine.explain(an_order())
+    assert why_not(told) == (Exclusion.OPEN_ORDERS, "1 open order, and 1 are the most it may hold")
+    assert told.change is not None
+    assert told.change.needed == ("1 open order fewer at S-near",)
+
+
+def test_a_store_that_was_given_enough_lately_is_excluded_by_that_until_the_window_has_slid() -> (
+    None
+):
+    engine = a_chain(A_RADIUS)
+    many_orders_lately(engine)
     told = engine.explain(an_order())
     assert why_not(told) == (
         Exclusion.WINDOW,
-        "it was given 20 orders within 900 s, the most it takes",
+        "it was given 1 order within 900 s, the most it takes",
     )
-    engine.set_store_profiles({NEAR: StoreProfile(most_open_orders=3)})
-    without_room(engine)
-    assert engine._ruling is not None
-    engine._ruling.chain.open_orders[:] = 3
-    told = engine.explain(an_order())
-    assert why_not(told) == (Exclusion.OPEN_ORDERS, "3 open orders, and 3 are the most it may hold")
     assert told.change is not None
-    assert told.change.needed == ("1 fewer open orders at S-near",)
+    assert told.change.needed == ("1 order fewer within 900 s at S-near",)
+    assert isinstance(engine._clock, StoppedClock)
+    engine._clock.pass_s(900.0)
+    assert engine.explain(an_order()).change is None
 
 
 def test_what_a_channel_does_not_sell_no_store_may_send() -> None:

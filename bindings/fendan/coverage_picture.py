@@ -164,10 +164,11 @@ def _draw_map(
     draw_scale(axes, stretch)
 
 
-def draw_scale(axes: Axes, stretch: float) -> None:
-    """A bar of a round number of kilometres in the lower right corner."""
-    (left, right), (level, _) = axes.get_xlim(), axes.get_ylim()
+def draw_scale(axes: Axes, stretch: float, *, inset: float = 0.0) -> None:
+    """A bar of a round number of km in the lower right corner; `inset`: a part of the map."""
+    (left, right), (level, top) = axes.get_xlim(), axes.get_ylim()
     wide_km = (right - left) * KM_PER_DEGREE / stretch
+    right, level = right - inset * (right - left), level + inset * (top - level)
     km = max(
         one for one in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if one <= max(1, wide_km / 4)
     )

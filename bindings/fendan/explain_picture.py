@@ -42,7 +42,7 @@ LEAST_HALF_M = 600.0
 LISTED = 14
 TEXT_WIDTH = 62
 LINE, GAP = 0.0235, 0.0125  # of the list, as parts of the picture's height
-LOWEST = 0.17
+LOWEST = 0.185
 
 
 class Look(NamedTuple):
@@ -169,16 +169,22 @@ def _write_list(figure: Figure, spots: list[Spot]) -> None:
         if level - LINE * (1 + len(wrapped)) < LOWEST:
             break
         marker = Line2D(
-            [0.592], [level], marker=spot.marker, color=spot.color, markersize=8.5, linestyle=""
+            [0.592],
+            [level + 0.001],
+            marker=spot.marker,
+            color=spot.color,
+            markersize=8.5,
+            linestyle="",
         )
         figure.add_artist(marker)
-        name = f"{spot.number}   {_short(spot.store_id, 30)}"
-        figure.text(0.606, level, name, fontsize=12.5, color=INK, va="center", fontweight="bold")
+        bold = {"fontsize": 12.5, "color": INK, "va": "center", "fontweight": "bold"}
+        figure.text(0.619, level, str(spot.number), ha="right", **bold)
+        figure.text(0.628, level, _short(spot.store_id, 32), **bold)
         far = length(spot.distance_m)
         figure.text(0.975, level, far, fontsize=12.5, color=QUIET, va="center", ha="right")
         for line in wrapped:
             level -= LINE
-            figure.text(0.624, level, line, fontsize=11.5, color=QUIET, va="center")
+            figure.text(0.628, level, line, fontsize=11.5, color=QUIET, va="center")
         level -= LINE + GAP
 
 
@@ -197,9 +203,9 @@ def _draw_legend(axes: Axes, told: Explanation) -> None:
     axes.legend(
         handles=handles,
         loc="lower left",
-        bbox_to_anchor=(0.585, 0.09),
+        bbox_to_anchor=(0.585, 0.085),
         bbox_transform=axes.figure.transFigure,
-        ncols=3,
+        ncols=2,
         frameon=False,
         fontsize=11.5,
         labelcolor=INK,
@@ -242,7 +248,7 @@ def _draw_map(axes: Axes, told: Explanation, scene: Scene, spots: list[Spot]) ->
     for spot in reversed(shown):
         _draw_spot(axes, spot, *places[spot.number], (lat, lng))
     axes.scatter([lng], [lat], s=330, marker="*", color=INK, edgecolors="white", zorder=7)
-    draw_scale(axes, _stretch(lat))
+    draw_scale(axes, _stretch(lat), inset=0.03)
 
 
 def _draw_spot(axes: Axes, spot: Spot, lat: float, lng: float, order: tuple[float, float]) -> None:
@@ -260,8 +266,9 @@ def _draw_spot(axes: Axes, spot: Spot, lat: float, lng: float, order: tuple[floa
     axes.annotate(
         str(spot.number),
         (lng, lat),
-        xytext=(9, 6),
+        xytext=(9, 6) if spot.marker == "o" else (-9, 6),
         textcoords="offset points",
+        ha="left" if spot.marker == "o" else "right",
         fontsize=12,
         fontweight="bold",
         color=INK,

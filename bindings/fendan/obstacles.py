@@ -130,20 +130,24 @@ def _not_able(scene: Scene, store: int) -> Iterator[Obstacle]:
     if most is not None and open_orders >= most:
         yield Obstacle(
             Exclusion.OPEN_ORDERS,
-            f"{open_orders:,} open orders, and {most:,} are the most it may hold",
-            f"{open_orders - most + 1:,} fewer open orders at {name}",
+            f"{_orders(open_orders, 'open order')}, and {most:,} are the most it may hold",
+            f"{_orders(open_orders - most + 1, 'open order')} fewer at {name}",
         )
     elif not scene.stores.has_room[store]:
         yield _no_room_in_window(profile, name)
 
 
 def _no_room_in_window(profile: StoreProfile, name: str) -> Obstacle:
-    most, window = profile.most_orders_in_window, f"{profile.window_s:g} s"
+    most, window = profile.most_orders_in_window or 0, f"{profile.window_s:g} s"
     return Obstacle(
         Exclusion.WINDOW,
-        f"it was given {most:,} orders within {window}, the most it takes",
+        f"it was given {_orders(most, 'order')} within {window}, the most it takes",
         f"1 order fewer within {window} at {name}",
     )
+
+
+def _orders(count: int, name: str) -> str:
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 # -- WHERE IT IS -------------------------------------------------------------------------------

@@ -104,7 +104,8 @@ class SceneFace(RulingFace):
 
     def _stores_of(self, chain: Chain, channel: int, now_ns: int) -> Stores:
         assert self._ruling is not None
-        words = np.unpackbits(chain.room.view(np.uint8), bitorder="little")
+        chain.loads.refresh(now_ns)
+        room = np.unpackbits(chain.loads.room.view(np.uint8), bitorder="little")
         shares = chain.shares is not None and 0 <= channel < len(chain.shares)
         return Stores(
             ids=list(self._network.store_ids),
@@ -120,8 +121,8 @@ class SceneFace(RulingFace):
             millionths=chain.shares[channel].copy()
             if shares and chain.shares is not None
             else None,
-            open_orders=chain.open_orders.copy(),
-            has_room=words[chain.layout.arrays["ordinal_of"]].astype(np.bool_),
+            open_orders=chain.loads.open_orders.copy(),
+            has_room=room[chain.layout.arrays["ordinal_of"]].astype(np.bool_),
             outlines={name: text for (kind, name), text in self._documents.items() if kind == AREA},
         )
 
