@@ -8,7 +8,7 @@ import math
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.style
 import numpy as np
@@ -37,9 +37,8 @@ AREA = "#b5a888"
 M_PER_DEGREE = KM_PER_DEGREE * 1000
 MARGIN = 1.18
 # A circle that would make everything else a dot is left to the words.
-WIDEST_CIRCLE = 3.0
+WIDEST_CIRCLE = 1.8
 LEAST_HALF_M = 600.0
-LISTED = 14
 TEXT_WIDTH = 62
 LINE, GAP = 0.0235, 0.0125  # of the list, as parts of the picture's height
 LOWEST = 0.185
@@ -110,12 +109,11 @@ def draw_explanation(path: Path, told: Explanation, scene: Scene) -> None:
         inches = (PIXELS[0] / DOTS_PER_INCH, PIXELS[1] / DOTS_PER_INCH)
         figure = Figure(figsize=inches, dpi=DOTS_PER_INCH, facecolor=PAPER)
         FigureCanvasAgg(figure)
-        spots = _spots(told)
         _write_words(figure, told, scene)
+        spots = _write_list(figure, _spots(told))
         axes = figure.add_axes((0.025, 0.105, 0.535, 0.735))
         _draw_map(axes, told, scene, spots)
         _draw_legend(axes, told)
-        _write_list(figure, spots)
         figure.savefig(path, format="png", metadata={"Software": None})
 
 
@@ -131,8 +129,8 @@ def _spots(told: Explanation) -> list[Spot]:
         text = ", ".join([text, *values])
         color, size = (WINNER, 190.0) if place == 0 else (NEXT, 130.0)
         spots.append(Spot(place + 1, one.store_id, one.distance_m, text, color, "o", size))
-    for one in told.excluded:
-        spots.append(_excluded_spot(len(spots) + 1, one))
+    for number, excluded in enumerate(told.excluded, len(spots) + 1):
+        spots.append(_excluded_spot(number, excluded))
     return spots
 
 
@@ -161,13 +159,13 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _write_list(figure: Figure, spots: list[Spot]) -> None:
-    """What the numbers on the map stand for."""
+def _write_list(figure: Figure, spots: list[Spot]) -> list[Spot]:
+    """What the numbers on the map stand for; returns those for which there is room."""
     level = 0.828
-    for spot in spots[:LISTED]:
+    for place, spot in enumerate(spots):
         wrapped = textwrap.wrap(spot.text, TEXT_WIDTH)
         if level - LINE * (1 + len(wrapped)) < LOWEST:
-            break
+            return spots[:place]
         marker = Line2D(
             [0.592],
             [level + 0.001],
@@ -177,15 +175,16 @@ def _write_list(figure: Figure, spots: list[Spot]) -> None:
             linestyle="",
         )
         figure.add_artist(marker)
-        bold = {"fontsize": 12.5, "color": INK, "va": "center", "fontweight": "bold"}
-        figure.text(0.619, level, str(spot.number), ha="right", **bold)
-        figure.text(0.628, level, _short(spot.store_id, 32), **bold)
+        bold: dict[str, Any] = {"fontsize": 12.5, "color": INK, "fontweight": "bold"}
+        figure.text(0.619, level, str(spot.number), ha="right", va="center", **bold)
+        figure.text(0.628, level, _short(spot.store_id, 32), va="center", **bold)
         far = length(spot.distance_m)
         figure.text(0.975, level, far, fontsize=12.5, color=QUIET, va="center", ha="right")
         for line in wrapped:
             level -= LINE
             figure.text(0.628, level, line, fontsize=11.5, color=QUIET, va="center")
         level -= LINE + GAP
+    return spots
 
 
 def _draw_legend(axes: Axes, told: Explanation) -> None:

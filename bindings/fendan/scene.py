@@ -4,7 +4,7 @@ A scene is taken in the engine's turn, and is copies: it stays as it was while t
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -159,10 +159,11 @@ class _Pairs(Mapping[int, Pair]):
         self._row_of = {store: row for row, store in enumerate(rows[:, 0].tolist())}
 
     def __getitem__(self, store: int) -> Pair:
-        _, *counts, is_on = self._rows[self._row_of[store]].tolist()
-        return Pair(*counts, is_on=bool(is_on))
+        row = self._rows[self._row_of[store]].tolist()
+        _, on_hand, reserved, safety, locked, display, is_on = row
+        return Pair(on_hand, reserved, safety, locked, display, bool(is_on))
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[int]:
         return iter(self._row_of)
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 import grpc
 
@@ -49,7 +50,7 @@ class RoutingService:
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What to register with a gRPC server."""
-        methods = {
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "Route": grpc.unary_unary_rpc_method_handler(self.route),
             "BatchRoute": grpc.unary_unary_rpc_method_handler(self.batch_route),
             "StreamRoute": grpc.stream_stream_rpc_method_handler(self.stream_route),
