@@ -56,7 +56,7 @@ ONE_ONE = "/fendan.v1.RoutingService/Route"
 ONE_MANY = "/fendan.v1.InventoryService/WatchAvailability"
 MANY_ONE = "/fendan.v1.RoutingService/BatchRoute"
 MANY_MANY = "/fendan.v1.RoutingService/StreamRoute"
-NOT_IN_TABLE = "/fendan.v1.RoutingService/Explain"
+NOT_IN_TABLE = "/fendan.v1.RoutingService/Guess"
 HEADQUARTERS_ONLY = "/fendan.v1.NetworkService/RemoveStores"
 
 ACCEPTED = (("accepted", "yes"),)
