@@ -215,7 +215,7 @@ cdef class LoadTable:
         """Rings for the limits there are, with as many of these times as they have room for."""
         counts = self._arrays["most_in_window"]
         first = self._arrays["first_time"] = np.append(0, np.cumsum(counts, dtype=np.int64))
-        times = self._arrays["times"] = np.full(max(1, first[-1]), INT64_MIN, dtype=np.int64)
+        times = self._arrays["times"] = np.full(max(1, first[len(counts)]), INT64_MIN, dtype=np.int64)
         self._arrays["next_time"] = np.zeros(len(counts), dtype=np.int32)
         for store, known in enumerate(newest):
             kept = known[max(0, len(known) - counts[store]):] if counts[store] else known[:0]

@@ -3,11 +3,9 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from fendan.engine.arrival cimport Arrival
-from fendan.engine.book cimport Rules
 from fendan.engine.events cimport Events
 from fendan.engine.loads cimport LoadTable
 from fendan.engine.merges cimport Merges
-from fendan.engine.outcome cimport Outcome
 from fendan.engine.records cimport Records
 from fendan.engine.stock cimport Stock
 
@@ -22,9 +20,9 @@ cdef class Orders:
     cdef public LoadTable loads     # where open orders are counted, or None
 
     # -- COMMANDS
-    cdef bint _is_written(self, bint dry_run) noexcept
-    cdef Outcome _settle(self, Arrival arrival, Rules rules, bint dry_run, int64_t now_ns)
-    cdef int _take_back(self, Arrival arrival, Rules rules) except -1
+    cdef bint _is_written(self, bint dry_run) except -1
+    cdef object _settle(self, Arrival arrival, bint dry_run, int64_t now_ns)
+    cdef int _take_back(self, Arrival arrival) except -1
 
     # -- QUERIES
     cdef int64_t _number(self, order_id, field, row=*) except -1

@@ -17,7 +17,7 @@ from fendan.engine.decided cimport (
     put_decisions, reserve, undo,
 )
 from fendan.engine.book cimport Rules
-from fendan.engine.dispatch cimport dispatch_many, undo_dispatch
+from fendan.engine.dispatch cimport dispatch_many
 from fendan.engine.events cimport Events
 from fendan.engine.merges cimport Merges, forget_past, undo_merges
 from fendan.engine.names cimport Span, hash_of, span_of
@@ -93,7 +93,7 @@ cdef class Orders:
         except BaseException:
             arrival.drop()
             raise
-        return self._settle(arrival, rules, dry_run, now_ns)
+        return self._settle(arrival, dry_run, now_ns)
 
     def settle(self, Batch batch, verdicts, grants, Shipments shipments not None, *,
                bint dry_run=False, int64_t now_ns=0):
@@ -119,12 +119,12 @@ cdef class Orders:
         except BaseException:
             arrival.drop()
             raise
-        return self._settle(arrival, None, dry_run, now_ns)
+        return self._settle(arrival, dry_run, now_ns)
 
-    cdef bint _is_written(self, bint dry_run) noexcept:
+    cdef bint _is_written(self, bint dry_run) except -1:
         return self.events is not None and not dry_run
 
-    cdef Outcome _settle(self, Arrival arrival, Rules rules, bint dry_run, int64_t now_ns):
+    cdef object _settle(self, Arrival arrival, bint dry_run, int64_t now_ns):
         """Keep and write down what was decided and reserved; or, in a dry run, take it back."""
         cdef Decided* decided = &arrival.decided
         cdef Table* table = &self.records.table
@@ -142,10 +142,10 @@ cdef class Orders:
             if not has_room:
                 raise MemoryError("no room for more shipments")
         except BaseException:
-            self._take_back(arrival, rules)
+            self._take_back(arrival)
             raise
         if dry_run:
-            self._take_back(arrival, rules)
+            self._take_back(arrival)
             return outcome
         if self.loads is not None and is_named:  # others leave no trace by which they could end
             note_loads(&self.loads.loads, decided, now_ns)
@@ -161,35 +161,14 @@ cdef class Orders:
                    hint="its store cannot have had such counts")
         return outcome
 
-    cdef int _take_back(self, Arrival arrival, Rules rules) except -1:
+    cdef int _take_back(self, Arrival arrival) except -1:
         """Give back what was just reserved; the orders leave the table."""
-        cdef Decided* decided = &arrival.decided
-        cdef const Leaves* leaves = &self.stock.network.layout.leaves
-        if rules is None:
-            undo(leaves, &self.stock.shelves, decided)
-            undo_merges(&self.merges.table)
-        else:
-            undo_dispatch(&rules.book, leaves, &self.stock.shelves, decided.orders,
-                          decided.verdicts, decided.parts)
+        undo(&self.stock.network.layout.leaves, &self.stock.shelves, &arrival.decided)
+        undo_merges(&self.merges.table)
         arrival.drop()
         return 0
 
     # -- QUERIES -------------------------------------------------------------------------------
-
-    def open_orders(self):
-        """For how many orders, or shipments, each store holds stock: int32[n] by store code."""
-        cdef const Table* table = &self.records.table
-        cdef const Record* record
-        cdef int32_t[::1] counts = np.zeros(
-            self.stock.network.layout.leaves.store_count, dtype=np.int32
-        )
-        cdef int32_t age, row
-        for age in range(table.aged_count):
-            for row in range(table.pages[table.by_age[age]].count):
-                record = table.pages[table.by_age[age]].records + row
-                if holds(record):
-                    counts[record.current.store] += 1
-        return np.asarray(counts)
 
     def ask_for(self, const uint8_t[::1] wanted):
         """Whether any order that is remembered has a line of a SKU that is `wanted`, by code."""

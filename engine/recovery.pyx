@@ -58,7 +58,7 @@ def _merges(rows, store_count):
     """The merge groups, by their keys."""
     bad = (rows["key"] == 0) | (rows["group"] <= 0)
     bad |= (rows["store"] < NO_STORE) | (rows["store"] >= store_count)
-    bad[1:] |= rows["key"][1:] <= rows["key"][:-1]
+    bad[1:] |= rows["key"][1:] <= rows["key"][:len(rows) - 1] if len(rows) else False
     if bad.any():
         corrupt("merges", int(np.argmax(bad)), hint="a merge group that cannot be")
     return Merges.restored(rows.copy())

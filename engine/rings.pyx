@@ -177,7 +177,7 @@ cdef class Rings:
             ("high_lng", 0, np.maximum), ("high_lat", 1, np.maximum),
         ):
             if len(outlines):
-                outlines[name] = extreme.reduceat(vertices[:, column], first_vertices[:-1])
+                outlines[name] = extreme.reduceat(vertices[:, column], first_vertices[:len(first_vertices) - 1])
 
     def _list(self, const int64_t[::1] first_vertices, starts):
         """List the edges by bands."""

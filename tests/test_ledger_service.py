@@ -124,7 +124,7 @@ BAD: list[tuple[dict[str, Any], Fault, str]] = [
         Fault.UNKNOWN_STORE,
         "filter.store_ids[1]",
     ),
-    ({"from_sequence": 1, "filter": {"kinds": [1, 11]}}, Fault.OUT_OF_RANGE, "filter.kinds[1]"),
+    ({"from_sequence": 1, "filter": {"kinds": [1, 12]}}, Fault.OUT_OF_RANGE, "filter.kinds[1]"),
     ({"from_sequence": 1, "filter": {"kinds": [0]}}, Fault.OUT_OF_RANGE, "filter.kinds[0]"),
     ({"from_sequence": 1, "filter": {"kinds": [50]}}, Fault.OUT_OF_RANGE, "filter.kinds[0]"),
     ({"from_sequence": 1, "filter": {"order_ids": [""]}}, Fault.BAD_ID, "filter.order_ids[0]"),

@@ -298,7 +298,7 @@ def a_shop_or_three(engine: Engine) -> None:
 
 
 def orders_come(engine: Engine, clock: StoppedClock) -> None:
-    split(engine, BASKET, EAST, WEST, merge_group=2**40, asked_hash=2**63, keep_day=20_000)
+    split(engine, BASKET, EAST, WEST, asked_hash=2**63, keep_day=20_000)
     split(engine, order("2"), Share("middle", {}), due_ns=clock.now_ns() + 1, channel=4, region=0)
     split(engine, order("none", ("tea", 9)))
 
@@ -374,8 +374,9 @@ def test_the_ledger_tells_of_the_order_and_then_of_each_shipment(
     ]
     assert [len(one.movements) for one in events] == [0, 1, 2, 1, 1]
     for one in events[:3]:
-        assert (one.policy_version, one.step, one.merge_group) == (VERSION, StepName.WIDER, 3)
+        assert (one.policy_version, one.step) == (VERSION, StepName.WIDER)
         assert one.order_type is OrderType.SAME_DAY
+    assert [one.merge_group for one in events[:3]] == [3, 0, 0]  # it is the order's
     promised = [one.promised_ns for one in events[:3]]
     assert promised == [PROMISED_NS, PROMISED_NS - 60, PROMISED_NS]
 

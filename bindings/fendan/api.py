@@ -367,7 +367,7 @@ class Engine(
             asking = None if rules is None else rules.asking
             batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style, asking)
             return decisions(
-                batch.ids, self._decided(batch, radius_m, dry_run, rules, command.now_ns)
+                batch.ids or [], self._decided(batch, radius_m, dry_run, rules, command.now_ns)
             )
 
     def _rules_of(self, policy: Policy | None, now_ns: int) -> Rules | None:

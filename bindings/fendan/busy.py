@@ -1,8 +1,8 @@
 """How busy stores are: counted as soon as a policy was ever put into force, and ever after.
 
 The counts themselves are the core's (`engine.loads`). Here they follow what they rest on: the
-stores there are, and the limits in their profiles. `follow` runs at the end of every command that changed
-one of these, and in a replay at the end of its frame: so both come to the same counts.
+stores there are, and the limits in their profiles. `follow` runs at the end of every command that
+changed one of these, and in a replay at the end of its frame: so both come to the same counts.
 """
 
 import json
@@ -25,7 +25,10 @@ __all__ = ["KINDS", "concerns", "follow", "restore", "sections"]
 STORE = "store"
 """The kind of documents that profiles of stores are kept as."""
 
-KINDS = {"load_time_counts": (np.dtype(np.int32), ()), "load_times": (np.dtype(np.int64), ())}
+KINDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+    "load_time_counts": (np.dtype(np.int32), ()),
+    "load_times": (np.dtype(np.int64), ()),
+}
 
 NS_PER_S = 1_000_000_000
 
@@ -44,7 +47,7 @@ def follow(orders: Orders, documents: Documents, now_ns: int) -> None:
         if (ACTIVE, ACTIVE_NAME) not in documents:
             return
         orders.loads = LoadTable(layout)
-        orders.loads.recount(orders.open_orders(), now_ns)
+        orders.loads.recount(orders.count_open(), now_ns)
     orders.loads.set_layout(layout, now_ns)
     texts = [documents.get((STORE, name), "") for name in orders.stock.network.store_ids]
     limits = np.array([_limits(text) for text in texts], dtype=np.int64).reshape(-1, 3)

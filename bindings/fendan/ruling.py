@@ -74,7 +74,7 @@ class Ruling:
         self.book = book
         self.chain = chain
         self.facts = Facts.of(chain.store_profiles, chain.regions_of_stores)
-        self.opening = Opening(chain.hours, None if before is None else before.opening)
+        self.opening: Opening = Opening(chain.hours, None if before is None else before.opening)
         self.abilities = _needed(chain.sku_profiles.values())
         self.moment = self.opening.at(now_ns)
         self.next_edge_ns = 0
