@@ -39,6 +39,7 @@ ENGINE_ORDER = [
     "shelves",
     "stock",
     "limits",
+    "sheet",
     "shipments",
     "asking",
     "merging",

@@ -23,6 +23,7 @@ from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
+from fendan.explain_face import ExplainFace
 from fendan.filelog import FileLog
 from fendan.held_face import HeldFace
 from fendan.journal import Durability
@@ -47,6 +48,7 @@ class Engine(
     SupplyFace,
     WatchFace,
     LifeFace,
+    ExplainFace,
     RulingFace,
     DurableFace,
     LedgerFace,
