@@ -47,7 +47,12 @@ stores = st.builds(
     houses,
     st.sampled_from(("", *REGIONS)),
 )
-store_lists = st.lists(stores, min_size=1, max_size=5, unique_by=lambda store: store.id)
+store_lists = st.lists(stores, min_size=2, max_size=5, unique_by=lambda store: store.id)
+
+
+def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
+    """The usual thing three times of four."""
+    return st.sampled_from([usual] * 3 * len(others) + list(others))
 
 
 def some(*values: Any) -> st.SearchStrategy[frozenset[Any]]:
@@ -55,34 +60,32 @@ def some(*values: Any) -> st.SearchStrategy[frozenset[Any]]:
 
 
 # From 16:46 on Sunday, 2025-06-15, in Shanghai.
-hours = st.sampled_from(
-    [
-        None,
-        {"daily": "09:00-22:00"},
-        {"daily": "22:00-02:00"},
-        {"daily": "09:00-12:00,18:00-23:00"},
-        {"daily": "08:00-17:00", "sun": "closed"},
-        {"daily": "24h", "2025-06-16": "closed"},
-        {"daily": "closed"},
-    ]
+hours = mostly(
+    None,
+    {"daily": "09:00-22:00"},
+    {"daily": "22:00-02:00"},
+    {"daily": "09:00-12:00,18:00-23:00"},
+    {"daily": "08:00-17:00", "sun": "closed"},
+    {"daily": "24h", "2025-06-16": "closed"},
+    {"daily": "closed"},
 )
 store_profiles = st.builds(
     StoreProfile,
-    kind=st.sampled_from([StoreKind.SHOP, StoreKind.SHOP, StoreKind.RDC, StoreKind.CDC]),
-    time_zone=st.sampled_from(["Asia/Shanghai", "Asia/Shanghai", "America/New_York"]),
+    kind=mostly(StoreKind.SHOP, StoreKind.RDC, StoreKind.CDC),
+    time_zone=mostly("Asia/Shanghai", "America/New_York"),
     hours=hours,
-    order_types=st.one_of(st.none(), st.none(), some(*TYPES)),
-    abilities=some("cold", "large"),
+    order_types=mostly(None, frozenset(), frozenset(TYPES[:3]), frozenset(TYPES[3:])),
+    abilities=mostly(frozenset({"cold"}), frozenset(), frozenset({"cold", "large"})),
     priority=st.sampled_from([0, 1, 100]),
     cost=st.sampled_from([0, 5, 1000]),
-    areas=some(*AREAS).map(lambda names: tuple(sorted(names))),
+    areas=mostly((), ("north",), ("west",), ("ring",), ("north", "west")),
 )
 sku_profiles = st.builds(
     lambda below, beyond, **rest: SkuProfile(off_below=below, on_from=below + beyond, **rest),
-    st.sampled_from([0, 0, 2]),
+    mostly(0, 2),
     st.sampled_from([0, 2]),
     product_class=st.sampled_from(("", *CLASSES)),
-    needs=st.sampled_from([frozenset(), frozenset(), frozenset({"cold"})]),
+    needs=mostly(frozenset(), frozenset({"cold"})),
     presale=st.booleans(),
 )
 
@@ -103,7 +106,7 @@ def names(*values: Any) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(texts), min_size=1, max_size=2, unique=True)
 
 
-radii = st.sampled_from([0, 400, 1000, 1500.5, 3000, 50000])
+radii = mostly(50000, 0, 600, 1000, 1500.5)
 split_tables = st.fixed_dictionaries(
     {"mode": st.sampled_from(["FEWEST", "NEAREST"])},
     optional={
@@ -117,6 +120,8 @@ step_tables = st.fixed_dictionaries(
     {"name": st.sampled_from([name.name for name in StepName if name])},
     optional={"radius_m": radii, "kinds": names(*StoreKind), "areas": st.booleans()},
 )
+step_lists = st.lists(step_tables, min_size=1, max_size=4, unique_by=lambda step: step["name"])
+usual_steps = ["STORE", "NATIONWIDE", "BACKORDER"]
 rank_names = st.sampled_from(["DISTANCE", "LOAD", "STOCK", "PRIORITY", "COST", "FRESHNESS"])
 bands = st.fixed_dictionaries(
     {"by": st.just("DISTANCE_BAND"), "width_m": st.sampled_from([0.5, 500, 600, 1e7])}
@@ -147,14 +152,14 @@ promises = st.fixed_dictionaries(
         "pick_per_open_order": st.sampled_from([0, 60]),
         "detour": st.sampled_from([0, 1, 1.3]),
         "speed_kmh": st.sampled_from([18, {"07-17": 10, "17-24": 3.3, "rest": 40}]),
-        "most": st.sampled_from(["any", "11min", "30min", "12h"]),
+        "most": mostly("any", "11min", "30min", "12h"),
     },
 )
 fields: dict[str, st.SearchStrategy[Any]] = {
-    "steps": st.lists(step_tables, min_size=1, max_size=4, unique_by=lambda step: step["name"]),
-    "hours": st.sampled_from(["OPEN_NOW", "OPEN_TODAY", "ANY"]),
+    "steps": st.one_of(st.just(usual_steps), step_lists),
+    "hours": mostly("ANY", "OPEN_NOW", "OPEN_TODAY"),
     "cut_off": st.sampled_from([0, "15min", "1h"]),
-    "store_regions": st.one_of(st.just("any"), names(*REGIONS)),
+    "store_regions": mostly("any", ["north"], ["south", "west"]),
     "split": split_tables,
     "promise": promises,
     "merge_window": st.sampled_from([0, "10min", "1h"]),
@@ -206,8 +211,10 @@ def _lines(before: list[str], head: str, table: dict[str, Any]) -> str:
 
 policies = st.builds(
     text_of,
-    st.sampled_from([kind.name for kind in TYPES]),
-    st.dictionaries(st.sampled_from([kind.name for kind in TYPES]), tables, max_size=3),
+    mostly("NEXT_DAY", *[kind.name for kind in TYPES]),
+    st.dictionaries(
+        st.sampled_from([kind.name for kind in TYPES]), tables, min_size=2, max_size=4
+    ),
     st.lists(st.tuples(conditions, tables), max_size=2),
 )
 
@@ -215,23 +222,23 @@ policies = st.builds(
 
 lines: st.SearchStrategy[list[Line]] = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from([*SKUS, "kit"]), st.integers(1, 3)),
+        st.tuples(st.sampled_from([*SKUS, "kit"]), st.sampled_from([1, 1, 2, 3])),
         st.tuples(
-            st.sampled_from([*SKUS, "kit"]), st.integers(1, 3), st.sampled_from([0, 49, 101])
+            st.sampled_from(SKUS), st.sampled_from([1, 1, 2, 3]), st.sampled_from([0, 49, 101])
         ),
     ),
-    min_size=1,
-    max_size=3,
+    min_size=2,
+    max_size=4,
 )
 
 
 @st.composite
 def orders(draw: st.DrawFn, store_ids: tuple[str, ...] = STORES, number: int = 0) -> Order:
     """What its type lets it say."""
-    kind = draw(st.sampled_from(OrderType))
+    kind = draw(mostly(OrderType.UNSPECIFIED, *TYPES))
     lat, lng = draw(houses)
     may_fetch = kind in (OrderType.PICKUP, OrderType.UNSPECIFIED) and store_ids
-    group = draw(st.sampled_from(["", "", "g", "h"]))
+    group = draw(mostly("", "g", "h"))
     return Order(
         id=f"{number}",
         lat=lat,
@@ -239,8 +246,8 @@ def orders(draw: st.DrawFn, store_ids: tuple[str, ...] = STORES, number: int = 0
         lines=draw(lines),
         order_type=kind,
         channel=draw(st.sampled_from(("", *CHANNELS, "phone"))),
-        region=draw(st.sampled_from(("", "", *REGIONS))),
-        pickup_store_id=draw(st.sampled_from(("", *store_ids))) if may_fetch else "",
+        region=draw(mostly("", *REGIONS, "east")),
+        pickup_store_id=draw(mostly("", *store_ids)) if may_fetch else "",
         group_id=(group or "g") if kind is OrderType.GROUP else group,
         buyer_id=draw(st.sampled_from(["", "b1", "b2"])),
         address_id=draw(st.sampled_from(["", "home"])),

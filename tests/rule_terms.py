@@ -50,7 +50,7 @@ class Terms:
     def asked(self, step: Step, shop: Shop) -> bool:
         """Whether the step asks the store at all, wherever it is."""
         profile, rule = self.chain.profile(shop), self.rule
-        needed = {name for sku in self.basket for name in self.chain._sku(sku).needs}
+        needed = {name for sku in self.basket for name in self.chain._profile(sku).needs}
         return (
             not shop.paused
             and profile.kind in step.kinds
@@ -232,7 +232,7 @@ class Terms:
         return list(items.values())
 
     def _class(self, sku: str) -> str:
-        return self.chain._sku(sku).product_class
+        return self.chain._profile(sku).product_class
 
     def _worth(self, item: Basket) -> int:
         return sum(self.amounts.get(sku, 0) for sku in item)

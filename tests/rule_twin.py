@@ -35,7 +35,7 @@ class Merge:
 
 
 @dataclass(frozen=True)
-class Held:
+class Kept:
     """What is reserved for an order, by store."""
 
     decision: Decision
@@ -51,7 +51,7 @@ class RuleTwin(Chain):
         self.texts: list[str] = []
         self.books: list[PolicyBook] = []
         self.active = 0
-        self.told: dict[str, Held] = {}
+        self.told: dict[str, Kept] = {}
         self.merges: dict[MergeKey, Merge] = {}
         self.numbers: dict[tuple[MergeKey, int], int] = {}
 
@@ -72,14 +72,14 @@ class RuleTwin(Chain):
         return self.route_batch([order], dry_run=dry_run)[0]
 
     def route_batch(self, orders: Iterable[Order], *, dry_run: bool = False) -> list[Decision]:
-        before = Counter(self.reserved), dict(self.told), dict(self.merges), set(self.on_sale)
+        before = Counter(self.reserved), dict(self.told), dict(self.merges), set(self.off_shelf)
         orders = list(orders)
         for at, order in enumerate(orders):
             if order.id not in self.told:
                 self._decide(order, orders[at:])
         decisions = [self.told[order.id].decision for order in orders]
         if dry_run:
-            self.reserved, self.told, self.merges, self.on_sale = before
+            self.reserved, self.told, self.merges, self.off_shelf = before
         return decisions
 
     def release(self, order_id: str) -> bool:
@@ -87,8 +87,8 @@ class RuleTwin(Chain):
         held = self.told[order_id]
         if held.is_open:
             for shop, lines in held.stock:
-                self._move(shop, lines, -1)
-        self.told[order_id] = Held(held.decision, held.stock, is_open=False)
+                self._reserve(shop, lines, -1)
+        self.told[order_id] = Kept(held.decision, held.stock, is_open=False)
         return held.is_open and bool(held.stock)
 
     # -- ONE ORDER -----------------------------------------------------------------------------
@@ -126,7 +126,7 @@ class RuleTwin(Chain):
         basket, amounts = self.in_parts(_basket(order), amounts_of(order))
         book = self.books[self.active - 1]
         region = order.region or self._region_at(book, place)
-        classes = {self._sku(sku).product_class for sku in basket}
+        classes = {self._profile(sku).product_class for sku in basket}
         return Terms(
             chain=self,
             order=order,
@@ -160,7 +160,7 @@ class RuleTwin(Chain):
     ) -> tuple[Step | None, tuple[Part, ...], Reason]:
         later = {}
         if terms.rule.order_type is OrderType.PRESALE:
-            later = {sku: n for sku, n in terms.basket.items() if self._sku(sku).presale}
+            later = {sku: n for sku, n in terms.basket.items() if self._profile(sku).presale}
         now = {sku: n for sku, n in terms.basket.items() if sku not in later}
         if later:
             return self._found_later(terms, now, later, preferred)
@@ -306,13 +306,12 @@ class RuleTwin(Chain):
             shipments=tuple(_shipments(parts)) if is_split else (),
         )
         for part in parts:
-            self._move(part.shop, part.lines, 1)
-        self.told[order.id] = Held(decision, tuple((part.shop, part.lines) for part in parts))
+            self._reserve(part.shop, part.lines, 1)
+        self.told[order.id] = Kept(decision, tuple((part.shop, part.lines) for part in parts))
 
-    def _move(self, shop: Shop, lines: Basket, sign: int) -> None:
+    def _reserve(self, shop: Shop, lines: Basket, sign: int) -> None:
         for sku, pieces in lines.items():
-            self.reserved[shop, sku] += sign * pieces
-            self._see_shelf((shop, sku))
+            self._move(shop, sku, 0, sign * pieces)
 
 
 def _shipments(parts: Iterable[Part]) -> Iterable[Shipment]:

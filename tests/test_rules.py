@@ -19,28 +19,28 @@ def scenes(draw: st.DrawFn) -> dict[str, Any]:
     ids = [store.id for store in stores]
     store_id = st.sampled_from(ids)
     pairs = st.tuples(store_id, st.sampled_from(rs.SKUS), st.integers(0, 6))
-    everywhere = draw(st.integers(0, 4))
-    rows = [(name, sku, everywhere) for name in ids for sku in rs.SKUS]
+    rows = [(name, sku, draw(st.sampled_from([0, 0, 1, 2, 3, 6]))) for name in ids for sku in rs.SKUS]
     supplies = st.tuples(
         store_id, st.sampled_from(rs.SKUS), st.sampled_from(rs.DAYS), st.integers(0, 6)
     )
-    count = draw(st.integers(1, 8))
+    count = draw(st.integers(2, 8))
     return {
         "stores": stores,
-        "profiles": draw(st.dictionaries(store_id, rs.store_profiles)),
+        "profiles": draw(st.dictionaries(store_id, rs.store_profiles, max_size=3)),
         "skus": draw(st.dictionaries(st.sampled_from(rs.SKUS), rs.sku_profiles)),
         "stock": rows + draw(st.lists(pairs, max_size=8, unique_by=lambda row: row[:2])),
-        "held": draw(st.lists(pairs, max_size=3)),
+        "held": draw(st.lists(pairs, max_size=2)),
         "shares": draw(
             st.lists(
-                st.tuples(st.sampled_from(rs.CHANNELS), store_id, st.sampled_from([0, 0.3, 0.5, 1]))
+                st.tuples(st.sampled_from(rs.CHANNELS), store_id, st.sampled_from([0, 0.3, 0.5, 1])),
+                max_size=2,
             )
         ),
         "hidden": draw(
             st.dictionaries(st.sampled_from(rs.CHANNELS), rs.some(*rs.SKUS), max_size=1)
         ),
-        "supplies": draw(st.lists(supplies, max_size=4)),
-        "paused": draw(st.frozensets(store_id, max_size=1)),
+        "supplies": draw(st.lists(supplies, min_size=1, max_size=5)),
+        "paused": draw(rs.mostly(frozenset(), frozenset(ids[:1]))),
         "policy": draw(rs.policies),
         "later_s": draw(st.sampled_from([0, 900, 6 * 3600, 17 * 3600, 30 * 3600])),
         "orders": [draw(rs.orders(tuple(ids), number)) for number in range(count)],
