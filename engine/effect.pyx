@@ -11,12 +11,13 @@ from fendan.engine.events cimport (
     EVENT_ASSIGNED, EVENT_REJECTED, EVENT_RETURNED, EVENT_SPLIT, EVENT_UNASSIGNED, HAS_DUE,
     HAS_GRANT, HAS_MOVED, HAS_PLACE, OrderEvent, moved,
 )
+from fendan.engine.loads cimport Loads, order_came, order_left
 from fendan.engine.merges cimport Merge, MergeTable, begin_merges, merge_of, note_merge
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
     FLAG_GRANTED, FLAG_SHIPMENT, FLAG_SPLIT, NEVER_NS, RETURNED_TO_STOCK, STATE_ASSIGNED,
-    STATE_REJECTED, Record, Table, add_rejection, grant_at, order_of, pin, record_at,
+    STATE_REJECTED, Record, Table, add_rejection, grant_at, holds, order_of, pin, record_at,
     reserve_rejection, set_due, set_state, tell_shipment,
 )
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
@@ -31,6 +32,7 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
     cdef Table* table = &orders.records.table
     cdef Record* record = record_at(table, number)
     cdef bint moves = event.flags & HAS_MOVED
+    cdef int32_t was_at = record.current.store if holds(record) else NO_STORE
     if moves and not is_as_found(orders, event):
         refuse(Fault.BREACH, "order_id", event.id.text[:event.id.size].decode(),
                hint=f"its store {event.store} does not have the counts that the event found")
@@ -54,7 +56,20 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
     set_state(table, number, state_after(event))
     if record.flags & FLAG_SHIPMENT:
         tell_shipment(table, number)
+    if orders.loads is not None:
+        count(&orders.loads.loads, was_at, record, time_ns)
     return 0
+
+
+cdef void count(Loads* loads, int32_t was_at, const Record* record, int64_t time_ns) noexcept:
+    """Keep the open orders of the stores: one left, or came."""
+    cdef int32_t is_at = record.current.store if holds(record) else NO_STORE
+    if was_at == is_at:
+        return
+    if was_at != NO_STORE:
+        order_left(loads, was_at, time_ns)
+    if is_at != NO_STORE:
+        order_came(loads, is_at, time_ns)
 
 
 cdef void decide(Table* table, int64_t number, const OrderEvent* event) noexcept nogil:

@@ -1,14 +1,13 @@
 from typing import final
 
+from fendan.engine.book import Rules
 from fendan.engine.orders import Orders
 from fendan.engine.records import OrderState
 from fendan.engine.rejection import RejectReason as RejectReason
 from fendan.engine.router import Reason
 
 _Lines = tuple[tuple[str, int], ...]
-_Shipment = tuple[
-    int, OrderState, str | None, float | None, Reason, int, int | None, _Lines
-]
+_Shipment = tuple[int, OrderState, str | None, float | None, Reason, int, int | None, _Lines]
 _Standing = tuple[
     OrderState, str | None, float | None, Reason, int, int | None, tuple[_Shipment, ...]
 ]
@@ -50,6 +49,7 @@ class Life:
         missing_skus: list[str],
         now_ns: int,
         shipment: int | None = None,
+        rules: Rules | None = None,
     ) -> _Standing: ...
     def cancel(self, order_id: str, now_ns: int, shipment: int | None = None) -> _Standing: ...
     def release(self, order_id: str, now_ns: int) -> bool: ...

@@ -20,6 +20,7 @@ What an event does is told by `effect` alone: here it is only decided.
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from fendan.engine.book cimport Rules
 from fendan.engine.events cimport EVENT_CANCELLED, EVENT_EXPIRED, EVENT_RETURNED, Lines
 from fendan.engine.network cimport NO_STORE
 from fendan.engine.orders cimport Orders
@@ -106,8 +107,9 @@ cdef class Life:
             take_step(self.orders, self._lines, number, EVENT_RETURNED, now_ns, to_stock, 0)
         return self._done(order)
 
-    def reject(self, order_id, store_id, reason, missing_skus, int64_t now_ns, shipment=None):
-        """Its store would not have it: look for another at once."""
+    def reject(self, order_id, store_id, reason, missing_skus, int64_t now_ns, shipment=None,
+               Rules rules=None):
+        """Its store would not have it: look for another at once, under the `rules` in force."""
         cdef int64_t order = self.orders._number(order_id, "order_id")
         cdef int64_t number
         cdef list named = self._named(order, shipment)
@@ -120,7 +122,7 @@ cdef class Life:
                     return self._done(order)
         taking = self._taking(order, order_id, OrderState.REJECTED, store_id, shipment)
         gone = [missing & skus_of(self.orders, number) for number in taking]
-        reject_all(self.orders, self._lines, &self._patience, taking, gone, reason, now_ns)
+        reject_all(self.orders, self._lines, &self._patience, rules, taking, gone, reason, now_ns)
         return self._done(order)
 
     def cancel(self, order_id, int64_t now_ns, shipment=None):

@@ -1,6 +1,7 @@
 """A store would not have an order: give back, correct its counts, and look for the next."""
 from libc.stdint cimport int64_t, uint8_t
 
+from fendan.engine.book cimport Rules
 from fendan.engine.events cimport Lines
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport NEVER_NS
@@ -30,8 +31,9 @@ cdef inline int64_t due_after(const Patience* patience, int64_t now_ns) noexcept
 
 
 # Let the stores of these records reject them, each with its set of SKU codes that are missing.
-cdef int reject_all(Orders orders, Lines lines, const Patience* patience, list numbers,
-                    list missing, uint8_t reason, int64_t now_ns) except -1
+# `rules`: what is in force, or None.
+cdef int reject_all(Orders orders, Lines lines, const Patience* patience, Rules rules,
+                    list numbers, list missing, uint8_t reason, int64_t now_ns) except -1
 
 # Of what an order asked for, the codes that its store has found out it does not have.
 cdef set missing_of(Orders orders, int64_t number, reason, missing_skus)

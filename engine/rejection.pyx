@@ -6,10 +6,12 @@ with its group, has no next one. A shipment of a split order goes its own way.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from fendan.engine.book cimport Rules
 from fendan.engine.changes cimport note
+from fendan.engine.dispatch cimport dispatch_again
 from fendan.engine.events cimport (
-    EVENT_ASSIGNED, EVENT_REJECTED, EVENT_UNASSIGNED, HAS_DISTANCE, HAS_DUE, HAS_MOVED, Lines,
-    OrderEvent,
+    EVENT_ASSIGNED, EVENT_REJECTED, EVENT_UNASSIGNED, HAS_DISTANCE, HAS_DUE, HAS_GRANT, HAS_MOVED,
+    Lines, OrderEvent,
 )
 from fendan.engine.network cimport Leaves
 from fendan.engine.orders cimport Orders
@@ -48,8 +50,8 @@ class RejectReason(_Named):
         return self in (RejectReason.NOT_ON_SHELF, RejectReason.DAMAGED)
 
 
-cdef int reject_all(Orders orders, Lines lines, const Patience* patience, list numbers,
-                    list missing, uint8_t reason, int64_t now_ns) except -1:
+cdef int reject_all(Orders orders, Lines lines, const Patience* patience, Rules rules,
+                    list numbers, list missing, uint8_t reason, int64_t now_ns) except -1:
     """All of them: whatever can fail for want of memory comes before the first change."""
     cdef const Table* table = &orders.records.table
     cdef uint64_t[::1] allowed = np.empty(
@@ -70,7 +72,7 @@ cdef int reject_all(Orders orders, Lines lines, const Patience* patience, list n
             orders.events.stock(
                 EventKind.STOCK_CORRECTED, stores[:rows], skus[:rows], before[:rows], after[:rows]
             )
-        route_again(orders, lines, patience, number, &allowed[0], now_ns)
+        route_again(orders, lines, patience, rules, number, &allowed[0], now_ns)
     return 0
 
 
@@ -105,38 +107,57 @@ cdef uint8_t why_here_only(const Grant* grant) noexcept nogil:
     return REASON_PICKUP_STORE if grant.flags & PICKUP_NAMED else REASON_GROUP_NOT_WHOLE
 
 
-cdef int route_again(Orders orders, Lines lines, const Patience* patience, int64_t number,
-                     uint64_t* allowed, int64_t now_ns) except -1:
+cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules rules,
+                     int64_t number, uint64_t* allowed, int64_t now_ns) except -1:
     """Assign a rejected order to the next store, or say why there is none."""
     cdef Table* table = &orders.records.table
-    cdef const Record* record = record_at(table, number)
     cdef const Leaves* leaves = &orders.stock.network.layout.leaves
-    cdef Shelves* shelves = &orders.stock.shelves
     cdef Basket basket = basket_at(table, number)
     cdef OrderEvent event
     cdef Verdict verdict
     begin_event(&event, table, number, EVENT_UNASSIGNED)
     event.reason = REASON_TOO_MANY_ATTEMPTS
-    if record.attempts < patience.most_attempts:
+    if record_at(table, number).attempts < patience.most_attempts:
         event.reason = why_here_only(grant_at(table, number))
     if event.reason == REASON_NONE:
         allow(allowed, leaves, table, number, now_ns - patience.cool_down_ns)
-        verdict = route_one(leaves, shelves, record.lat, record.lng, &basket, patience.radius_m,
-                            allowed, lines.before)
+        verdict = search_again(orders, lines, patience, rules, number, allowed, now_ns, &event)
         event.reason = verdict.reason
         if verdict.status == STATUS_ASSIGNED:
             # The event is to reserve, here as when it is read again.
-            give_back(shelves, leaves.ordinal_of[verdict.store], &basket)
+            give_back(&orders.stock.shelves, leaves.ordinal_of[verdict.store], &basket)
             event.kind = EVENT_ASSIGNED
             event.store, event.distance_m = verdict.store, verdict.distance_m
             event.before = lines.before
             event.attempts += 1
-            event.due_ns = due_after(patience, now_ns)
-            event.flags = HAS_DISTANCE | HAS_MOVED
+            event.flags |= HAS_DISTANCE | HAS_MOVED
             if event.due_ns != NEVER_NS:
                 event.flags |= HAS_DUE
             add_lines(&event, table, number)
+        else:
+            event.flags = 0
     return happen(orders, number, &event, now_ns)
+
+
+cdef Verdict search_again(Orders orders, Lines lines, const Patience* patience, Rules rules,
+                          int64_t number, const uint64_t* allowed, int64_t now_ns,
+                          OrderEvent* event) noexcept:
+    """Choose and reserve, under the policy if the order was decided under one; when it is due."""
+    cdef Table* table = &orders.records.table
+    cdef const Record* record = record_at(table, number)
+    cdef const Leaves* leaves = &orders.stock.network.layout.leaves
+    cdef Basket basket = basket_at(table, number)
+    cdef Verdict verdict
+    if rules is None or grant_at(table, number) == NULL:
+        event.due_ns = due_after(patience, now_ns)
+        return route_one(leaves, &orders.stock.shelves, record.lat, record.lng, &basket,
+                         patience.radius_m, allowed, lines.before)
+    event.grant = grant_at(table, number)[0]
+    event.flags |= HAS_GRANT
+    verdict = dispatch_again(&rules.book, leaves, &orders.stock.shelves, record.lat, record.lng,
+                             &basket, allowed, now_ns, &event.grant, lines.before)
+    event.due_ns = event.grant.due_ns or NEVER_NS
+    return verdict
 
 
 cdef void allow(uint64_t* allowed, const Leaves* leaves, const Table* table, int64_t number,

@@ -150,9 +150,11 @@ class Lives(Ledger):
         return self.order(order_id)
 
     def cancel_order(self, order_id: str, *, shipment: int | None = None) -> OrderStatus:
-        if shipment not in (None, 1):
+        if shipment is not None and shipment < 1:
             refuse(Fault.OUT_OF_RANGE, "shipment", shipment)
         known = self._known(order_id, "order_id", None)
+        if shipment not in (None, 1):
+            refuse(Fault.OUT_OF_RANGE, "shipment", shipment)
         if known.state in (SHIPPED, DELIVERED, RETURNED, EXPIRED):
             refuse(Fault.WRONG_STATE, "order_id", order_id)
         self._given_back(known)

@@ -86,9 +86,7 @@ def settle(
                     )
                     for share in shares[order.id]
                 ]
-        return engine._orders.settle(
-            batch, verdicts, grants, Shipments.of(parts), dry_run=dry_run
-        )
+        return engine._orders.settle(batch, verdicts, grants, Shipments.of(parts), dry_run=dry_run)
 
 
 def split(engine: Engine, order: Order, *shares: Share, **grant: Any) -> Decision:

@@ -1,13 +1,13 @@
 """An order that several stores fill together: told once, and lived shipment by shipment."""
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clock import StoppedClock
 from fendan import (
+    CorruptJournalError,
     Engine,
     FendanError,
     Order,
@@ -22,8 +22,11 @@ from fendan import (
 )
 from fendan.checking import check
 from fendan.engine.audit import audit
-from fendan.engine.events import EventKind
+from fendan.engine.events import EventKind, Events
+from fendan.engine.history import read
 from fendan.engine.outcome import decisions
+from fendan.engine.replay import Replay
+from fendan.engine.tally import Tally
 from fendan.model import OrderStatus
 from fendan.rules import OrderType, StepName
 from fendan.state import state_hash
@@ -294,50 +297,55 @@ def a_shop_or_three(engine: Engine) -> None:
         engine.set_stock([(one.store.id, "tea", 5), (one.store.id, "milk", 4)])
 
 
-def a_day(engine: Engine, clock: StoppedClock) -> Iterator[None]:
-    """Splits, and whatever can happen to shipments; a pause after each."""
+def orders_come(engine: Engine, clock: StoppedClock) -> None:
     split(engine, BASKET, EAST, WEST, merge_group=2**40, asked_hash=2**63, keep_day=20_000)
-    yield
     split(engine, order("2"), Share("middle", {}), due_ns=clock.now_ns() + 1, channel=4, region=0)
     split(engine, order("none", ("tea", 9)))
-    yield
+
+
+def one_is_rejected(engine: Engine, clock: StoppedClock) -> None:
     engine.accept_order("1", shipment=1)
     engine.reject_order("1", "west", reason=RejectReason.DAMAGED, missing_skus=["milk"])
-    yield
+
+
+def one_is_shipped(engine: Engine, clock: StoppedClock) -> None:
     engine.pick_order("1")
     engine.ship_order("1", shipment=1)
     engine.route(order("3"))
-    yield
+
+
+def one_comes_back_and_another_is_late(engine: Engine, clock: StoppedClock) -> None:
     engine.return_order("1", to_stock=True)
     engine.cancel_order("1", shipment=2)
-    split(engine, order("4", ("milk", 2)), Share("east", {"milk": 1}), Share("middle", {"milk": 1}),
-          due_ns=clock.now_ns() + 5)  # fmt: skip
+    shares = Share("east", {"milk": 1}), Share("middle", {"milk": 1})
+    split(engine, order("4", ("milk", 2)), *shares, due_ns=clock.now_ns() + 5)
     clock.pass_s(60)
-    engine.expire_orders()
+    assert engine.expire_orders() == ["2", "4"]
+
+
+A_DAY = (orders_come, one_is_rejected, one_is_shipped, one_comes_back_and_another_is_late)
 
 
 def test_an_engine_that_is_opened_again_is_the_same_after_every_step(
     clock: StoppedClock, tmp_path: Path
 ) -> None:
-    engine = Engine.open(tmp_path, clock=clock, policy=PATIENCE)
-    a_shop_or_three(engine)
-    for _ in a_day(engine, clock):
-        told = [engine.decision(name) for name in ("1",)]
-        before = state_hash(engine)
-        engine.close()
+    with Engine.open(tmp_path, clock=clock, policy=PATIENCE) as engine:
+        a_shop_or_three(engine)
+    for happens in A_DAY:
+        with Engine.open(tmp_path, clock=clock, policy=PATIENCE) as engine:
+            happens(engine, clock)
+            before, told = state_hash(engine), engine.decision("1")
         assert check(tmp_path).is_good
-        engine = Engine.open(tmp_path, clock=clock, policy=PATIENCE)
-        assert state_hash(engine) == before
-        assert [engine.decision(name) for name in ("1",)] == told
-        engine.check()
-    engine.close()
-    assert check(tmp_path).is_good
+        with Engine.open(tmp_path, clock=clock, policy=PATIENCE) as engine:
+            engine.check()
+            assert (state_hash(engine), engine.decision("1")) == (before, told)
 
 
 def test_a_snapshot_brings_the_shipments_along(clock: StoppedClock, tmp_path: Path) -> None:
     with Engine.open(tmp_path, clock=clock, policy=PATIENCE) as engine:
         a_shop_or_three(engine)
-        for _ in a_day(engine, clock):
+        for happens in A_DAY:
+            happens(engine, clock)
             engine.snapshot()
         before = state_hash(engine)
         told, status = engine.decision("1"), engine.order("1")
@@ -370,6 +378,27 @@ def test_the_ledger_tells_of_the_order_and_then_of_each_shipment(
         assert one.order_type is OrderType.SAME_DAY
     promised = [one.promised_ns for one in events[:3]]
     assert promised == [PROMISED_NS, PROMISED_NS - 60, PROMISED_NS]
+
+
+def test_an_event_of_a_kind_that_is_not_known_is_corruption() -> None:
+    for kind in (0, 12, 15):
+        body = bytes([kind, 0, 1, 0, 0, 0])
+        with pytest.raises(CorruptJournalError):
+            read(body, 1, 0, 1)
+        with pytest.raises(CorruptJournalError):
+            Replay(Engine()._orders, None).apply(body, 1, 0, 1)
+        with pytest.raises(CorruptJournalError):
+            Tally().add(body, 1, 1)
+
+
+def test_what_is_promised_takes_few_bytes_in_the_journal(engine: Engine) -> None:
+    events = engine._orders.events = Events()
+    engine.route(order("20261122-000001"))
+    plain = events.size
+    events.clear()
+    promise = {"asked_hash": 2**63, "channel": 3, "due_ns": 2**60}
+    split(engine, order("20261122-000002"), Share("middle", {}), **promise)
+    assert (plain, events.size) == (62, 89)
 
 
 # -- WHAT IS REMEMBERED --------------------------------------------------------------------------

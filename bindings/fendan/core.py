@@ -17,6 +17,7 @@ from fendan.catalogue import Catalogue
 from fendan.columns import Column
 from fendan.documents import Documents
 from fendan.engine.batch import Batch
+from fendan.engine.book import Rules
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.names import Names
@@ -149,6 +150,10 @@ class Core:
         kinds there are. It must not fail: what a text says is to be checked before it is written.
         """
 
+    def _rules_at(self, now_ns: int) -> Rules | None:
+        """What a policy file says at this time; None where none is in force."""
+        return None
+
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 
     def _store_codes_of(self, stores: Column, field: str) -> NDArray[np.int32]:
@@ -262,7 +267,7 @@ class Core:
         return [
             Shortfall(
                 store_id=self._network.store_ids[store],
-                sku=self._stock.skus[sku],
+                sku=self._stock.skus[sku].partition(JOINT)[0],  # supply, as what it is of
                 on_hand=counts[store, sku][0],
                 reserved=counts[store, sku][1],
                 order_ids=tuple(holders[store, sku]),

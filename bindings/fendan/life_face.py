@@ -79,8 +79,9 @@ class LifeFace(Core):
     ) -> OrderStatus:
         """Its store will not fill the order: give back what it held, and ask the next at once.
 
-        The next is the nearest within the engine's policy that has every line, without the stores
-        that have rejected the order within the policy's cool-down. Where there is none, or the
+        The next is the nearest within the engine's policy that has every line, or what the policy
+        file in force says, without the stores that have rejected the order within the policy's
+        cool-down. Where there is none, or the
         order has been to as many stores as the policy allows, it is REJECTED with a reason, until
         it is cancelled.
 
@@ -96,8 +97,9 @@ class LifeFace(Core):
             refuse(Fault.UNKNOWN_STORE, "store_id", store_id)
         _check_shipment(shipment)
         with self._command() as command:
+            rules = self._rules_at(command.now_ns)
             told = self._life.reject(
-                order_id, store_id, reason, missing, command.now_ns, shipment
+                order_id, store_id, reason, missing, command.now_ns, shipment, rules
             )
         return _status(order_id, told)
 

@@ -363,7 +363,7 @@ def _shipment_status_message(status: ShipmentStatus) -> life.ShipmentStatus:
         distance_m=status.distance_m or 0.0,
         reason=cast(order.DecisionReason, status.reason),
         attempts=status.attempts,
-        lines=[life.ShipmentLine(sku=sku, quantity=pieces) for sku, pieces in status.lines],
+        lines=[order.ShipmentLine(sku=sku, quantity=pieces) for sku, pieces in status.lines],
     )
     if status.reserved_until_ns is not None:
         message.reserved_until.FromNanoseconds(status.reserved_until_ns)

@@ -32,18 +32,14 @@ def accept_order(
     return (yield from _moved("AcceptOrder", request, messages.AcceptOrderResponse))
 
 
-def pick_order(
-    order_id: str, store_id: str | None, shipment: int | None
-) -> Exchange[OrderStatus]:
+def pick_order(order_id: str, store_id: str | None, shipment: int | None) -> Exchange[OrderStatus]:
     """It lies ready."""
     named = _named(order_id, store_id)
     request = messages.PickOrderRequest(shipment=_checked(shipment), **named)
     return (yield from _moved("PickOrder", request, messages.PickOrderResponse))
 
 
-def ship_order(
-    order_id: str, store_id: str | None, shipment: int | None
-) -> Exchange[OrderStatus]:
+def ship_order(order_id: str, store_id: str | None, shipment: int | None) -> Exchange[OrderStatus]:
     """It has left the store."""
     named = _named(order_id, store_id)
     request = messages.ShipOrderRequest(shipment=_checked(shipment), **named)

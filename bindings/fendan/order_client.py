@@ -82,7 +82,8 @@ class OrderClient(ABC):
         timeout_s: float | None = None,
     ) -> OrderStatus:
         """The order came back, to be sold again or not: from SHIPPED or DELIVERED to RETURNED."""
-        return self._do(order_calls.return_order(order_id, to_stock, store_id, shipment), timeout_s)
+        exchange = order_calls.return_order(order_id, to_stock, store_id, shipment)
+        return self._do(exchange, timeout_s)
 
     def reject_order(
         self,
@@ -198,7 +199,9 @@ class AioOrderClient(ABC):
         timeout_s: float | None = None,
     ) -> OrderStatus:
         """The order came back, to be sold again or not: from SHIPPED or DELIVERED to RETURNED."""
-        return await self._do(order_calls.return_order(order_id, to_stock, store_id, shipment), timeout_s)
+        return await self._do(
+            order_calls.return_order(order_id, to_stock, store_id, shipment), timeout_s
+        )
 
     async def reject_order(
         self,

@@ -44,7 +44,12 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
             or ruling.chain.sku_count != len(self._stock.skus)
         ):
             ruling = self._ruling = Ruling(
-                self._versions.active, self._book, self._chain(), self._orders.merges, now_ns, self._past
+                self._versions.active,
+                self._book,
+                self._chain(),
+                self._orders.merges,
+                now_ns,
+                self._past,
             )
             self._past = ruling
         return ruling.at(now_ns)
