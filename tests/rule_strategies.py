@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import shapely  # type: ignore[import-untyped]
@@ -252,3 +253,10 @@ def orders(draw: st.DrawFn, store_ids: tuple[str, ...] = STORES, number: int = 0
         buyer_id=draw(st.sampled_from(["", "b1", "b2"])),
         address_id=draw(st.sampled_from(["", "home"])),
     )
+
+
+def numbered(order: Order, number: int, pickup_store_id: str = "") -> Order:
+    """An order under another id, and to be fetched at another store, if at any."""
+    kind = order.order_type
+    store = pickup_store_id if kind in (OrderType.PICKUP, OrderType.UNSPECIFIED) else ""
+    return replace(order, id=f"{number}", pickup_store_id=store)
