@@ -25,6 +25,7 @@ from fendan.engine.events cimport (
     EVENT_UNASSIGNED, HAS_AMOUNTS, HAS_DISTANCE, HAS_DUE, HAS_MOVED, Lines, OrderEvent,
     most_order_bytes, put_order_event,
 )
+from fendan.engine.lots cimport correct
 from fendan.engine.names cimport Span
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.orders cimport Orders
@@ -346,6 +347,7 @@ cdef class Life:
             stores[row], skus[row], after[row] = store, sku, pair.reserved
             before[row, 0], before[row, 1] = pair.net, pair.reserved
             pair.net = 0
+            correct(&self.orders.stock.lots.table, store, sku, pair.reserved)
             show(shelves, sku, ordinal, pair)
             note(&self.orders.stock.changes.ring, store, sku)
             row += 1

@@ -19,6 +19,7 @@ from fendan.engine.decided cimport (
 from fendan.engine.book cimport Rules
 from fendan.engine.dispatch cimport dispatch_many
 from fendan.engine.events cimport Events
+from fendan.engine.larder cimport begin_holds
 from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport Leaves
 from fendan.engine.outcome cimport Outcome
@@ -72,6 +73,7 @@ cdef class Orders:
         cdef Decided* decided = &arrival.decided
         cdef const Leaves* leaves = &self.stock.network.layout.leaves
         cdef bint has_room = True
+        begin_holds(&self.stock.shelves.larder)
         arrival.enter(rules is not None)
         try:
             arrival.make_room(rules is not None, self._is_written(dry_run), due_ns)
@@ -79,6 +81,9 @@ cdef class Orders:
                 with nogil:
                     route_many(leaves, &self.stock.shelves, decided.orders, radius_m,
                                decided.verdicts, <Quantity*>decided.before)
+                    has_room = not self.stock.shelves.larder.no_memory
+                    if not has_room:
+                        undo(leaves, &self.stock.shelves, decided)
             else:
                 with nogil:
                     has_room = dispatch_many(
@@ -102,6 +107,7 @@ cdef class Orders:
         cdef Arrival arrival = arrival_of(self.stock, &self.records.table, batch)
         cdef Decided* decided = &arrival.decided
         cdef bint is_there
+        begin_holds(&self.stock.shelves.larder)
         arrival.enter(True)
         try:
             arrival.make_room(True, True, NEVER_NS)

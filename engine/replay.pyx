@@ -26,7 +26,7 @@ from fendan.engine.records cimport (
 
 import numpy as np
 
-from fendan.engine import limits
+from fendan.engine import limits, perishables
 from fendan.engine.events import EventKind
 from fendan.engine.fault import Fault
 from fendan.errors import FendanError, refuse
@@ -203,6 +203,8 @@ cdef class Replay:
             self._effects.document(*(text.decode() for text in texts))
         elif kind is EventKind.HELD_SET:
             self._apply_held(event.store, texts[0], np.array(texts[1:], dtype=np.int32))
+        elif kind is EventKind.LOTS_SET:
+            self._apply_lots(event.store, texts[0], np.array(texts[1:], dtype=np.int32))
         elif kind is EventKind.THRESHOLDS:
             if texts[0] >= self._orders.stock.shelves.sku_count:
                 raise ContradictionError(f"there is no SKU {texts[0]}")
@@ -222,6 +224,17 @@ cdef class Replay:
             raise ContradictionError(str(error)) from error
         if not np.array_equal(before, found):
             raise ContradictionError(f"store {store} does not hold back what was found")
+
+    def _apply_lots(self, int32_t store, int32_t sku, rows):
+        """Set the lots of a pair, whose count follows."""
+        stock = self._orders.stock
+        if not (0 <= store < len(stock.network.store_ids) and sku < len(stock.skus)):
+            raise ContradictionError(f"there is no pair of store {store} and SKU {sku}")
+        days, on_hand = (np.ascontiguousarray(column) for column in rows.reshape(-1, 2).T)
+        try:
+            perishables.set_lots(stock, store, sku, days, on_hand)
+        except FendanError as error:
+            raise ContradictionError(str(error)) from error
 
     def _apply_stores(self):
         """Stores as one command added, updated, paused, resumed or removed them."""

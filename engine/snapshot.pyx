@@ -2,7 +2,7 @@
 
     stores   the layout's arrays; ids and regions by code; which codes were removed
     stock    SKUs by code; for each, how many stores list it; all shelves, one after the other; what
-             stores hold back, and thresholds (see limits; bits between them are on the shelves)
+             stores hold back, and thresholds (see limits; bits between them are on the shelves); lots
     orders   by age of their pages: how many, then all records, blocks and rejections
 
 Same in, same out: two engines that lived through the same commands give the same bytes. So what
@@ -26,7 +26,7 @@ from typing import Any, Iterable, NamedTuple
 
 import numpy as np
 
-from fendan.engine import limits
+from fendan.engine import limits, lots
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
 
@@ -56,6 +56,7 @@ KINDS = {
     "shelves": (np.dtype(np.uint64), ()),
     "held": (np.dtype(np.int32), (5,)),
     "thresholds": (np.dtype(np.int32), (3,)),
+    **{name: (np.dtype(np.int32), ()) for name in lots.COLUMNS},
     "page_counts": (np.dtype(np.int32), ()),
     "block_sizes": (np.dtype(np.int64), ()),
     "rejection_counts": (np.dtype(np.int32), ()),
@@ -131,6 +132,7 @@ cdef list _stock_sections(Stock stock):
         Section("shelves", KINDS["shelves"][0], (total,), _shelves(stock)),
         whole("held", limits.held_rows(stock)),
         whole("thresholds", limits.threshold_rows(stock)),
+        *(whole(name, array) for name, array in stock.lots.arrays().items()),
     ]
 
 

@@ -28,6 +28,7 @@ from fendan.held_face import HeldFace
 from fendan.journal import Durability
 from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
+from fendan.lot_face import LotFace
 from fendan.log import Log
 from fendan.model import Line, Nearby, Order, Policy, Routed
 from fendan.ruling_face import RulingFace
@@ -44,6 +45,7 @@ class Engine(
     StoreFace,
     StockFace,
     HeldFace,
+    LotFace,
     SupplyFace,
     WatchFace,
     LifeFace,

@@ -113,7 +113,4 @@ class _Effects:
 
     def document(self, kind: str, name: str, text: str) -> None:
         """A document as it is from here on."""
-        if text:
-            self._core._documents[kind, name] = text
-        else:
-            self._core._documents.pop((kind, name), None)
+        self._core._keep_document(kind, name, text)
