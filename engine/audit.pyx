@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fendan.engine import perishables
+from fendan.engine.perishables import first_unlike as _first_unlike
 
 
 class Audit(NamedTuple):
@@ -69,7 +69,7 @@ def audit(Orders orders not None, bint all_named=True):
             names = orders.stock.network.store_ids
             problem = f"store {names[store]!r}, SKU {orders.stock.skus[sku]!r}: {wrong.decode()}"
             return Audit(pair_count, order_count, problem)
-    unlike = perishables.first_unlike(orders.stock)
+    unlike = _first_unlike(orders.stock)
     if unlike is not None:
         problem = f"store {orders.stock.network.store_ids[unlike[0]]!r}, " \
                   f"SKU {orders.stock.skus[unlike[1]]!r}: its lots do not add up to its counts"

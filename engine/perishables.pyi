@@ -1,12 +1,10 @@
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.stock import Stock
-
-COLUMNS: Final[tuple[str, ...]]
 
 def set_lots(
     stock: Stock,

@@ -14,10 +14,8 @@ from fendan.engine.stock cimport Stock
 
 import numpy as np
 
-from fendan.engine import lots
-from fendan.engine.limits import limit
-
-COLUMNS = lots.COLUMNS
+from fendan.engine.limits import limit as _limit
+from fendan.engine.lots import COLUMNS as _COLUMNS, restored as _restored
 
 
 def set_lots(Stock stock not None, int32_t store, int32_t sku, const int32_t[::1] days,
@@ -29,7 +27,7 @@ def set_lots(Stock stock not None, int32_t store, int32_t sku, const int32_t[::1
     one = np.array([sku], dtype=np.int32)
     reserved = stock.counts(store, sku)[1]
     stock.enlist(np.array([store], dtype=np.int32), one, [])
-    limit(stock, one)
+    _limit(stock, one)
     displaced = stock.lots.set_lots(store, sku, days, on_hand, reserved)
     stock.shelves.shelf[sku].limits.has_lots = True
     note(&stock.changes.ring, store, sku)
@@ -44,16 +42,16 @@ def restore(Stock stock not None, arrays):
     Returns the first row that cannot be, or None. The sums are for `audit` and `first_unlike`.
     """
     cdef const int32_t[:, ::1] columns = np.array(
-        [arrays[name] for name in COLUMNS[:2]], dtype=np.int32
+        [arrays[name] for name in _COLUMNS[:2]], dtype=np.int32
     )
     cdef Py_ssize_t row
     for row in range(columns.shape[1]):
         if not (0 <= columns[0, row] < stock.network.layout.leaves.store_count
                 and 0 <= columns[1, row] < stock.shelves.sku_count):
             return row
-    stock.own(lots.restored(arrays))
+    stock.own(_restored(arrays))
     skus = np.unique(np.asarray(columns[1]))
-    limit(stock, skus)
+    _limit(stock, skus)
     for sku in skus:
         stock.shelves.shelf[<int32_t>sku].limits.has_lots = True
     return None

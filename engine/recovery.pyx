@@ -26,7 +26,8 @@ from fendan.engine.stock cimport MAX_SKUS, Stock
 
 import numpy as np
 
-from fendan.engine import limits, perishables
+from fendan.engine import limits
+from fendan.engine.perishables import first_unlike as _first_unlike, restore as _restore_lots
 from fendan.engine.router import Reason
 from fendan.engine.snapshot import (
     LAYOUT as _LAYOUT, PAGED as _PAGED, PER_PAGE as _PER_PAGE, corrupt,
@@ -140,7 +141,7 @@ def _stock(Network network, arrays):
     if bad is not None:
         corrupt("held" if bad >= 0 else "thresholds", bad if bad >= 0 else -1 - bad,
                 hint="a row of what cannot be")
-    bad = perishables.restore(stock, arrays)
+    bad = _restore_lots(stock, arrays)
     if bad is not None:
         corrupt("lot_skus", bad, hint="a row of what cannot be")
     standing = np.bitwise_or.reduce(
@@ -154,7 +155,7 @@ def _stock(Network network, arrays):
     bad = _first_bad_shelf(stock, standing)
     if bad != NONE_BAD:
         corrupt("shelves", skus[bad], hint="its counts and its bitmaps do not agree")
-    bad = perishables.first_unlike(stock)
+    bad = _first_unlike(stock)
     if bad is not None:
         corrupt("lot_skus", skus[bad[1]], hint="its lots do not add up to its counts")
     stock.skus = skus

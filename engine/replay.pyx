@@ -26,7 +26,8 @@ from fendan.engine.records cimport (
 
 import numpy as np
 
-from fendan.engine import limits, perishables
+from fendan.engine import limits
+from fendan.engine.perishables import set_lots as _set_lots
 from fendan.engine.events import EventKind
 from fendan.engine.fault import Fault
 from fendan.errors import FendanError, refuse
@@ -232,7 +233,7 @@ cdef class Replay:
             raise ContradictionError(f"there is no pair of store {store} and SKU {sku}")
         days, on_hand = (np.ascontiguousarray(column) for column in rows.reshape(-1, 2).T)
         try:
-            perishables.set_lots(stock, store, sku, days, on_hand)
+            _set_lots(stock, store, sku, days, on_hand)
         except FendanError as error:
             raise ContradictionError(str(error)) from error
 

@@ -26,7 +26,8 @@ from typing import Any, Iterable, NamedTuple
 
 import numpy as np
 
-from fendan.engine import limits, lots
+from fendan.engine import limits
+from fendan.engine.lots import COLUMNS as _LOT_COLUMNS
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
 
@@ -56,7 +57,7 @@ KINDS = {
     "shelves": (np.dtype(np.uint64), ()),
     "held": (np.dtype(np.int32), (5,)),
     "thresholds": (np.dtype(np.int32), (3,)),
-    **{name: (np.dtype(np.int32), ()) for name in lots.COLUMNS},
+    **{name: (np.dtype(np.int32), ()) for name in _LOT_COLUMNS},
     "page_counts": (np.dtype(np.int32), ()),
     "block_sizes": (np.dtype(np.int64), ()),
     "rejection_counts": (np.dtype(np.int32), ()),
