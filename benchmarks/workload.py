@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 import fendan
+from fendan.core import Clock
 
 CENTRE_LAT, CENTRE_LNG = 31.2, 121.5
 SIDE_KM_OF_6000_STORES = 200.0
@@ -145,9 +146,9 @@ def sku_names(workload: Workload) -> list[str]:
     return [f"SKU-{code:06d}" for code in range(workload.sku_count)]
 
 
-def bare_engine(workload: Workload) -> fendan.Engine:
+def bare_engine(workload: Workload, clock: Clock | None = None) -> fendan.Engine:
     """An engine with the stores and no stock."""
-    engine = fendan.Engine()
+    engine = fendan.Engine(clock=clock)
     add_stores(engine, workload)
     return engine
 
@@ -166,9 +167,9 @@ def add_catalogue(engine: fendan.Engine, workload: Workload) -> None:
     engine.set_stock(stores=nothing, skus=sku_names(workload), quantities=nothing)
 
 
-def engine_for(workload: Workload) -> fendan.Engine:
+def engine_for(workload: Workload, clock: Clock | None = None) -> fendan.Engine:
     """An engine with the stores and the stock, whose codes are those of the workload."""
-    engine = fendan.Engine()
+    engine = fendan.Engine(clock=clock)
     fill(engine, workload)
     return engine
 

@@ -9,7 +9,9 @@ areas stand in one hash table with open addressing:
 
 A place is asked for at the finest resolution in use; its cells at coarser ones follow by bit
 operations. A cell inside an area answers at once; on a border the polygon is asked itself
-(rings.pyx), so every answer is what `shapely.covers` answers for the polygon.
+(rings.pyx), so every answer is what `shapely.covers` answers for the polygon. Where one area is
+asked for and its bands are short, as they are but for the most ragged, the polygon is asked first:
+that takes less time than any cell.
 
 Invariant: an area that covers a place is a member of the place's cell at the area's resolution.
 
@@ -56,6 +58,10 @@ cdef double POSTS_ALONG = 64.0
 # More than all roundings of a distance: near the antipode they come to some centimetres.
 cdef double MARGIN_M = 1.0
 
+cdef enum:
+    # To look at so few edges takes less time than to find a cell and look it up: 0.05 us, 0.4 us.
+    FEW_EDGES = 32
+
 cdef object SLOT = np.dtype([("cell", "u8"), ("first", "i4"), ("count", "i4")])
 cdef object REACH = np.dtype([("inner_m", "f8"), ("outer_m", "f8"), ("first", "i4"), ("count", "i4")])
 
@@ -93,6 +99,8 @@ cdef bint covers_place(
     cdef int32_t low, high, middle
     if not is_in_box(index.outlines.outlines + area, lat, lng):
         return False
+    if index.outlines.outlines[area].edges_a_band <= FEW_EDGES:
+        return covers(&index.outlines, area, lat, lng)
     if cell[0] == NO_CELL:
         cell[0] = cell_at(lat, lng, index.used[0])
         if cell[0] == NO_CELL:

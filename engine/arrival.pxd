@@ -4,7 +4,6 @@ from libc.stdint cimport int64_t
 
 from fendan.engine.batch cimport Batch
 from fendan.engine.decided cimport Decided
-from fendan.engine.outcome cimport Outcome
 from fendan.engine.records cimport Table
 from fendan.engine.shipments cimport Grant, Shipments
 from fendan.engine.shelves cimport Basket
@@ -31,8 +30,8 @@ cdef class Arrival:
 
     cdef int enter(self, bint granted) except -1
     cdef int make_room(self, bint granted, bint counted, int64_t due_ns) except -1
-    cdef Outcome outcome(self)
-    cdef void drop(self) noexcept
+    cdef object outcome(self)
+    cdef void drop(self) noexcept nogil
 
 
     # -- CHECKS
@@ -41,10 +40,10 @@ cdef class Arrival:
     cdef list _lines(self, const Basket* basket)
     cdef dict _amounts(self, const Basket* basket)
     cdef object _promised(self)
-    cdef Shipments _told(self)
+    cdef object _told(self)
 
 
-cdef Arrival arrival_of(Stock stock, Table* table, Batch batch)
+cdef object arrival_of(Stock stock, Table* table, Batch batch)
 
 # Of one order that is known, to be told again.
-cdef Arrival known_arrival(Stock stock, Table* table, int64_t number)
+cdef object known_arrival(Stock stock, Table* table, int64_t number)

@@ -17,7 +17,7 @@ from fendan.engine.batch cimport Batch, Columns
 from fendan.engine.decided cimport Decided, basket_in
 from fendan.engine.names cimport hash_of
 from fendan.engine.network cimport MAX_ID_BYTES
-from fendan.engine.outcome cimport Outcome, make_outcome
+from fendan.engine.outcome cimport make_outcome
 from fendan.engine.records cimport (
     FLAG_GRANTED, NO_RECORD, NO_ROOM, SUFFIX_BYTES, Record, Table, add_record, basket_at,
     drop_newest, find_record, grant_at, prefetch_slot, record_at,
@@ -42,7 +42,7 @@ cdef enum:
 _QUANTITY_DTYPE = np.dtype([("net", np.int32), ("reserved", np.int32)])
 
 
-cdef Arrival arrival_of(Stock stock, Table* table, Batch batch):
+cdef object arrival_of(Stock stock, Table* table, Batch batch):
     cdef Arrival arrival = Arrival.__new__(Arrival)
     arrival._stock, arrival._table = stock, table
     arrival.batch = arrival.fresh = batch
@@ -51,7 +51,7 @@ cdef Arrival arrival_of(Stock stock, Table* table, Batch batch):
     return arrival
 
 
-cdef Arrival known_arrival(Stock stock, Table* table, int64_t number):
+cdef object known_arrival(Stock stock, Table* table, int64_t number):
     cdef Arrival arrival = Arrival.__new__(Arrival)
     arrival._stock, arrival._table = stock, table
     arrival.count = 1
@@ -124,7 +124,7 @@ cdef class Arrival:
             self.decided.before = &before[0]
         return 0
 
-    cdef Outcome outcome(self):
+    cdef object outcome(self):
         """What each order of the batch is told; what was decided is noted in the records."""
         cdef int64_t count = self.count, row
         cdef Table* table = self._table
@@ -160,7 +160,7 @@ cdef class Arrival:
                     grants[row] = grant[0]
         return promised[:self.count]
 
-    cdef Shipments _told(self):
+    cdef object _told(self):
         """The shipments of all orders that were split: those just decided, and those of old."""
         cdef const int64_t[::1] numbers = self._numbers
         cdef Shipments told = Shipments()
@@ -184,7 +184,7 @@ cdef class Arrival:
             raise MemoryError("no room for more shipments")
         return told
 
-    cdef void drop(self) noexcept:
+    cdef void drop(self) noexcept nogil:
         """Leave the order table again."""
         drop_newest(self._table, self.added)
         self.added = 0

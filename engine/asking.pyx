@@ -260,7 +260,7 @@ def _refuse_type(order_type, has_pickup_store, style, row):
         refuse(Fault.OUT_OF_RANGE, field_of("order_types", "order_type", style, row), order_type,
                row=row_of(style, row), hint="only an order of type PICKUP names a pickup store")
     if order_type == TYPE_GROUP:
-        refuse(Fault.MISSING, field_of("group_ids", "group_id", style, row), None,
+        refuse(Fault.MISSING, field_of("group_ids", "group_id", style, row), "",
                row=row_of(style, row), hint="an order of type GROUP must name its group")
 
 

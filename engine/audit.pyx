@@ -5,6 +5,7 @@
     of each leaf     its bit in the summary is set exactly if one of its pairs can be sold
     of all orders    what is reserved of a pair is what the orders there hold of it, together
     of the table     each id is found, and found to be the order that it is the id of
+    of a split       its shipments are all there, have all its pieces, and its state is theirs
 """
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
@@ -12,7 +13,8 @@ from fendan.engine.names cimport Span
 from fendan.engine.network cimport STORES_PER_LEAF, Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    PAGE_ORDERS, Record, Table, basket_at, find_record, holds, id_at, record_at,
+    FLAG_SHIPMENT, FLAG_SPLIT, NO_RECORD, PAGE_ORDERS, Record, Table, basket_at, find_record,
+    find_shipment, holds, id_at, order_of, record_at, state_of_shipments,
 )
 from fendan.engine.shelves cimport (
     Basket, Held, Quantity, Shelf, Shelves, available, base, held_parts, held_sums, listed, lowest_bit,
@@ -60,7 +62,11 @@ def audit(Orders orders not None, bint all_named=True):
                 problem = f"order {id.text[:id.size].decode()!r} is not where its id leads, or " \
                           "holds what its store does not list"
                 return Audit(pair_count, order_count, problem)
-            order_count += 1
+            if not is_whole(table, number):
+                id = id_at(table, number)
+                problem = f"order {id.text[:id.size].decode()!r} and its shipments do not agree"
+                return Audit(pair_count, order_count, problem)
+            order_count += not record_at(table, number).flags & FLAG_SHIPMENT
     for sku in range(shelves.sku_count):
         wrong = wrong_in(shelves, &orders.stock.network.layout.leaves, sku,
                          &held[firsts[sku]] if firsts[sku] < pair_count else &held[0],
@@ -99,6 +105,32 @@ cdef bint add_held(Orders orders, int64_t number, const int64_t* firsts, int64_t
             basket.quantities[line]
         )
     return True
+
+
+cdef bint is_whole(const Table* table, int64_t number) noexcept nogil:
+    """Whether a shipment has its order, and a split order all its pieces in its shipments."""
+    cdef const Record* record = record_at(table, number)
+    cdef int64_t shipment, pieces
+    cdef int32_t which
+    if record.flags & FLAG_SHIPMENT:
+        return order_of(table, number) != NO_RECORD
+    if not record.flags & FLAG_SPLIT:
+        return True
+    pieces = pieces_of(table, number)
+    for which in range(1, record.verdict.shipments + 1):
+        shipment = find_shipment(table, number, which)
+        if shipment == NO_RECORD:
+            return False
+        pieces -= pieces_of(table, shipment)
+    return pieces == 0 and record.state == state_of_shipments(table, number)
+
+
+cdef int64_t pieces_of(const Table* table, int64_t number) noexcept nogil:
+    cdef Basket basket = basket_at(table, number)
+    cdef int64_t line, pieces = 0
+    for line in range(basket.line_count):
+        pieces += basket.quantities[line]
+    return pieces
 
 
 cdef const char* wrong_in(const Shelves* shelves, const Leaves* leaves, int32_t sku,

@@ -5,6 +5,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from fendan.engine.areas cimport Areas
 from fendan.engine.asking cimport Asked, Asking
 from fendan.engine.geo cimport Place
+from fendan.engine.loads cimport Loads, LoadTable
 from fendan.engine.merges cimport Merges, MergeTable
 from fendan.engine.offers cimport Scratch, Sharing
 from fendan.engine.shelves cimport Basket
@@ -38,6 +39,8 @@ cdef struct RuleBook:
     Standing standing
     Sharing* sharing
     MergeTable* merges
+    Loads* loads
+    int32_t most_shipments      # that any step may make of an order
 
 
 # The rule of an order, and with it all but the step of its terms.
@@ -51,6 +54,7 @@ cdef class Rules:
     cdef readonly Asking asking
     cdef readonly Areas areas
     cdef readonly Merges merges
+    cdef readonly LoadTable loads
     cdef Scratch scratch
     cdef dict _arrays           # the numpy arrays that own what `book` points at
     cdef int32_t _rule_count

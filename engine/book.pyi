@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from fendan.engine.areas import Areas
 from fendan.engine.asking import Asking
+from fendan.engine.loads import LoadTable
 from fendan.engine.merges import Merges
 
 @final
@@ -17,6 +18,7 @@ class Rules:
         arrays: dict[str, Any],
         areas: Areas | None,
         merges: Merges,
+        loads: LoadTable,
     ) -> None: ...
     @property
     def version(self) -> int: ...
@@ -28,3 +30,5 @@ class Rules:
     def areas(self) -> Areas | None: ...
     @property
     def merges(self) -> Merges: ...
+    @property
+    def loads(self) -> LoadTable: ...

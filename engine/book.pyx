@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free
 
 from fendan.engine.areas cimport Areas, covers_place
 from fendan.engine.asking cimport Asked, Asking
+from fendan.engine.loads cimport LoadTable
 from fendan.engine.merges cimport Merges
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.offers cimport Scratch
@@ -88,11 +89,12 @@ cdef class Rules:
     """
 
     def __init__(self, int32_t version, Asking asking not None, rules, dict arrays, Areas areas,
-                 Merges merges not None):
-        self.asking, self.areas, self.merges = asking, areas, merges
+                 Merges merges not None, LoadTable loads not None):
+        self.asking, self.areas, self.merges, self.loads = asking, areas, merges, loads
         self.scratch = Scratch()
         self.book.sharing, self.book.merges = &self.scratch.sharing, &merges.table
-        self.book.version = version
+        self.book.version, self.book.most_shipments = version, 1
+        self.book.loads = &loads.loads
         self.book.rules = <RuleTerms*>calloc(len(rules), sizeof(RuleTerms))
         if self.book.rules == NULL:
             raise MemoryError("no room for more rules")
@@ -138,6 +140,7 @@ cdef class Rules:
                 step.together = &together[first + place, 0]
             step.name, step.radius_m, step.areas = one.name, one.radius_m, one.areas
             step.split, step.most_shipments = one.split.mode, one.split.most_shipments
+            self.book.most_shipments = max(self.book.most_shipments, step.most_shipments)
             step.least_amount, step.split_lines = one.split.least_amount, one.split.split_lines
         self._set_ranking(terms, rule.ranking)
         promise = rule.promise
@@ -202,11 +205,11 @@ cdef class Rules:
         book.standing.priority = <const double*>pointer(arrays, "priority", np.float64)
         book.standing.cost = <const double*>pointer(arrays, "cost", np.float64)
         book.standing.most_open = <const double*>pointer(arrays, "most_open", np.float64)
-        book.standing.open_orders = <const int32_t*>pointer(arrays, "open_orders", np.int32)
+        book.standing.open_orders = self.loads.loads.open_orders
+        book.standing.room = self.loads.loads.room
         book.standing.opens_ns = <const int64_t*>pointer(arrays, "opens_ns", np.int64)
         book.standing.local_hour = <const signed char*>pointer(arrays, "local_hour", np.int8)
         book.standing.utc_offset_s = <const int32_t*>pointer(arrays, "utc_offset_s", np.int32)
-        book.standing.room = <const uint64_t*>pointer(arrays, "room", np.uint64)
         book.standing.abilities = <const uint64_t*>pointer(arrays, "abilities", np.uint64)
         if self.areas is not None:
             book.standing.areas = &self.areas.index

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 from fendan.engine.batch cimport Columns
 from fendan.engine.changes cimport Ring
 from fendan.engine.events cimport EventBuffer
+from fendan.engine.loads cimport Loads
 from fendan.engine.names cimport NameTable
 from fendan.engine.network cimport Leaves
 from fendan.engine.records cimport Table
@@ -46,6 +47,9 @@ cdef int64_t put_decisions(EventBuffer* buffer, const Table* table,
 
 # Reserve what was decided elsewhere, and find the counts; whether all of it was there.
 cdef bint reserve(const Leaves* leaves, Shelves* shelves, const Decided* decided) noexcept nogil
+
+# Count the orders at the stores that they were given to.
+cdef void note_loads(Loads* loads, const Decided* decided, int64_t now_ns) noexcept nogil
 
 # Tell watchers which pairs changed; or give back what was reserved.
 cdef void note_reserved(Ring* ring, const Decided* decided) noexcept nogil

@@ -15,13 +15,14 @@ from fendan.engine.events cimport (
     HAS_PLACE, EventBuffer, OrderEvent, most_order_bytes, put_order_event,
 )
 from fendan.engine.larder cimport Keep
+from fendan.engine.loads cimport Loads, order_came
 from fendan.engine.names cimport NameTable
 from fendan.engine.network cimport Leaves
 from fendan.engine.records cimport (
     FLAG_SPLIT, NEVER_NS, SUFFIX_BYTES, Record, Table, find_shipment, grant_at, id_at, pin,
     record_at, set_state, set_verdict, state_of_shipments,
 )
-from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
+from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
 from fendan.engine.shipments cimport Grant, Part, PartList, keep_of, lines_of
 from fendan.engine.splits cimport add_shipments, share_amounts
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, take
@@ -210,6 +211,7 @@ cdef bint put_split(EventBuffer* buffer, const Table* table, int64_t order, Orde
     good = put_decision(buffer, table, order, event)
     event.kind = EVENT_ASSIGNED
     event.grant.shipment_count = 1
+    event.grant.merge_group = event.grant.merge_key = 0  # which the order has
     for at in range(first, first + count):
         part = parts.parts + at
         event.flags = HAS_PLACE | HAS_GRANT
@@ -240,17 +242,30 @@ cdef void note_reserved(Ring* ring, const Decided* decided) noexcept nogil:
 
 
 cdef void undo(const Leaves* leaves, Shelves* shelves, const Decided* decided) noexcept nogil:
+    """What was taken last goes back first."""
     cdef Basket basket
     cdef const Part* part
-    cdef int64_t row, at
-    for row in range(decided.orders.count):
+    cdef int64_t row, at = decided.parts.count - 1 if decided.parts != NULL else -1
+    for row in range(decided.orders.count - 1, -1, -1):
+        while at >= 0 and decided.parts.parts[at].row == row:
+            part = decided.parts.parts + at
+            basket = lines_of(decided.parts, part)
+            give_back(shelves, leaves.ordinal_of[part.store], &basket)
+            at -= 1
         if decided.verdicts[row].status == STATUS_ASSIGNED and not decided.verdicts[row].shipments:
             basket = basket_in(decided.orders, row)
             give_back(shelves, leaves.ordinal_of[decided.verdicts[row].store], &basket)
-    for at in range(decided.parts.count if decided.parts != NULL else 0):
-        part = decided.parts.parts + at
-        basket = lines_of(decided.parts, part)
-        give_back(shelves, leaves.ordinal_of[part.store], &basket)
+
+
+cdef void note_loads(Loads* loads, const Decided* decided, int64_t now_ns) noexcept nogil:
+    cdef int64_t row, at = 0
+    for row in range(decided.orders.count):
+        if decided.verdicts[row].status == STATUS_ASSIGNED and not decided.verdicts[row].shipments:
+            order_came(loads, decided.verdicts[row].store, now_ns)
+        while decided.parts != NULL and at < decided.parts.count and (
+                decided.parts.parts[at].row == row):
+            order_came(loads, decided.parts.parts[at].store, now_ns)
+            at += 1
 
 
 cdef bint reserve(const Leaves* leaves, Shelves* shelves, const Decided* decided) noexcept nogil:
@@ -265,6 +280,8 @@ cdef bint reserve(const Leaves* leaves, Shelves* shelves, const Decided* decided
         is_there = reserve_row(leaves, shelves, decided, orders.count, &parts.count)
         orders.count += is_there
     if not is_there:
+        orders.count += 1  # of which the parts before the one that failed were reserved
+        decided.verdicts[orders.count - 1].status = STATUS_UNASSIGNED
         undo(leaves, shelves, &done)
     return is_there
 

@@ -16,6 +16,7 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.geo cimport distance_between_m
 from fendan.engine.larder cimport Keep
+from fendan.engine.loads cimport back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
 from fendan.engine.offers cimport Sharing, lines_taken, reserve_sharing, share_out
@@ -142,6 +143,7 @@ cdef void assign(Desk* desk, Job* job, int32_t ordinal) noexcept nogil:
     verdict.status, verdict.reason = STATUS_ASSIGNED, REASON_NONE
     verdict.step, verdict.shipments = job.terms.step.name, 0
     promise(desk, job, verdict, 1, when_ns)
+    order_came(desk.book.loads, verdict.store, desk.now_ns)
 
 
 cdef void promise(Desk* desk, Job* job, const Verdict* verdict, int32_t shipments,
@@ -173,6 +175,7 @@ cdef bint add_shipment(Desk* desk, Job* job, const Basket* lines, int32_t ordina
     part.store = store
     part.distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
     part.promised_ns, part.keep_day = when_ns, keep.day + keep.least_life_days
+    order_came(desk.book.loads, part.store, desk.now_ns)
     return True
 
 
@@ -180,6 +183,7 @@ cdef void take_back(Desk* desk, int64_t first) noexcept nogil:
     """Undo the shipments from this one on."""
     cdef Basket lines
     cdef const Part* part
+    back_to(desk.book.loads, desk.book.loads.log_count - (desk.parts.count - first), desk.now_ns)
     while desk.parts.count > first:
         desk.parts.count -= 1
         part = desk.parts.parts + desk.parts.count

@@ -20,6 +20,7 @@ from fendan.engine.desk cimport (
     has_later_lines, is_still_best, split_at_step, store_at_step, supply_at_step, take_back,
 )
 from fendan.engine.geo cimport distance_between_m
+from fendan.engine.loads cimport begin_batch, end_batch, refresh
 from fendan.engine.merges cimport Merge, begin_merges, merge_of, note_merge, undo_merges
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves
@@ -108,6 +109,7 @@ cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
     if merges:
         if desk.verdicts[job.row].store != NO_STORE:
             preferred = desk.verdicts[job.row].store
+        desk.grants[job.row].merge_key = asked.buyer
         desk.grants[job.row].merge_group = note_merge(
             desk.book.merges, asked.buyer, desk.now_ns, group, preferred
         )
@@ -234,7 +236,7 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
             assign(desk, &member, ordinal)
         if rule.merge_window_ns > 0:
             group = note_merge(desk.book.merges, key, desk.now_ns, group, store)
-            desk.grants[row].merge_group = group
+            desk.grants[row].merge_key, desk.grants[row].merge_group = key, group
 
 
 cdef int32_t store_of_group(Desk* desk, Job* job, const Basket* whole,
@@ -357,7 +359,11 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, orders
     desk.now_ns, desk.verdicts, desk.grants = now_ns, verdicts, grants
     desk.parts, desk.before = parts, before
-    desk.no_memory = not begin_merges(book.merges, orders.count, now_ns)
+    desk.no_memory = not (
+        begin_merges(book.merges, orders.count)
+        and begin_batch(book.loads, orders.count * (book.most_shipments + 1))
+    )
+    refresh(book.loads, now_ns)
     memset(verdicts, 0, orders.count * sizeof(Verdict))
     for step in range(orders.count + 3 * AHEAD):
         if desk.no_memory:
@@ -381,6 +387,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
             job = &jobs[order & (RING - 1)]
             prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
+    end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     if desk.no_memory:
         undo_dispatch(book, leaves, shelves, orders, verdicts, parts)
     return not desk.no_memory
@@ -428,7 +435,11 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, &orders
     desk.now_ns, desk.verdicts, desk.grants = now_ns, &verdict, grant
     desk.parts, desk.before = NULL, before
-    desk.no_memory = not reserve_sharing(book.sharing, leaves.leaf_count * STORES_PER_LEAF, 1)
+    desk.no_memory = not (
+        reserve_sharing(book.sharing, leaves.leaf_count * STORES_PER_LEAF, 1)
+        and begin_batch(book.loads, 1)
+    )
+    refresh(book.loads, now_ns)
     begin(&desk, &job, 0)
     words = book.sharing.words
     for place in range(job.terms.rule.step_count if not desk.no_memory else 0):
@@ -440,6 +451,8 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
         ordinal = store_at_step(&desk, &job, &job.basket, words, NO_STORE)
         if ordinal != NOT_FOUND:
             assign(&desk, &job, ordinal)
-            return verdict
-    refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket))
+            break
+    if verdict.status == 0:
+        refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket))
+    end_batch(book.loads, now_ns)
     return verdict

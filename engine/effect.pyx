@@ -12,12 +12,14 @@ from fendan.engine.events cimport (
     HAS_DUE, HAS_GRANT, HAS_MOVED, HAS_PLACE, OrderEvent, moved,
 )
 from fendan.engine.larder cimport Keep, Larder, day_of, first_good
+from fendan.engine.loads cimport Loads, order_came, order_left
 from fendan.engine.lots cimport hold, put_back, release, ship
+from fendan.engine.merges cimport Merge, MergeTable, begin_merges, merge_of, note_merge
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
     FLAG_GRANTED, FLAG_SHIPMENT, FLAG_SPLIT, NEVER_NS, RETURNED_TO_STOCK, STATE_ASSIGNED,
-    STATE_REJECTED, Record, Table, add_rejection, grant_at, order_of, pin, record_at,
+    STATE_REJECTED, Record, Table, add_rejection, grant_at, holds, order_of, pin, record_at,
     reserve_rejection, set_due, set_state, tell_shipment,
 )
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
@@ -33,6 +35,7 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
     cdef Table* table = &orders.records.table
     cdef Record* record = record_at(table, number)
     cdef bint moves = event.flags & HAS_MOVED
+    cdef int32_t was_at = record.current.store if holds(record) else NO_STORE
     if moves and not is_as_found(orders, event):
         refuse(Fault.BREACH, "order_id", event.id.text[:event.id.size].decode(),
                hint=f"its store {event.store} does not have the counts that the event found")
@@ -49,6 +52,8 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
         place(&record.current, event)
     if event.flags & HAS_PLACE:
         decide(table, number, event)
+        if event.grant.merge_key:
+            join(&orders.merges.table, event, time_ns)
     elif event.kind == EVENT_ASSIGNED and record.flags & FLAG_GRANTED:
         grant_at(table, number).keep_day = keep_by(event, time_ns).day + (
             event.grant.least_life_days if event.flags & HAS_GRANT else 0
@@ -58,7 +63,20 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
     set_state(table, number, state_after(event))
     if record.flags & FLAG_SHIPMENT:
         tell_shipment(table, number)
+    if orders.loads is not None:
+        count(&orders.loads.loads, was_at, record, time_ns)
     return 0
+
+
+cdef void count(Loads* loads, int32_t was_at, const Record* record, int64_t time_ns) noexcept:
+    """Keep the open orders of the stores: one left, or came."""
+    cdef int32_t is_at = record.current.store if holds(record) else NO_STORE
+    if was_at == is_at:
+        return
+    if was_at != NO_STORE:
+        order_left(loads, was_at, time_ns)
+    if is_at != NO_STORE:
+        order_came(loads, is_at, time_ns)
 
 
 cdef void decide(Table* table, int64_t number, const OrderEvent* event) noexcept nogil:
@@ -72,6 +90,20 @@ cdef void decide(Table* table, int64_t number, const OrderEvent* event) noexcept
         grant_at(table, number)[0] = event.grant
     if record.flags & FLAG_SHIPMENT:
         pin(table, number, order_of(table, number))
+
+
+cdef int join(MergeTable* merges, const OrderEvent* event, int64_t time_ns) except -1:
+    """Note the order's merge group, whose store stays what it was where this order found none."""
+    cdef const Merge* merge
+    cdef int32_t store = event.store
+    if not begin_merges(merges, 1):
+        raise MemoryError("no room for more merge groups")
+    if store == NO_STORE:
+        merge = merge_of(merges, event.grant.merge_key, time_ns, NEVER_NS)
+        if merge != NULL and merge.group == event.grant.merge_group:
+            store = merge.store
+    note_merge(merges, event.grant.merge_key, time_ns, event.grant.merge_group, store)
+    return 0
 
 
 cdef inline uint8_t state_after(const OrderEvent* event) noexcept nogil:

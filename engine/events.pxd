@@ -85,7 +85,7 @@ cdef struct EventBuffer:
 
 # How many bytes an order's event takes at most.
 cdef inline int64_t most_order_bytes(int64_t id_size, int64_t line_count) noexcept nogil:
-    return 144 + id_size + 36 * line_count
+    return 152 + id_size + 36 * line_count
 
 
 # Writing needs room made before: then nothing can fail. Returns whether every count after it is one

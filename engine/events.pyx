@@ -117,9 +117,10 @@ cdef inline uint8_t* put_span(uint8_t* at, Span text) noexcept nogil:
 
 cdef inline uint8_t* put_grant(uint8_t* at, const Grant* grant) noexcept nogil:
     at[0] = (GRANT_PROMISED if grant.promised_ns else 0) | (GRANT_ASKED if grant.asked_hash else 0)
-    at = put_varint(at + 1, grant.policy_version) + 4
-    at[-4], at[-3], at[-2] = grant.order_type, grant.step, grant.flags
-    at[-1] = grant.shipment_count
+    at = put_varint(at + 1, grant.policy_version)
+    at[0], at[1], at[2] = grant.order_type, grant.step, grant.flags
+    at[3] = grant.shipment_count
+    at += 4
     if grant.promised_ns:
         memcpy(at, &grant.promised_ns, sizeof(int64_t))
         at += sizeof(int64_t)
@@ -127,6 +128,9 @@ cdef inline uint8_t* put_grant(uint8_t* at, const Grant* grant) noexcept nogil:
         memcpy(at, &grant.asked_hash, sizeof(uint64_t))
         at += sizeof(uint64_t)
     at = put_varint(at, grant.merge_group)
+    if grant.merge_group:
+        memcpy(at, &grant.merge_key, sizeof(uint64_t))
+        at += sizeof(uint64_t)
     at = put_varint(put_varint(at, grant.channel + 1), grant.region + 1)
     return put_varint(put_varint(at, grant.keep_day), grant.least_life_days)
 
@@ -427,7 +431,9 @@ cdef bint read_grant(Reader* reader, Grant* grant) noexcept nogil:
         return False
     if has & GRANT_ASKED and not read_fixed(reader, &grant.asked_hash):
         return False
-    if not (read_varint(reader, &group) and read_code(reader, &grant.channel)
+    if not read_varint(reader, &group) or (group and not read_fixed(reader, &grant.merge_key)):
+        return False
+    if not (read_code(reader, &grant.channel)
             and read_code(reader, &grant.region) and read_code(reader, &grant.keep_day)
             and read_code(reader, &grant.least_life_days)):
         return False

@@ -29,6 +29,17 @@ class Event(NamedTuple):
     lng: float
     moves: tuple[Move, ...]
     texts: tuple[Any, ...]
+    grant: Promise | None = None
+
+class Promise(NamedTuple):
+    policy_version: int
+    order_type: int
+    channel: int
+    region: int
+    step: int
+    promised_ns: int
+    merge_group: int
+    shipments: int
 
 def read(body: Any, sequence: int, time_ns: int, count: int) -> list[Event]: ...
 

@@ -10,13 +10,14 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 from fendan.engine.events cimport (
     EVENT_DOCUMENT, EVENT_HELD_SET, EVENT_KEY, EVENT_LOTS_SET, EVENT_SETTINGS, EVENT_SKUS_NAMED,
     EVENT_STOCK_SET, EVENT_STORE_ADDED, EVENT_STORE_PAUSED, EVENT_STORE_REMOVED,
-    EVENT_STORE_UPDATED, EVENT_THRESHOLDS, EVENT_VERSION, HAS_MOVED, HAS_PLACE, LAST_ORDER_EVENT,
-    LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, moved, read_byte, read_code, read_fixed,
-    read_order_event, read_stock_row, read_text,
+    EVENT_STORE_UPDATED, EVENT_THRESHOLDS, EVENT_VERSION, HAS_GRANT, HAS_MOVED, HAS_PLACE,
+    LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, moved, read_byte, read_code,
+    read_fixed, read_order_event, read_stock_row, read_text,
 )
 from fendan.engine.fields cimport Reader, fail, read_varint, reader_of
 from fendan.engine.names cimport Span
 from fendan.engine.network cimport NO_STORE
+from fendan.engine.records cimport order_id_in
 from fendan.engine.shelves cimport Quantity
 
 from typing import NamedTuple
@@ -56,6 +57,20 @@ class Event(NamedTuple):
     lng: float
     moves: tuple
     texts: tuple
+    grant: object = None
+
+
+class Promise(NamedTuple):
+    """What an event of a first decision says that was promised; codes and numbers as in a Grant."""
+
+    policy_version: int
+    order_type: int
+    channel: int
+    region: int
+    step: int
+    promised_ns: int
+    merge_group: int
+    shipments: int
 
 
 def read(body, int64_t sequence, int64_t time_ns, int64_t count):
@@ -102,7 +117,11 @@ cdef class Wanted:
         return self._any_store or (0 <= store < self._stores.shape[0] and self._stores[store])
 
     cdef bint has_order(self, Span id) except -1:
-        return self._order_ids is None or id.text[:id.size] in self._order_ids
+        """Whether the order, or that of a shipment, is wanted."""
+        if self._order_ids is None:
+            return True
+        id = order_id_in(id)
+        return id.text[:id.size] in self._order_ids
 
     cdef bint has_other(self, event) except -1:
         """Whether an event of a store is wanted, or one inside."""
@@ -188,9 +207,7 @@ cdef class Reading:
         while self.sequence < self.end:
             if self._reader.end - self._reader.at >= 2:
                 kinds[self._reader.at[0]] += 1
-                decisions += self._reader.at[0] <= LAST_ORDER_EVENT and (
-                    self._reader.at[1] & HAS_PLACE
-                ) != 0
+                decisions += is_decision(self._reader)
             self.take(1, 1, 1, NOTHING)
         return decisions
 
@@ -236,6 +253,7 @@ cdef class Reading:
             self.sequence, self._time_ns, EventKind(event.kind),
             event.id.text[:event.id.size].decode(), event.store, event.reason, event.attempts,
             event.distance_m, event.due_ns, event.lat, event.lng, tuple(moves), (),
+            promise_of(&event),
         ))
         return True
 
@@ -274,6 +292,24 @@ cdef class Reading:
         if wanted.has_other(event):
             found.append(event)
         return True
+
+
+cdef bint is_decision(Reader reader) noexcept nogil:
+    """Whether the next event is a first decision on an order, and not on a shipment of it."""
+    cdef uint8_t kind, flags
+    cdef Span id
+    return (read_byte(&reader, &kind) and read_byte(&reader, &flags) and kind <= LAST_ORDER_EVENT
+            and flags & HAS_PLACE and read_text(&reader, &id) and order_id_in(id).size == id.size)
+
+
+cdef object promise_of(const OrderEvent* event):
+    if not event.flags & HAS_GRANT:
+        return None
+    return Promise(
+        event.grant.policy_version, event.grant.order_type, event.grant.channel,
+        event.grant.region, event.grant.step, event.grant.promised_ns, event.grant.merge_group,
+        event.grant.shipment_count,
+    )
 
 
 cdef object read_other(Reader* reader, int64_t sequence, int64_t time_ns):

@@ -1,20 +1,16 @@
-from enum import IntEnum
 from typing import final
 
+from fendan.engine.book import Rules
 from fendan.engine.orders import Orders
 from fendan.engine.records import OrderState
+from fendan.engine.rejection import RejectReason as RejectReason
 from fendan.engine.router import Reason
 
-class RejectReason(IntEnum):
-    OTHER = 1
-    NOT_ON_SHELF = 2
-    DAMAGED = 3
-    TOO_BUSY = 4
-    CLOSED = 5
-    @property
-    def corrects_stock(self) -> bool: ...
-
-_Standing = tuple[OrderState, str | None, float | None, Reason, int, int | None]
+_Lines = tuple[tuple[str, int], ...]
+_Shipment = tuple[int, OrderState, str | None, float | None, Reason, int, int | None, _Lines]
+_Standing = tuple[
+    OrderState, str | None, float | None, Reason, int, int | None, tuple[_Shipment, ...]
+]
 
 @final
 class Life:
@@ -28,20 +24,22 @@ class Life:
     ) -> None: ...
     @property
     def orders(self) -> Orders: ...
-    @property
-    def radius_m(self) -> float: ...
-    @property
-    def timeout_ns(self) -> int: ...
-    @property
-    def cool_down_ns(self) -> int: ...
-    @property
-    def most_attempts(self) -> int: ...
     def due_ns(self, now_ns: int) -> int: ...
     def advance(
-        self, order_id: str, state: OrderState, store_id: str | None, now_ns: int
+        self,
+        order_id: str,
+        state: OrderState,
+        store_id: str | None,
+        now_ns: int,
+        shipment: int | None = None,
     ) -> _Standing: ...
     def give_back(
-        self, order_id: str, to_stock: bool, store_id: str | None, now_ns: int
+        self,
+        order_id: str,
+        to_stock: bool,
+        store_id: str | None,
+        now_ns: int,
+        shipment: int | None = None,
     ) -> _Standing: ...
     def reject(
         self,
@@ -50,8 +48,10 @@ class Life:
         reason: RejectReason,
         missing_skus: list[str],
         now_ns: int,
+        shipment: int | None = None,
+        rules: Rules | None = None,
     ) -> _Standing: ...
-    def cancel(self, order_id: str, now_ns: int) -> _Standing: ...
+    def cancel(self, order_id: str, now_ns: int, shipment: int | None = None) -> _Standing: ...
     def release(self, order_id: str, now_ns: int) -> bool: ...
     def release_many(self, order_ids: list[str], now_ns: int) -> list[bool]: ...
     def expire(self, now_ns: int) -> list[str]: ...

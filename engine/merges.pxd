@@ -16,6 +16,8 @@ cdef struct MergeTable:
     Merge* slots                # [mask + 1]
     uint64_t mask
     int64_t count
+    int64_t newest_ns           # the time of the last order of all
+    int64_t past_newest_ns      # before this batch
     Merge* past                 # [past_count], what stood there before each change of this batch
     int64_t past_count
     int64_t past_capacity
@@ -28,7 +30,12 @@ cdef const Merge* merge_of(const MergeTable* table, uint64_t key, int64_t now_ns
 cdef int64_t note_merge(MergeTable* table, uint64_t key, int64_t now_ns, int64_t group,
                         int32_t store) noexcept nogil
 # Make room for so many orders of a batch, and begin anew to remember what stood there before.
-cdef bint begin_merges(MergeTable* table, int64_t count, int64_t now_ns) noexcept nogil
+cdef bint begin_merges(MergeTable* table, int64_t count) noexcept nogil
+# What was noted so far stays, whatever is undone later.
+cdef inline void forget_past(MergeTable* table) noexcept nogil:
+    table.past_count = 0
+    table.past_newest_ns = table.newest_ns
+
 # Undo all that was noted since then.
 cdef void undo_merges(MergeTable* table) noexcept nogil
 

@@ -4,7 +4,7 @@
     past    what stood there before this batch, in the order of its changes: a dry run undoes them
 
 A key is a hash of 64 bits: two buyers share one by chance once in some billion years of a large
-chain. What is older than MOST_WINDOW_NS matters to no rule, and goes when the table would grow.
+chain. What is older by MOST_WINDOW_NS than the newest matters to no rule, and goes when the table would grow.
 The group's number comes from its key and the time of its first order, so that nothing has to be
 counted on.
 """
@@ -63,17 +63,26 @@ cdef int64_t note_merge(MergeTable* table, uint64_t key, int64_t now_ns, int64_t
         table.past[table.past_count].key = key  # to be found again
         table.past[table.past_count].time_ns = INT64_MAX
     table.past_count += 1
+    table.newest_ns = max(table.newest_ns, now_ns)
     if group == 0:
         group = <int64_t>(mixed(key + mixed(<uint64_t>now_ns)) >> 1) | 1
     merge.key, merge.time_ns, merge.group, merge.store = key, now_ns, group, store
     return group
 
 
-cdef bint begin_merges(MergeTable* table, int64_t count, int64_t now_ns) noexcept nogil:
+cdef inline bint is_young(const MergeTable* table, uint64_t slot) noexcept nogil:
+    """Whether something stands there that may still matter. What other batches made room for is no
+    part of it: so two engines that lived through the same orders tell of the same rows.
+    """
+    return (table.slots[slot].key != 0
+            and table.newest_ns - table.slots[slot].time_ns <= MOST_WINDOW_NS)
+
+
+cdef bint begin_merges(MergeTable* table, int64_t count) noexcept nogil:
     cdef int64_t wanted = max(count, LEAST_PAST)
     cdef uint64_t slot_count = LEAST_SLOTS
     cdef Merge* larger
-    table.past_count = 0
+    forget_past(table)
     if wanted > table.past_capacity:
         larger = <Merge*>realloc(table.past, wanted * sizeof(Merge))
         if larger == NULL:
@@ -83,10 +92,10 @@ cdef bint begin_merges(MergeTable* table, int64_t count, int64_t now_ns) noexcep
         return True
     while <int64_t>slot_count < 2 * (table.count + count):
         slot_count *= 2
-    return renew(table, slot_count, now_ns)
+    return renew(table, slot_count)
 
 
-cdef bint renew(MergeTable* table, uint64_t slot_count, int64_t now_ns) noexcept nogil:
+cdef bint renew(MergeTable* table, uint64_t slot_count) noexcept nogil:
     """Move what is young enough to so many new slots."""
     cdef MergeTable fresh = table[0]
     cdef uint64_t slot
@@ -96,8 +105,7 @@ cdef bint renew(MergeTable* table, uint64_t slot_count, int64_t now_ns) noexcept
     fresh.mask, fresh.count = slot_count - 1, 0
     if table.slots != NULL:
         for slot in range(table.mask + 1):
-            if (table.slots[slot].key != 0
-                    and now_ns - table.slots[slot].time_ns <= MOST_WINDOW_NS):
+            if is_young(table, slot):
                 fresh.slots[slot_of(&fresh, table.slots[slot].key)] = table.slots[slot]
                 fresh.count += 1
         free(table.slots)
@@ -108,6 +116,8 @@ cdef bint renew(MergeTable* table, uint64_t slot_count, int64_t now_ns) noexcept
 cdef void undo_merges(MergeTable* table) noexcept nogil:
     cdef uint64_t hole, next_place, home
     cdef const Merge* past
+    if table.past_count:
+        table.newest_ns = table.past_newest_ns
     while table.past_count:
         table.past_count -= 1
         past = table.past + table.past_count
@@ -139,7 +149,7 @@ cdef class Merges:
         return self.table.count
 
     def rows(self):
-        """All that stands there, by key: rows of MERGE_DTYPE."""
+        """All that may still matter, by key: rows of MERGE_DTYPE."""
         cdef Merge[::1] out
         cdef uint64_t slot
         cdef int64_t row = 0
@@ -147,7 +157,7 @@ cdef class Merges:
         out = found
         if self.table.slots != NULL:
             for slot in range(self.table.mask + 1):
-                if self.table.slots[slot].key != 0:
+                if is_young(&self.table, slot):
                     out[row] = self.table.slots[slot]
                     row += 1
         return np.sort(found[:row], order="key")
@@ -157,10 +167,10 @@ cdef class Merges:
         """From what `rows` of another gave."""
         cdef Merges merges = Merges()
         cdef Py_ssize_t row
-        if not begin_merges(&merges.table, rows.shape[0], 0):
+        if not begin_merges(&merges.table, rows.shape[0]):
             raise MemoryError("no room for merge groups")
         for row in range(rows.shape[0]):
             note_merge(&merges.table, rows[row].key, rows[row].time_ns, rows[row].group,
                        rows[row].store)
-        merges.table.past_count = 0
+        forget_past(&merges.table)
         return merges

@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t
 
 from fendan.engine.arrival cimport Arrival
 from fendan.engine.events cimport Events
-from fendan.engine.outcome cimport Outcome
+from fendan.engine.loads cimport LoadTable
+from fendan.engine.merges cimport Merges
 from fendan.engine.records cimport Records
 from fendan.engine.stock cimport Stock
 
@@ -13,12 +14,15 @@ from fendan.engine.stock cimport Stock
 cdef class Orders:
     cdef readonly Stock stock
     cdef readonly Records records
+    cdef public Merges merges
     cdef public int64_t remembered
     cdef public Events events       # where what happens is written, or None
+    cdef public LoadTable loads     # where open orders are counted, or None
 
     # -- COMMANDS
-    cdef bint _is_written(self, bint dry_run) noexcept
-    cdef Outcome _settle(self, Arrival arrival, bint dry_run)
+    cdef bint _is_written(self, bint dry_run) except -1
+    cdef object _settle(self, Arrival arrival, bint dry_run, int64_t now_ns)
+    cdef int _take_back(self, Arrival arrival) except -1
 
     # -- QUERIES
     cdef int64_t _number(self, order_id, field, row=*) except -1

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from fendan.engine.batch import Batch
 from fendan.engine.book import Rules
 from fendan.engine.events import Events
+from fendan.engine.loads import LoadTable
+from fendan.engine.merges import Merges
 from fendan.engine.outcome import Decision, Outcome
 from fendan.engine.records import Records
 from fendan.engine.shipments import Shipments
@@ -22,8 +24,10 @@ class Orders:
     def stock(self) -> Stock: ...
     @property
     def records(self) -> Records: ...
+    merges: Merges
     remembered: int
     events: Events | None
+    loads: LoadTable | None
     def route(
         self,
         batch: Batch,
@@ -42,8 +46,10 @@ class Orders:
         shipments: Shipments,
         *,
         dry_run: bool = False,
+        now_ns: int = 0,
     ) -> Outcome: ...
     def ask_for(self, wanted: NDArray[np.uint8]) -> bool: ...
+    def count_open(self) -> NDArray[np.int32]: ...
     def decision(self, order_id: str) -> Decision: ...
     def is_held(self, order_id: str) -> bool: ...
     def holding(self, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[str]]: ...

@@ -13,18 +13,19 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from fendan.engine.arrival cimport Arrival, arrival_of, known_arrival
 from fendan.engine.batch cimport Batch
 from fendan.engine.decided cimport (
-    Decided, add_all_shipments, keep_decided, most_bytes, note_decided, note_reserved,
+    Decided, add_all_shipments, keep_decided, most_bytes, note_decided, note_loads, note_reserved,
     put_decisions, reserve, undo,
 )
 from fendan.engine.book cimport Rules
 from fendan.engine.dispatch cimport dispatch_many
 from fendan.engine.events cimport Events
 from fendan.engine.larder cimport begin_holds
+from fendan.engine.merges cimport Merges, forget_past, undo_merges
 from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport Leaves
 from fendan.engine.outcome cimport Outcome
 from fendan.engine.records cimport (
-    NEVER_NS, NO_RECORD, PAGE_ORDERS, Record, Records, Table, basket_at, drop_newest, find_record,
+    NEVER_NS, NO_RECORD, PAGE_ORDERS, Record, Records, Table, basket_at, find_record,
     holds, id_at, is_open, order_of, record_at, retire,
 )
 from fendan.engine.router cimport route_many
@@ -53,6 +54,7 @@ cdef class Orders:
     def __init__(self, Stock stock, int64_t remembered=REMEMBERED):
         self.stock = stock
         self.records = Records(remembered)
+        self.merges = Merges()
         self.remembered = remembered
 
     def __len__(self):
@@ -74,6 +76,7 @@ cdef class Orders:
         cdef const Leaves* leaves = &self.stock.network.layout.leaves
         cdef bint has_room = True
         begin_holds(&self.stock.shelves.larder)
+        forget_past(&self.merges.table)
         arrival.enter(rules is not None)
         try:
             arrival.make_room(rules is not None, self._is_written(dry_run), due_ns)
@@ -95,25 +98,25 @@ cdef class Orders:
         except BaseException:
             arrival.drop()
             raise
-        return self._settle(arrival, dry_run)
+        return self._settle(arrival, dry_run, now_ns)
 
     def settle(self, Batch batch, verdicts, grants, Shipments shipments not None, *,
-               bint dry_run=False):
-        """As `route`, where it was decided before, on orders with ids that are all new.
+               bint dry_run=False, int64_t now_ns=0):
+        """As `route`, where it was decided elsewhere on those of the orders that are new, in turn.
 
-        Rows of VERDICT_DTYPE and GRANT_DTYPE. Raises BreachError where a store does not have what
-        it is to send.
+        They have ids; rows of VERDICT_DTYPE and GRANT_DTYPE. Raises BreachError where a store does
+        not have what it is to send.
         """
         cdef Arrival arrival = arrival_of(self.stock, &self.records.table, batch)
         cdef Decided* decided = &arrival.decided
         cdef bint is_there
         begin_holds(&self.stock.shelves.larder)
+        forget_past(&self.merges.table)
         arrival.enter(True)
         try:
             arrival.make_room(True, True, NEVER_NS)
-            if len(arrival.fresh) < len(batch):
-                raise ValueError("an order is known already")
-            arrival._verdicts[:len(batch)], arrival._grants[:len(batch)] = verdicts, grants
+            arrival._verdicts[:arrival.added] = verdicts
+            arrival._grants[:arrival.added] = grants
             arrival.parts = shipments
             decided.parts = &shipments.list
             is_there = reserve(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
@@ -122,12 +125,12 @@ cdef class Orders:
         except BaseException:
             arrival.drop()
             raise
-        return self._settle(arrival, dry_run)
+        return self._settle(arrival, dry_run, now_ns)
 
-    cdef bint _is_written(self, bint dry_run) noexcept:
+    cdef bint _is_written(self, bint dry_run) except -1:
         return self.events is not None and not dry_run
 
-    cdef Outcome _settle(self, Arrival arrival, bint dry_run):
+    cdef object _settle(self, Arrival arrival, bint dry_run, int64_t now_ns):
         """Keep and write down what was decided and reserved; or, in a dry run, take it back."""
         cdef Decided* decided = &arrival.decided
         cdef Table* table = &self.records.table
@@ -145,24 +148,31 @@ cdef class Orders:
             if not has_room:
                 raise MemoryError("no room for more shipments")
         except BaseException:
-            undo(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
-            arrival.drop()
+            self._take_back(arrival)
             raise
+        if dry_run:
+            self._take_back(arrival)
+            return outcome
+        if self.loads is not None and is_named:  # others leave no trace by which they could end
+            note_loads(&self.loads.loads, decided, now_ns)
         with nogil:
-            if dry_run:
-                undo(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
-                drop_newest(table, arrival.added)
-            else:
-                note_reserved(&self.stock.changes.ring, decided)
-                if is_named:
-                    keep_decided(table, decided)
-                    if is_written:
-                        broken = put_decisions(&self.events.buffer, table, decided)
-                    retire(table, self.remembered)
+            note_reserved(&self.stock.changes.ring, decided)
+            if is_named:
+                keep_decided(table, decided)
+                if is_written:
+                    broken = put_decisions(&self.events.buffer, table, decided)
+                retire(table, self.remembered)
         if broken >= 0:
             refuse(Fault.BREACH, "order_id", arrival.fresh.id_of(broken),
                    hint="its store cannot have had such counts")
         return outcome
+
+    cdef int _take_back(self, Arrival arrival) except -1:
+        """Give back what was just reserved; the orders leave the table."""
+        undo(&self.stock.network.layout.leaves, &self.stock.shelves, &arrival.decided)
+        undo_merges(&self.merges.table)
+        arrival.drop()
+        return 0
 
     # -- QUERIES -------------------------------------------------------------------------------
 
@@ -179,6 +189,19 @@ cdef class Orders:
                     if basket.skus[line] < wanted.shape[0] and wanted[basket.skus[line]]:
                         return True
         return False
+
+    def count_open(self):
+        """How many orders, or shipments, each store holds stock for: int32[n] by code."""
+        cdef const Table* table = &self.records.table
+        cdef const Record* record
+        cdef int32_t age, row
+        counts = np.zeros(self.stock.network.layout.leaves.store_count, dtype=np.int32)
+        for age in range(table.aged_count):
+            for row in range(table.pages[table.by_age[age]].count):
+                record = table.pages[table.by_age[age]].records + row
+                if holds(record):
+                    counts[record.current.store] += 1
+        return counts
 
     def decision(self, order_id):
         """What a known order was told."""

@@ -27,4 +27,4 @@ cdef class Decision:
     cdef readonly tuple shipments
 
 
-cdef Outcome make_outcome(verdicts, grants, Shipments shipments, Stock stock)
+cdef object make_outcome(verdicts, grants, Shipments shipments, Stock stock)

@@ -63,7 +63,7 @@ cdef class Outcome:
         )
 
 
-cdef Outcome make_outcome(verdicts, grants, Shipments shipments, Stock stock):
+cdef object make_outcome(verdicts, grants, Shipments shipments, Stock stock):
     cdef Outcome outcome = Outcome.__new__(Outcome)
     outcome.verdicts, outcome.grants, outcome.shipments = verdicts, grants, shipments
     outcome.stock = stock

@@ -91,6 +91,7 @@ cdef struct Table:
     int32_t* by_age             # [aged_count], numbers of the pages in use, oldest first
     int32_t aged_count
     int64_t count               # records
+    int64_t shipment_count      # of those, the ones with FLAG_SHIPMENT
     uint64_t ample              # how many slots are enough for all that is remembered
 
 

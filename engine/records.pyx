@@ -151,6 +151,7 @@ cdef int64_t add_record(Table* table, Span id, uint32_t hash, double lat, double
     page.used += padded
     page.count += 1
     table.count += 1
+    table.shipment_count += flags & FLAG_SHIPMENT != 0
     return <int64_t>number * PAGE_ORDERS + page.count - 1
 
 
@@ -302,6 +303,7 @@ cdef void drop_newest(Table* table, int64_t count) noexcept nogil:
         leave(table, record.hash, <int64_t>number * PAGE_ORDERS + page.count)
         page.used = record.block
         table.count -= 1
+        table.shipment_count -= record.flags & FLAG_SHIPMENT != 0
         count -= 1
     if table.aged_count and table.pages[table.by_age[table.aged_count - 1]].count == 0:
         drop_page(table, table.aged_count - 1)
@@ -332,6 +334,7 @@ cdef void drop_page(Table* table, int32_t age) noexcept nogil:
             unpin_shipments(table, <int64_t>number * PAGE_ORDERS + row)
     for row in range(page.count):
         leave(table, page.records[row].hash, <int64_t>number * PAGE_ORDERS + row)
+        table.shipment_count -= page.records[row].flags & FLAG_SHIPMENT != 0
     table.count -= page.count
     free(page.records)
     free(page.blocks)
@@ -473,7 +476,8 @@ cdef class Records:
         free(self.table.slots)
 
     def __len__(self):
-        return self.table.count
+        """How many orders are known, however many shipments they have."""
+        return self.table.count - self.table.shipment_count
 
     @property
     def byte_count(self):

@@ -10,23 +10,27 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy
 
+from fendan.engine.merges cimport Merges
 from fendan.engine.names cimport Span, enter, hash_of
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Layout, Leaves, Network
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    NO_PAGE, PAGE_ORDERS, STATE_ASSIGNED, STATE_RETURNED, Page, Record, Rejection, Table, basket_at,
-    fresh_page, has_slots, holds, id_at, line_bytes, page_of, record_at,
+    ALL_FLAGS, FLAG_GRANTED, FLAG_SHIPMENT, FLAG_SPLIT, NO_PAGE, NO_RECORD, PAGE_ORDERS,
+    STATE_ASSIGNED, STATE_RETURNED, Page, Record, Rejection, Table, basket_at, find_shipment,
+    fresh_page, has_slots, holds, id_at, is_open, lines_bytes, order_of, page_of, pin, record_at,
+    state_of_shipments,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
 from fendan.engine.shelves cimport (
     MAX_QUANTITY, Basket, Quantity, Shelf, Shelves, available, base, listed, popcount, quantity,
     stays_on, summary, words_of,
 )
+from fendan.engine.shipments cimport MAX_SHIPMENTS, Grant
 from fendan.engine.stock cimport MAX_SKUS, Stock
 
 import numpy as np
 
-from fendan.engine import limits
+from fendan.engine.limits import restore as _restore_limits
 from fendan.engine.perishables import first_unlike as _first_unlike, restore as _restore_lots
 from fendan.engine.router import Reason
 from fendan.engine.snapshot import (
@@ -47,7 +51,18 @@ def restored(arrays, int64_t remembered):
     cdef Stock stock = _stock(_network(arrays), arrays)
     cdef Orders orders = Orders(stock, remembered)
     _enter_orders(orders, arrays)
+    orders.merges = _merges(arrays["merges"], len(stock.network.store_ids))
     return orders
+
+
+def _merges(rows, store_count):
+    """The merge groups, by their keys."""
+    bad = (rows["key"] == 0) | (rows["group"] <= 0)
+    bad |= (rows["store"] < NO_STORE) | (rows["store"] >= store_count)
+    bad[1:] |= rows["key"][1:] <= rows["key"][:len(rows) - 1] if len(rows) else False
+    if bad.any():
+        corrupt("merges", int(np.argmax(bad)), hint="a merge group that cannot be")
+    return Merges.restored(rows.copy())
 
 
 # -- STORES ------------------------------------------------------------------------------------
@@ -137,7 +152,7 @@ def _stock(Network network, arrays):
     slab = np.empty(max(1, len(arrays["shelves"])), dtype=np.uint64)
     _copy(arrays["shelves"], slab.view(np.uint8))
     _stand(stock, slab, counts)
-    bad = limits.restore(stock, arrays["held"].copy(), arrays["thresholds"].copy())
+    bad = _restore_limits(stock, arrays["held"].copy(), arrays["thresholds"].copy())
     if bad is not None:
         corrupt("held" if bad >= 0 else "thresholds", bad if bad >= 0 else -1 - bad,
                 hint="a row of what cannot be")
@@ -269,6 +284,30 @@ def _enter_orders(Orders orders, arrays):
         if bad != NONE_BAD:
             corrupt("records", starts[0] + bad, hint="an order that cannot be")
         starts = ends
+    if not join_shipments(table):
+        corrupt("records", hint="a shipment without its order, or an order without its shipments")
+
+
+cdef bint join_shipments(Table* table) noexcept nogil:
+    """Pin the shipments; whether each has its order, and each order that was split has them all."""
+    cdef const Record* record
+    cdef int64_t number
+    cdef int32_t age, row, shipment
+    for age in range(table.aged_count):
+        for row in range(table.pages[table.by_age[age]].count):
+            number = <int64_t>table.by_age[age] * PAGE_ORDERS + row
+            record = record_at(table, number)
+            if record.flags & FLAG_SHIPMENT:
+                if order_of(table, number) == NO_RECORD:
+                    return False
+                pin(table, number, order_of(table, number))
+            if record.flags & FLAG_SPLIT:
+                for shipment in range(1, record.verdict.shipments + 1):
+                    if find_shipment(table, number, shipment) == NO_RECORD:
+                        return False
+                if state_of_shipments(table, number) != record.state:
+                    return False
+    return True
 
 
 cdef int32_t add_page(Table* table, const uint8_t[::1] records, const uint8_t[::1] blocks,
@@ -308,8 +347,9 @@ cdef int64_t enter_page(Table* table, int32_t number, const Shelves* shelves,
         record = page.records + row
         record.hash = hash_of(id_at(table, first + row))
         enter(table.slots, table.mask, <uint64_t>record.hash << 32 | <uint64_t>(first + row + 1))
+        page.held_count += is_open(record)
+        table.shipment_count += record.flags & FLAG_SHIPMENT != 0
         if holds(record):
-            page.held_count += 1
             page.due_ns = min(page.due_ns, record.due_ns)
     table.count += page.count
     return NONE_BAD
@@ -338,7 +378,9 @@ cdef bint is_good_record(const Table* table, int64_t number, const Shelves* shel
         end = record[1].block
     if not 0 <= record.block <= end <= page.used or record.block & 7 or record.line_count < 0:
         return False
-    if line_bytes(record.flags) * record.line_count + record.id_size > end - record.block:
+    if record.flags > ALL_FLAGS or lines_bytes(record) + record.id_size + (
+        <int64_t>sizeof(Grant) if record.flags & FLAG_GRANTED else 0
+    ) > end - record.block:
         return False
     id = id_at(table, number)
     if id.size == 0 or id.text + id.size > page.blocks + end:
@@ -357,7 +399,7 @@ cdef bint is_good_record(const Table* table, int64_t number, const Shelves* shel
     for line in range(basket.line_count):
         if not 0 <= basket.skus[line] < shelves.sku_count or basket.quantities[line] < 1:
             return False
-        if record.current.store != NO_STORE and quantity(
+        if record.current.store != NO_STORE and not record.flags & FLAG_SPLIT and quantity(
             shelves, basket.skus[line], leaves.ordinal_of[record.current.store]
         ) == NULL:  # once listed, a pair stays listed
             return False
@@ -369,4 +411,4 @@ cdef bint is_good_verdict(const Verdict* verdict, const Leaves* leaves) noexcept
         return False
     if verdict.store != NO_STORE and not 0 <= verdict.store < leaves.store_count:
         return False
-    return verdict.reason <= _LAST_REASON
+    return verdict.reason <= _LAST_REASON and verdict.shipments <= MAX_SHIPMENTS

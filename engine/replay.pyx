@@ -26,10 +26,10 @@ from fendan.engine.records cimport (
 
 import numpy as np
 
-from fendan.engine import limits
-from fendan.engine.perishables import set_lots as _set_lots
 from fendan.engine.events import EventKind
 from fendan.engine.fault import Fault
+from fendan.engine.limits import set_held, set_thresholds
+from fendan.engine.perishables import set_lots as _set_lots
 from fendan.errors import FendanError, refuse
 
 cdef enum:
@@ -209,7 +209,7 @@ cdef class Replay:
         elif kind is EventKind.THRESHOLDS:
             if texts[0] >= self._orders.stock.shelves.sku_count:
                 raise ContradictionError(f"there is no SKU {texts[0]}")
-            limits.set_thresholds(self._orders.stock, *texts)
+            set_thresholds(self._orders.stock, *texts)
         else:
             self._stores.setdefault(kind, []).append(event.store)
         return True
@@ -220,7 +220,7 @@ cdef class Replay:
         before = np.empty_like(after)
         try:
             stores = np.full(len(skus), store, dtype=np.int32)
-            limits.set_held(self._orders.stock, part, stores, skus, after, [], before)
+            set_held(self._orders.stock, part, stores, skus, after, [], before)
         except (FendanError, ValueError) as error:
             raise ContradictionError(str(error)) from error
         if not np.array_equal(before, found):

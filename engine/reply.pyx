@@ -121,7 +121,7 @@ cdef class Reply:
         cdef const Verdict[::1] verdicts = self.verdicts
         cdef const Grant[::1] grants = self.grants
         cdef uint64_t correlation_id = self.request.message.correlation_id
-        cdef int64_t row, size = 0, count = verdicts.shape[0]
+        cdef int64_t size, count = verdicts.shape[0]
         cdef Told told
         cdef bytes data
         cdef uint8_t* at
@@ -131,20 +131,36 @@ cdef class Reply:
         told.parts = NULL if self.shipments is None else &self.shipments.list
         told.skus = NULL if self.skus is None else &self.skus.table
         told.store_ids = self.layout.leaves.id_text
-        with nogil:
-            for row in range(count):
-                size += message_size(answer_size(&told, row))
-            if correlation_id:  # which no other message has
-                size += 1 + varint_size(correlation_id)
+        # The names of SKUs move when there are more of them, for which another thread needs the GIL.
+        if told.parts != NULL:
+            size = all_size(&told, count, correlation_id)
+        else:
+            with nogil:
+                size = all_size(&told, count, correlation_id)
         data = PyBytes_FromStringAndSize(NULL, size)
         at = <uint8_t*><char*>data
-        with nogil:
-            for row in range(count):
-                at = put_answer(at, &told, row)
-            if correlation_id:
-                at = put_number(at, TAG_ANSWERED_ID, correlation_id)
+        if told.parts != NULL:
+            at = put_all(at, &told, count, correlation_id)
+        else:
+            with nogil:
+                at = put_all(at, &told, count, correlation_id)
         assert at - <uint8_t*><char*>data == size
         return data
+
+
+cdef int64_t all_size(const Told* told, int64_t count, uint64_t correlation_id) noexcept nogil:
+    cdef int64_t row, size = 0
+    for row in range(count):
+        size += message_size(answer_size(told, row))
+    return size + number_size(correlation_id)  # which messages of streams alone have
+
+
+cdef uint8_t* put_all(uint8_t* at, const Told* told, int64_t count,
+                      uint64_t correlation_id) noexcept nogil:
+    cdef int64_t row
+    for row in range(count):
+        at = put_answer(at, told, row)
+    return put_some(at, TAG_ANSWERED_ID, correlation_id)
 
 
 # -- DECISIONS ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ cdef struct Outline:
     double bands_per_degree
     int64_t first_band          # in `bands`
     int32_t band_count
+    int32_t edges_a_band        # on average
 
 
 cdef struct Outlines:

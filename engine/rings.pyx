@@ -37,7 +37,7 @@ cdef double SPLITTER = 134217729.0
 
 cdef object OUTLINE = np.dtype([
     ("low_lat", "f8"), ("high_lat", "f8"), ("low_lng", "f8"), ("high_lng", "f8"),
-    ("bands_per_degree", "f8"), ("first_band", "i8"), ("band_count", "i4"),
+    ("bands_per_degree", "f8"), ("first_band", "i8"), ("band_count", "i4"), ("edges_a_band", "i4"),
 ], align=True)
 
 
@@ -177,7 +177,7 @@ cdef class Rings:
             ("high_lng", 0, np.maximum), ("high_lat", 1, np.maximum),
         ):
             if len(outlines):
-                outlines[name] = extreme.reduceat(vertices[:, column], first_vertices[:-1])
+                outlines[name] = extreme.reduceat(vertices[:, column], first_vertices[:len(first_vertices) - 1])
 
     def _list(self, const int64_t[::1] first_vertices, starts):
         """List the edges by bands."""
@@ -263,6 +263,7 @@ cdef int64_t _cut(
                 passed(outline, &vertices[vertex, 0], &first, &last)
                 listings += last - first + 1
         if outline.band_count == 1 or listings <= MOST_LISTINGS * edge_count:
+            outline.edges_a_band = <int32_t>(listings // outline.band_count)
             return listings
         outline.band_count //= 2
 

@@ -18,6 +18,7 @@ cdef enum:
 cdef struct Grant:
     int64_t promised_ns         # when the customer has it, 0: nobody can tell
     int64_t merge_group         # from 1; 0: none
+    uint64_t merge_key          # what its orders have in common, see merges; 0: none
     uint64_t asked_hash         # of what the order says beside its place and lines
     int64_t due_ns              # when what is reserved times out, or records.NEVER_NS; not kept
     int32_t policy_version

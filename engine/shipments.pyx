@@ -28,7 +28,7 @@ cdef enum:
 # shipments.Grant as numpy sees it.
 GRANT_DTYPE = np.dtype(
     [
-        ("promised_ns", np.int64), ("merge_group", np.int64), ("asked_hash", np.uint64),
+        ("promised_ns", np.int64), ("merge_group", np.int64), ("merge_key", np.uint64), ("asked_hash", np.uint64),
         ("due_ns", np.int64), ("policy_version", np.int32), ("channel", np.int32),
         ("region", np.int32), ("keep_day", np.int32), ("order_type", np.uint8),
         ("step", np.uint8), ("shipment_count", np.uint8), ("flags", np.uint8),

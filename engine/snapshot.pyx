@@ -26,9 +26,10 @@ from typing import Any, Iterable, NamedTuple
 
 import numpy as np
 
-from fendan.engine import limits
-from fendan.engine.lots import COLUMNS as _LOT_COLUMNS
 from fendan.engine.fault import Fault
+from fendan.engine.merges import MERGE_DTYPE
+from fendan.engine.limits import held_rows, threshold_rows
+from fendan.engine.lots import COLUMNS as _LOT_COLUMNS
 from fendan.errors import refuse
 
 cdef enum:
@@ -64,6 +65,7 @@ KINDS = {
     "records": (np.asarray(<Record[:1]>_record).dtype, ()),
     "blocks": (np.dtype(np.uint8), ()),
     "rejections": (np.asarray(<Rejection[:1]>_rejection).dtype, ()),
+    "merges": (MERGE_DTYPE, ()),
 }
 
 LAYOUT = (
@@ -111,6 +113,7 @@ def sections(Orders orders):
         *_texts("sku", stock.skus),
         *_stock_sections(stock),
         *_order_sections(orders),
+        whole("merges", orders.merges.rows()),
     ]
 
 
@@ -131,8 +134,8 @@ cdef list _stock_sections(Stock stock):
     return [
         whole("listed_counts", np.asarray(counts)),
         Section("shelves", KINDS["shelves"][0], (total,), _shelves(stock)),
-        whole("held", limits.held_rows(stock)),
-        whole("thresholds", limits.threshold_rows(stock)),
+        whole("held", held_rows(stock)),
+        whole("thresholds", threshold_rows(stock)),
         *(whole(name, array) for name, array in stock.lots.arrays().items()),
     ]
 

@@ -4,7 +4,6 @@ Stock is two dictionaries from (store, SKU) to a count. A store is an object, so
 removed and another that took its id are never taken for each other.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +22,7 @@ from fendan import (
     convert,
 )
 from fendan.errors import Fault, refuse
+from holding import Holding
 
 MOST = 2**31 - 1
 MOST_VERSION = 2**63 - 1
@@ -67,15 +67,12 @@ class Known:
 
 
 @dataclass
-class Ledger:
+class Ledger(Holding):
     """Stores and stock, with the methods of `fendan.Engine`; of ways to bring stock, only rows."""
 
     datum: Datum = Datum.WGS84
     shops: dict[str, Shop] = field(default_factory=dict)
     store_ids: list[str] = field(default_factory=list)
-    skus: dict[str, None] = field(default_factory=dict)
-    on_hand: dict[tuple[Shop, str], int] = field(default_factory=dict)
-    reserved: Counter[tuple[Shop, str]] = field(default_factory=Counter)
     answers: dict[str, tuple[object, StockUpdate]] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
 
@@ -108,8 +105,9 @@ class Ledger:
         for shop in shops:
             for sku in self.skus:
                 if (shop, sku) in self.on_hand:
-                    self.on_hand[shop, sku] = 0
+                    self._set(shop, sku, 0)
                     shortfalls += self._shortfalls([(shop, sku)])
+            self.supplies = {row: n for row, n in self.supplies.items() if row[0] is not shop}
             del self.shops[shop.id]
         return shortfalls
 
@@ -172,7 +170,7 @@ class Ledger:
                 sku=sku,
                 on_hand=self.on_hand.get((shop, sku), 0),
                 reserved=self.reserved[shop, sku],
-                sellable=max(0, self._net(shop, sku)),
+                sellable=self._sellable(shop, sku),
             )
             for sku in names
         ]
@@ -184,15 +182,15 @@ class Ledger:
         shop = self._shop(store_id)
         if sku not in self.skus:
             refuse(Fault.UNKNOWN_SKU, "sku", sku)
-        return max(0, self._net(shop, sku))
+        return self._sellable(shop, sku)
 
     def picture(self) -> dict[tuple[str, str], int]:
         """What a watcher of everything must see: all pairs that can be sold now."""
         return {
-            (shop.id, sku): self._net(shop, sku)
+            (shop.id, sku): self._sellable(shop, sku)
             for shop in self.shops.values()
             for sku in self.skus
-            if not shop.paused and self._net(shop, sku) > 0
+            if not shop.paused and self._sellable(shop, sku) > 0
         }
 
     # -- INSIDE --------------------------------------------------------------------------------
@@ -218,16 +216,24 @@ class Ledger:
     def _applied(
         self, method: str, rows: list[tuple[Shop, str, int]], versions: dict[Shop, int]
     ) -> StockUpdate:
+        name = "deltas" if method == "adjust" else "quantities"
+        for row, (_, sku, count) in enumerate(rows):
+            if not -MOST - 1 <= count * self._profile(sku).pieces_per_unit <= MOST:
+                refuse(Fault.OVERFLOW, name, count, row=row)
         stale = {shop: version for shop, version in versions.items() if version < shop.version}
         after = dict(self.on_hand)
-        for row, (shop, sku, count) in enumerate(rows):
+        changes = []
+        for row, (shop, sku, units) in enumerate(rows):
             if shop in stale:
                 continue
+            count = units * self._profile(sku).pieces_per_unit
             before = after.get((shop, sku), 0) if method == "adjust" else 0
             if not 0 <= before + count <= MOST:
                 refuse(Fault.OUT_OF_RANGE, "deltas", count, row=row)
             after[shop, sku] = before + count
-        self.on_hand = after
+            changes.append((shop, sku, before + count))
+        for shop, sku, count in changes:
+            self._set(shop, sku, count)
         self.skus.update(dict.fromkeys(sku for _, sku, _ in rows))
         update = StockUpdate(
             shortfalls=tuple(
@@ -259,9 +265,6 @@ class Ledger:
             for shop, sku in dict.fromkeys(pairs)
             if self._net(shop, sku) < 0
         ]
-
-    def _net(self, shop: Shop, sku: str) -> int:
-        return self.on_hand.get((shop, sku), 0) - self.reserved[shop, sku]
 
     # -- CHECKS --------------------------------------------------------------------------------
 
@@ -335,10 +338,10 @@ class Ledger:
 
 
 def is_usable_id(name: object) -> bool:
-    """1 to 255 bytes of UTF-8 without NUL."""
+    """1 to 255 bytes of UTF-8 without NUL and U+001F."""
     if not isinstance(name, str):
         return False
     try:
-        return 1 <= len(name.encode()) <= 255 and "\0" not in name
+        return 1 <= len(name.encode()) <= 255 and not {"\0", "\x1f"} & set(name)
     except UnicodeEncodeError:
         return False

@@ -59,9 +59,8 @@ class Lives(Ledger):
         if known.state is PICKED:
             assert known.shop is not None
             for sku, quantity in known.basket.items():
-                self.reserved[known.shop, sku] -= quantity
-                left = self.on_hand[known.shop, sku] - quantity
-                self.on_hand[known.shop, sku] = max(0, left)
+                there = self.on_hand[known.shop, sku]
+                self._move(known.shop, sku, -min(quantity, there), -quantity)
             known.state = SHIPPED
         elif known.state not in (SHIPPED, DELIVERED):
             refuse(Fault.WRONG_STATE, "order_id", order_id)
@@ -98,7 +97,7 @@ class Lives(Ledger):
         known.rejections.append((shop, self._now_ns()))
         if is_short:
             for sku in missing or known.basket:
-                self.on_hand[shop, sku] = min(self.on_hand[shop, sku], self.reserved[shop, sku])
+                self._set(shop, sku, min(self.on_hand[shop, sku], self.reserved[shop, sku]))
         self._route_again(known)
         return self.order(order_id)
 
@@ -145,14 +144,17 @@ class Lives(Ledger):
             for on_hand in after.values():
                 if on_hand > MOST:
                     refuse(Fault.OVERFLOW, "to_stock", on_hand)
-            self.on_hand.update({(shop, sku): on_hand for sku, on_hand in after.items()})
+            for sku, on_hand in after.items():
+                self._set(shop, sku, on_hand)
         known.state, known.back_in_stock = RETURNED, to_stock
         return self.order(order_id)
 
     def cancel_order(self, order_id: str, *, shipment: int | None = None) -> OrderStatus:
-        if shipment not in (None, 1):
+        if shipment is not None and shipment < 1:
             refuse(Fault.OUT_OF_RANGE, "shipment", shipment)
         known = self._known(order_id, "order_id", None)
+        if shipment not in (None, 1):
+            refuse(Fault.OUT_OF_RANGE, "shipment", shipment)
         if known.state in (SHIPPED, DELIVERED, RETURNED, EXPIRED):
             refuse(Fault.WRONG_STATE, "order_id", order_id)
         self._given_back(known)
@@ -205,7 +207,7 @@ class Lives(Ledger):
         if self.policy.reservation_timeout_s is not None:
             known.due_ns = self._now_ns() + round(self.policy.reservation_timeout_s * 1e9)
         for sku, quantity in known.basket.items():
-            self.reserved[known.shop, sku] += quantity
+            self._move(known.shop, sku, 0, quantity)
 
     def _reason(self, place: Place, basket: Basket, radius_m: float, shops: list[Shop]) -> Reason:
         if not shops:
@@ -225,7 +227,7 @@ class Lives(Ledger):
     def _given_back(self, known: Known) -> None:
         if known.held and known.shop is not None:
             for sku, quantity in known.basket.items():
-                self.reserved[known.shop, sku] -= quantity
+                self._move(known.shop, sku, 0, -quantity)
 
     def _released(self, known: Known) -> bool:
         if not known.held:

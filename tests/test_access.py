@@ -33,6 +33,7 @@ from fendan.v1 import (
     order_service_pb2,
     policy_service_pb2,
     routing_service_pb2,
+    setup_service_pb2,
 )
 
 FILES: list[FileDescriptor] = [
@@ -44,6 +45,7 @@ FILES: list[FileDescriptor] = [
         order_service_pb2,
         policy_service_pb2,
         routing_service_pb2,
+        setup_service_pb2,
     )
 ]
 

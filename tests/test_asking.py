@@ -121,6 +121,9 @@ def test_groups_and_buyers_are_told_apart_wherever_their_ids_are_cut() -> None:
     assert len({row[6] for row in rows}) == 9
 
 
+letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0\x1f")
+
+
 def mixed(hash: int, *words: int) -> int:
     for word in words:
         hash = ((hash ^ word) + 0x9E3779B97F4A7C15) % 2**64
@@ -136,17 +139,17 @@ def with_text(hash: int, text: str) -> int:
     return mixed(hash, len(data), *words)
 
 
-@given(st.text(max_size=9), st.text(max_size=20), st.text(min_size=1), st.text(min_size=1))
+@given(*[st.text(letters, max_size=60)] * 4)
 def test_the_hashes_are_the_same_in_every_run_for_they_are_kept(
     channel: str, region: str, group_id: str, address: str
 ) -> None:
     order = an_order(
         order_type=OrderType.GROUP,
-        channel=channel.replace("\0", ""),
-        region=region.replace("\0", ""),
-        group_id="团" + group_id.replace("\0", "")[:50],
+        channel=channel,
+        region=region,
+        group_id="团" + group_id,
         buyer_id="b",
-        address_id="a" + address.replace("\0", "")[:50],
+        address_id="a" + address,
     )
     ((*_, group, buyer, whole),) = asked(of_objects([order]))
     assert group == with_text(0, order.group_id)
@@ -305,7 +308,7 @@ def test_what_cannot_be_said_is_refused_by_its_path(
     orders = [an_order(), an_order(channel="meituan"), an_order(**bad), an_order(order_type=9)]
     error = refusal(lambda: of_objects(orders))
     assert (error.fault, error.field, error.row) == (fault, f"orders[2].{field}", 2)
-    assert error.value == bad.get(field)
+    assert error.value == bad.get(field, "")
 
 
 @pytest.mark.parametrize(

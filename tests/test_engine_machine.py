@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from fendan import Engine, Order, Policy, Store
+from fendan import Engine, Order, Policy, SkuProfile, Store
 from fendan.model import Line
 from life_rules import LifeRules, outcome
 from strategies import SKUS, lines, places, store_ids
@@ -39,6 +39,18 @@ movement_rows = st.lists(
 )
 some_versions = st.dictionaries(numbers, st.integers(1, 4), max_size=3)
 keys = st.sampled_from([None, None, None, "key 1", "key 2"])
+
+
+held_rows = st.lists(
+    st.tuples(numbers, st.sampled_from(SKUS + LATER_SKUS), st.integers(-1, 3)), max_size=6
+)
+held_parts = st.lists(
+    st.sampled_from(["safety", "locked", "display"]), min_size=1, max_size=3, unique=True
+)
+
+
+def held_back(store: str, sku: str, face: Any) -> object:
+    return face.held(store, sku)
 
 
 def routed(orders: list[Order], face: Any) -> object:
@@ -181,6 +193,57 @@ class Days(LifeRules):
     @rule(sku=st.sampled_from(SKUS), count=st.integers(0, 3))
     def every_store_gets_as_many(self, sku: str, count: int) -> None:
         self.both(lambda face: face.set_stock([(s, sku, count) for s in self.names]))
+
+    # -- WHAT KEEPS STOCK FROM BEING SOLD --------------------------------------------------------
+
+    @rule(rows=held_rows, parts=held_parts)
+    def stores_hold_back(self, rows: list[tuple[int, str, int]], parts: list[str]) -> None:
+        """Perhaps more than there is, perhaps of what they never had; -1 is refused."""
+        stores = [self.pick(store, self.names) for store, _, _ in rows]
+        skus = [sku for _, sku, _ in rows]
+        values = {part: [value + n for _, _, value in rows] for n, part in enumerate(parts)}
+        self.both(lambda face: face.set_held(stores, skus, **values))
+        for store, sku in zip(stores, skus, strict=True):
+            self.both(partial(held_back, store, sku))
+
+    @rule(
+        sku=st.sampled_from(SKUS + LATER_SKUS),
+        off_below=st.integers(0, 3),
+        more=st.integers(0, 3),
+        pieces_per_unit=st.integers(1, 3),
+    )
+    def a_sku_gets_a_profile(
+        self, sku: str, off_below: int, more: int, pieces_per_unit: int
+    ) -> None:
+        """With thresholds, perhaps; units can only change while nothing is there."""
+        profile = SkuProfile(
+            off_below=off_below, on_from=off_below + more, pieces_per_unit=pieces_per_unit
+        )
+        thresholds_alone = SkuProfile(
+            off_below=off_below,
+            on_from=off_below + more,
+            pieces_per_unit=self.twin._profile(sku).pieces_per_unit,
+        )
+        self.both(lambda face: face.set_sku_profiles({sku: profile}))
+        self.both(lambda face: face.set_sku_profiles({sku: thresholds_alone}))
+        self.both(lambda face: face.sku_profile(sku))
+
+    @rule(
+        number=numbers,
+        sku=st.sampled_from(SKUS + LATER_SKUS),
+        date=st.sampled_from(["2026-12-01", "2026-12-24"]),
+        quantity=st.sampled_from([0, 1, 3, 2**31 - 1]),
+        arrives=st.booleans(),
+    )
+    def supply_is_on_its_way(
+        self, number: int, sku: str, date: str, quantity: int, arrives: bool
+    ) -> None:
+        store = self.pick(number, self.names)
+        self.both(lambda face: face.set_supply(store, sku, date, quantity))
+        self.both(lambda face: face.supply())
+        if arrives:
+            self.both(lambda face: face.receive_supply(store, sku, date))
+            self.both(lambda face: face.supply(sku, store))
 
     # -- ORDERS ----------------------------------------------------------------------------------
 

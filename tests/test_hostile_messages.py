@@ -63,6 +63,25 @@ from fendan.v1.routing_service_pb2 import (
     StreamRouteRequest,
     StreamRouteResponse,
 )
+from fendan.v1.setup_service_pb2 import (
+    GetHeldRequest,
+    GetShareRequest,
+    GetSkuProfileRequest,
+    GetStoreProfileRequest,
+    ListAreasRequest,
+    ListHiddenSkusRequest,
+    ListLotsRequest,
+    ListSupplyRequest,
+    ReceiveSupplyRequest,
+    SetAreasRequest,
+    SetHeldRequest,
+    SetHiddenSkusRequest,
+    SetLotsRequest,
+    SetSharesRequest,
+    SetSkuProfilesRequest,
+    SetStoreProfilesRequest,
+    SetSupplyRequest,
+)
 from siege import MIB, Besieged, an_order, assert_refused, besieged, told, unharmed
 
 ROUTE = "/fendan.v1.RoutingService/Route"
@@ -70,6 +89,7 @@ BATCH = "/fendan.v1.RoutingService/BatchRoute"
 STREAM = "/fendan.v1.RoutingService/StreamRoute"
 
 LIST_POLICIES = "/fendan.v1.PolicyService/ListPolicies"
+LIST_AREAS = "/fendan.v1.SetupService/ListAreas"
 
 HEALTH = "/grpc.health.v1.Health/Check"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
@@ -158,12 +178,46 @@ REQUESTS: dict[str, Message] = {
     "/fendan.v1.PolicyService/ActivatePolicy": ActivatePolicyRequest(version=1_000),
     "/fendan.v1.PolicyService/GetPolicy": GetPolicyRequest(version=1_000),
     LIST_POLICIES: ListPoliciesRequest(),
+    "/fendan.v1.SetupService/SetStoreProfiles": SetStoreProfilesRequest(profiles={"nowhere": "{}"}),
+    "/fendan.v1.SetupService/GetStoreProfile": GetStoreProfileRequest(store_id="S1"),
+    "/fendan.v1.SetupService/SetSkuProfiles": SetSkuProfilesRequest(profiles={"tea": "[]"}),
+    "/fendan.v1.SetupService/GetSkuProfile": GetSkuProfileRequest(sku="tea"),
+    "/fendan.v1.SetupService/SetAreas": SetAreasRequest(areas={"area": "{}"}),
+    LIST_AREAS: ListAreasRequest(),
+    "/fendan.v1.SetupService/SetShares": SetSharesRequest(channel="jd", shares={"nowhere": 0.5}),
+    "/fendan.v1.SetupService/GetShare": GetShareRequest(store_id="S1", channel="jd"),
+    "/fendan.v1.SetupService/SetHiddenSkus": SetHiddenSkusRequest(channel="jd", skus=["sand"]),
+    "/fendan.v1.SetupService/ListHiddenSkus": ListHiddenSkusRequest(channel="jd"),
+    "/fendan.v1.SetupService/SetHeld": SetHeldRequest(
+        stores=["nowhere"], skus=["tea"], safety=[1], locked=[1], display=[1]
+    ),
+    "/fendan.v1.SetupService/GetHeld": GetHeldRequest(store_id="S1", sku="tea"),
+    "/fendan.v1.SetupService/SetLots": SetLotsRequest(
+        store_id="nowhere", sku="tea", lots={"2030-12-01": 1}
+    ),
+    "/fendan.v1.SetupService/ListLots": ListLotsRequest(store_id="S1", sku="tea"),
+    "/fendan.v1.SetupService/SetSupply": SetSupplyRequest(
+        store_id="nowhere", sku="tea", date="2030-12-01", quantity=1
+    ),
+    "/fendan.v1.SetupService/ReceiveSupply": ReceiveSupplyRequest(
+        store_id="nowhere", sku="tea", date="2030-12-01"
+    ),
+    "/fendan.v1.SetupService/ListSupply": ListSupplyRequest(sku="tea", store_id="S1"),
 }
 
 # Those of other people's services, which we serve too.
 OTHERS: dict[str, Message] = {
     HEALTH: health_pb2.HealthCheckRequest(service="fendan.v1.OrderService"),
     REFLECTION: reflection_pb2.ServerReflectionRequest(host="h", list_services="*"),
+}
+
+# Where there is nothing to tell, and zeros are left out.
+EMPTY_ANSWERS = {
+    LIST_POLICIES,
+    LIST_AREAS,
+    "/fendan.v1.SetupService/ListHiddenSkus",
+    "/fendan.v1.SetupService/GetHeld",
+    "/fendan.v1.SetupService/ListSupply",
 }
 
 EVERY_METHOD = sorted([*REQUESTS, *OTHERS])
@@ -229,7 +283,7 @@ def test_a_message_that_was_cut_off_anywhere_is_refused(method: str, channel: gr
     # What makes it harmless comes first, so that it is not what is cut off.
     dry_run = b"\x18\x01" if method in (ROUTE, BATCH, STREAM) else b""
     data = dry_run + request.SerializeToString()
-    assert len(data) > 2 or method == LIST_POLICIES  # which has nothing to say
+    assert len(data) > 2 or method in (LIST_POLICIES, LIST_AREAS)  # which say nothing
     for size in range(len(dry_run), len(data)):
         answer = told(channel, method, data[:size])
         if not can_be_read(request, data[:size]):
@@ -279,7 +333,7 @@ def test_fields_that_nobody_knows_are_left_unread(method: str, channel: grpc.Cha
         assert isinstance(answer, bytes)  # it repeats the request
     else:
         assert answer == known
-        assert known != b"" or method == LIST_POLICIES
+        assert known != b"" or method in EMPTY_ANSWERS
 
 
 # -- SIZE --------------------------------------------------------------------------------------
@@ -313,6 +367,7 @@ NOTHING = dict.fromkeys(REQUESTS, b"\x0a\x00") | {
     "/fendan.v1.OrderService/RejectOrder": b"\x22\x00",
     "/fendan.v1.LedgerService/ReadEvents": b"\x12\x02\x0a\x00",
     "/fendan.v1.LedgerService/Tail": b"\x12\x02\x0a\x00",
+    "/fendan.v1.SetupService/SetHiddenSkus": b"\x12\x00",
 }
 TAKE_ONE = (
     ROUTE,
@@ -330,6 +385,22 @@ TAKE_ONE = (
     "/fendan.v1.PolicyService/ActivatePolicy",
     "/fendan.v1.PolicyService/GetPolicy",
     LIST_POLICIES,
+    # Entries of a map without a key are one entry.
+    "/fendan.v1.SetupService/SetStoreProfiles",
+    "/fendan.v1.SetupService/SetSkuProfiles",
+    "/fendan.v1.SetupService/SetAreas",
+    "/fendan.v1.SetupService/SetShares",
+    "/fendan.v1.SetupService/GetStoreProfile",
+    "/fendan.v1.SetupService/GetSkuProfile",
+    LIST_AREAS,
+    "/fendan.v1.SetupService/GetShare",
+    "/fendan.v1.SetupService/ListHiddenSkus",
+    "/fendan.v1.SetupService/GetHeld",
+    "/fendan.v1.SetupService/SetLots",
+    "/fendan.v1.SetupService/ListLots",
+    "/fendan.v1.SetupService/SetSupply",
+    "/fendan.v1.SetupService/ReceiveSupply",
+    "/fendan.v1.SetupService/ListSupply",
 )
 MILLION = 1_000_000
 

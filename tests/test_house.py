@@ -34,6 +34,7 @@ ENGINE_ORDER = [
     "fields",
     "changes",
     "network",
+    "loads",
     "lots",
     "larder",
     "shelves",
@@ -64,6 +65,8 @@ ENGINE_ORDER = [
     "snapshot",
     "recovery",
     "effect",
+    "steps",
+    "rejection",
     "life",
     "audit",
     "replay",
@@ -86,6 +89,13 @@ def test_the_engine_that_runs_is_the_compiled_one(source: Path) -> None:
 
 def test_every_module_of_the_engine_has_its_place_in_the_order() -> None:
     assert sorted(ENGINE_ORDER) == [source.stem for source in ENGINE]
+
+
+def test_the_architecture_draws_the_engine_in_its_order() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    (drawn,) = re.findall(r"^ numbers .*?^$", text, flags=re.DOTALL | re.MULTILINE)
+    rows = [line[len(" orders in ") :] for line in drawn.splitlines()]
+    assert " ".join(rows).split() == ENGINE_ORDER
 
 
 @pytest.mark.parametrize("name", ENGINE_ORDER)

@@ -82,6 +82,13 @@ def as_line(event: LedgerEvent) -> dict[str, Any]:
         "reason": event.reason or None,
         "attempts": event.attempts,
         "distance_m": event.distance_m,
+        "shipment": event.shipment or None,
+        "policy_version": event.policy_version or None,
+        "step": event.step.name if event.step else None,
+        "promised": None if event.promised_ns is None else iso_time(event.promised_ns),
+        "merge_group": event.merge_group or None,
+        "order_type": event.order_type.name if event.order_type else None,
+        "channel": event.channel or None,
         "movements": [
             {field: getattr(move, field) for field in MOVEMENT} for move in event.movements
         ],

@@ -360,7 +360,7 @@ def test_beyond_the_end_there_is_nothing_yet(engine: Engine) -> None:
         ({"limit": 0}, Fault.OUT_OF_RANGE, "limit", None),
         ({"limit": 10_001}, Fault.OUT_OF_RANGE, "limit", None),
         ({"limit": "10"}, Fault.WRONG_TYPE, "limit", None),
-        ({"kinds": [EventKind.ASSIGNED, 11]}, Fault.OUT_OF_RANGE, "kinds", 1),
+        ({"kinds": [EventKind.ASSIGNED, 12]}, Fault.OUT_OF_RANGE, "kinds", 1),
         ({"kinds": [EventKind.KEY]}, Fault.OUT_OF_RANGE, "kinds", 0),
         ({"kinds": ["ASSIGNED"]}, Fault.WRONG_TYPE, "kinds", 0),
         ({"kinds": []}, Fault.MISSING, "kinds", None),

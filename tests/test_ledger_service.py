@@ -14,7 +14,7 @@ from fendan import Client, Engine, EventKind, EventPage, FendanError, LedgerEven
 from fendan.channel import Retries
 from fendan.details import error_of
 from fendan.errors import Fault
-from fendan.messages import ledger_event_message, ledger_event_of
+from fendan.ledger_messages import ledger_event_message, ledger_event_of
 from fendan.server.callers import Scope
 from fendan.server.tokens import new_token
 from fendan.v1 import ledger_service_pb2 as messages
@@ -124,7 +124,7 @@ BAD: list[tuple[dict[str, Any], Fault, str]] = [
         Fault.UNKNOWN_STORE,
         "filter.store_ids[1]",
     ),
-    ({"from_sequence": 1, "filter": {"kinds": [1, 11]}}, Fault.OUT_OF_RANGE, "filter.kinds[1]"),
+    ({"from_sequence": 1, "filter": {"kinds": [1, 12]}}, Fault.OUT_OF_RANGE, "filter.kinds[1]"),
     ({"from_sequence": 1, "filter": {"kinds": [0]}}, Fault.OUT_OF_RANGE, "filter.kinds[0]"),
     ({"from_sequence": 1, "filter": {"kinds": [50]}}, Fault.OUT_OF_RANGE, "filter.kinds[0]"),
     ({"from_sequence": 1, "filter": {"order_ids": [""]}}, Fault.BAD_ID, "filter.order_ids[0]"),

@@ -329,6 +329,8 @@ def test_an_order_is_split_by_what_each_store_has_that_lasts() -> None:
         ("S3", (("milk", 1),)),
     ]
     assert lots(engine, "S3") == [(1, 5, 1)]
+    engine.cancel_order("A")
+    assert lots(engine, "S3") == [(1, 5, 0)]
 
 
 # -- THE LIFE OF AN ORDER ----------------------------------------------------------------------

@@ -511,17 +511,17 @@ REFUSED = [
     (
         "[types.NEXT_DAY]\nsplit = { mode = 'NEVER', most_shipments = 2 }",
         "types.NEXT_DAY.split.most_shipments",
-        "split.mode is NEVER",
+        "split.mode of ",
     ),
     (
         "[types.SAME_DAY]\nsplit.most_shipments = 2",
         "types.SAME_DAY.split.most_shipments",
-        "split.mode is NEVER",
+        "split.mode of ",
     ),
     (
         "[types.SAME_DAY]\nsplit.split_lines = true",
         "types.SAME_DAY.split.split_lines",
-        "split.mode is NEVER",
+        "split.mode of ",
     ),
     (
         "[types.NEXT_DAY]\nsplit.most_shipments = 1",
@@ -556,7 +556,11 @@ REFUSED = [
         "types.INSTANT.score",
         "give one of them",
     ),
-    ("[types.INSTANT]\nhours = 'ANY'\ncut_off = 60", "types.INSTANT.cut_off", "hours are ANY"),
+    (
+        "[types.INSTANT]\nhours = 'ANY'\ncut_off = 60",
+        "types.INSTANT.cut_off",
+        "hours of INSTANT are ANY",
+    ),
     (
         "[types.INSTANT]\npromise.pick = '1h'",
         "types.INSTANT.promise.pick",
@@ -665,7 +669,7 @@ def test_more_rules_than_there_is_room_for_are_refused() -> None:
     each = "".join(
         override(region=[f"r{n}"], least_life_days=n)
         + override(channel=[f"c{n}"], merge_window=n + 1)
-        for n in range(15)
+        for n in range(27)
     )
     error = refusal(each)
     assert f"{MOST_RULES:,} rules" in error.hint

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fendan import Engine, FendanError, Order, Policy, RejectReason, Store
+from fendan import Engine, FendanError, Order, Policy, RejectReason, SkuProfile, Store
 from fendan.checking import check_log
 from fendan.errors import (
     DiskError,
@@ -135,7 +135,7 @@ class World:
     def command(self, engine: Engine) -> bool:
         """One command of any kind; False when the engine accepts nothing more."""
         kinds = [self.route, self.route, self.step, self.stock, self.store]
-        kinds += [self.document, self.snapshot]
+        kinds += [self.document, self.strategy, self.snapshot]
         try:
             if self.chance.random() < 0.2:
                 self.together(engine, kinds)
@@ -222,6 +222,27 @@ class World:
         texts = {name: name * self.chance.randrange(300) for name in self.chance.sample("abc", 2)}
         with engine._command():
             engine._write_documents(self.chance.choice(["note", "page"]), texts)
+
+    def strategy(self, engine: Engine) -> None:
+        """What is held back, thresholds, shares, supply that comes and arrives, and lots."""
+        store_id = f"S{self.chance.randrange(self.stores + 1)}"
+        sku, some = self.chance.choice(SKUS), self.chance.randrange(5)
+        least = self.chance.randrange(4)
+        profile = SkuProfile(
+            off_below=least, on_from=least + self.chance.randrange(3), least_life_days=some
+        )
+        changes = [
+            lambda: engine.set_held([store_id], [sku], safety=[some], display=[least]),
+            lambda: engine.set_held([store_id], [f"of late {some}"], locked=[1]),
+            lambda: engine.set_sku_profiles({sku: profile}),
+            lambda: engine.set_sku_profiles({f"kit {sku}": SkuProfile(parts={sku: some + 1})}),
+            lambda: engine.set_shares("jd", {store_id: some / 4}),
+            lambda: engine.set_supply(store_id, sku, f"2026-12-0{some + 1}", some),
+            lambda: engine.receive_supply(store_id, sku, f"2026-12-0{some + 1}"),
+            lambda: engine.set_lots(store_id, sku, {"2024-02-29": some, "2040-01-01": least}),
+            lambda: engine.set_lots(store_id, sku, {f"204{some}-01-01": least} if some else {}),
+        ]
+        self.chance.choice(changes)()
 
     def snapshot(self, engine: Engine) -> None:
         self.kept = engine.snapshot()

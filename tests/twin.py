@@ -110,13 +110,13 @@ class Twin(Lives):
             place = self._place(order, prefix, row)
             asked.append((place, self._basket(order, prefix, row), amounts_of(order)))
         self._refuse_conflicts(orders, asked, prefixes, rows)
-        known, reserved = dict(self.known), Counter(self.reserved)
+        known, reserved, off_shelf = dict(self.known), Counter(self.reserved), set(self.off_shelf)
         decisions = [
             self._decide(order.id, place, basket, amounts, radius_m)
             for order, (place, basket, amounts) in zip(orders, asked, strict=True)
         ]
         if dry_run:
-            self.known, self.reserved = known, reserved
+            self.known, self.reserved, self.off_shelf = known, reserved, off_shelf
         return decisions
 
     def _refuse_conflicts(
@@ -155,7 +155,7 @@ class Twin(Lives):
         found = [
             (metres, shop)
             for shop in shops
-            if all(self._net(shop, sku) >= quantity for sku, quantity in basket.items())
+            if all(self._sellable(shop, sku) >= quantity for sku, quantity in basket.items())
             and (metres := haversine_m(place, shop.place)) <= radius_m
         ]
         return sorted(found, key=lambda one: (one[0], one[1].id))

@@ -63,8 +63,8 @@ def judged_request(data: bytes, kind: Kind) -> object:
                 bits(order.lat),
                 bits(order.lng),
                 order.datum,
-                [(line.sku, line.quantity, line.amount) for line in order.lines],
                 {field: getattr(order, field) for field in SAID},
+                [(line.sku, line.quantity, line.amount) for line in order.lines],
             )
             for order in orders
         ],
@@ -86,7 +86,7 @@ def our_request(data: bytes, kind: Kind) -> object:
         lat, lng, datum = request.place(row)
         assert request.datums is None or request.datums[row] == datum
         order_id, lines, said = request.order_id(row), request.lines(row), vars(request.said(row))
-        orders.append((order_id, bits(lat), bits(lng), datum, lines, said))
+        orders.append((order_id, bits(lat), bits(lng), datum, said, lines))
     return (
         orders,
         request.has_policy,

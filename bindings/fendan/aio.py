@@ -39,13 +39,14 @@ from fendan.model import (
 )
 from fendan.order_client import AioOrderClient
 from fendan.policy_client import AioPolicyClient
+from fendan.setup_client import AioSetupClient
 
 __all__ = ["Client", "Retries", "Tls"]
 
 T = TypeVar("T")
 
 
-class Client(AioOrderClient, AioLedgerClient, AioPolicyClient):
+class Client(AioOrderClient, AioLedgerClient, AioPolicyClient, AioSetupClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,8 +28,8 @@ from fendan.held_face import HeldFace
 from fendan.journal import Durability
 from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
-from fendan.lot_face import LotFace
 from fendan.log import Log
+from fendan.lot_face import LotFace
 from fendan.model import Line, Nearby, Order, Policy, Routed
 from fendan.ruling_face import RulingFace
 from fendan.snapshotting import EVERY_BYTES, Snapshots
@@ -169,6 +169,13 @@ class Engine(
         skus: ArrayLike,
         quantities: ArrayLike,
         amounts: ArrayLike | None = None,
+        order_types: ArrayLike | None = None,
+        channels: Column | None = None,
+        regions: Column | None = None,
+        pickup_store_ids: Column | None = None,
+        group_ids: Column | None = None,
+        buyer_ids: Column | None = None,
+        address_ids: Column | None = None,
         ids: Sequence[str] | None = None,
         policy: Policy | None = None,
         dry_run: bool = False,
@@ -180,6 +187,9 @@ class Engine(
         `quantities`: int32[m], 1 or more. `amounts`: int64[m], as in `Order`. With `ids` (n of
         them) the orders are known by id, as in `route`; without, only stock moves. A bad value
         refuses the whole batch.
+
+        The others are read under a policy file only: `order_types` int[n], the rest n texts each,
+        "" where an order does not say it, best dictionary-encoded.
         """
         radius_m = self._radius_m(policy)
         arrays = (
@@ -194,9 +204,19 @@ class Engine(
         if names is None and self._journal is not None and not dry_run:
             hint = "what a journal keeps can be given back only by id"
             refuse(Fault.MISSING, "ids", hint=hint)
+        said = {
+            "order_types": order_types,
+            "channels": channels,
+            "regions": regions,
+            "pickup_store_ids": pickup_store_ids,
+            "group_ids": group_ids,
+            "buyer_ids": buyer_ids,
+            "address_ids": address_ids,
+        }
         with self._command() as command:
             rules = self._rules_of(policy, command.now_ns)
-            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money)
+            asked = None if rules is None else _asked(rules, len(arrays[0]), said)
+            batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money, asked)
             outcome = self._decided(batch, radius_m, dry_run, rules, command.now_ns)
         verdicts = outcome.verdicts
         return Routed(
@@ -347,7 +367,7 @@ class Engine(
             asking = None if rules is None else rules.asking
             batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style, asking)
             return decisions(
-                batch.ids, self._decided(batch, radius_m, dry_run, rules, command.now_ns)
+                batch.ids or [], self._decided(batch, radius_m, dry_run, rules, command.now_ns)
             )
 
     def _rules_of(self, policy: Policy | None, now_ns: int) -> Rules | None:
@@ -370,6 +390,16 @@ class Engine(
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""
         return _radius_m(self._policy if policy is None else policy)
+
+
+def _asked(rules: Rules, count: int, said: dict[str, Column | None]) -> NDArray[Any]:
+    """What the orders of columns say beside place and lines, for the core."""
+    given: dict[str, Any] = {
+        name: columns.int64s(name, column) if name == "order_types" else columns.texts(name, column)
+        for name, column in said.items()
+        if column is not None
+    }
+    return rules.asking.of_columns(count, given)
 
 
 def _folder_of(path: str | PathLike[str]) -> Path:

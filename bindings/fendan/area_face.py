@@ -8,7 +8,7 @@ from fendan.core import Core
 from fendan.engine.areas import Areas
 from fendan.errors import Fault, refuse
 
-__all__ = ["AREA", "AreaFace"]
+__all__ = ["AREA", "AreaFace", "geojson_of"]
 
 AREA = "area"
 """The kind of documents that areas are kept as."""
@@ -27,7 +27,7 @@ class AreaFace(Core):
         InvalidInputError for a geometry that is none (naming it and why), and for an area that goes
         while a store still has it. Needs the extra `fendan[areas]`.
         """
-        texts = {name: self._area_text(name, area) for name, area in dict(areas).items()}
+        texts = {name: geojson_of(name, area) for name, area in dict(areas).items()}
         with self._command():
             used = {name for profile in self._profiles_of_stores() for name in profile.areas}
             for name, text in texts.items():
@@ -41,18 +41,6 @@ class AreaFace(Core):
             return {name: text for (kind, name), text in self._documents.items() if kind == AREA}
 
     # -- INSIDE --------------------------------------------------------------------------------
-
-    @staticmethod
-    def _area_text(name: str, area: Any) -> str:
-        if area is None:
-            return ""
-        field = f"areas[{name!r}]"
-        if not isinstance(area, str):
-            if not isinstance(area, shapely_module().geometry.base.BaseGeometry):
-                hint = "must be a shapely polygon, a GeoJSON geometry as text, or None"
-                refuse(Fault.WRONG_TYPE, field, area, hint=hint)
-            area = shapely_module().to_geojson(area)
-        return area_text(area_of(area, field))
 
     def _profiles_of_stores(self) -> list[Any]:
         """A hook: of all stores that have one."""
@@ -71,3 +59,16 @@ class AreaFace(Core):
                 names = [name for (_, name), _ in texts]
                 self._areas = Areas(names, [area_of(text) for _, text in texts])
         return self._areas
+
+
+def geojson_of(name: str, area: Any) -> str:
+    """An area as its one GeoJSON text, "" for None. Raises a FendanError that names it."""
+    if area is None:
+        return ""
+    field = f"areas[{name!r}]"
+    if not isinstance(area, str):
+        if not isinstance(area, shapely_module().geometry.base.BaseGeometry):
+            hint = "must be a shapely polygon, a GeoJSON geometry as text, or None"
+            refuse(Fault.WRONG_TYPE, field, area, hint=hint)
+        area = shapely_module().to_geojson(area)
+    return area_text(area_of(area, field))

@@ -82,7 +82,7 @@ class Catalogue:
     @cached_property
     def parts(self) -> dict[str, dict[str, int]]:
         """The parts of each bundle, bundles in it opened, too; by name."""
-        return flat_parts(self.profiles, SKU)
+        return flat_parts(self.profiles, "profiles")
 
     def bundles(self, code_of: Names) -> Bundles | None:
         """The same by code, or None where no SKU is a bundle."""

@@ -39,13 +39,14 @@ from fendan.model import (
 )
 from fendan.order_client import OrderClient
 from fendan.policy_client import PolicyClient
+from fendan.setup_client import SetupClient
 
 __all__ = ["Client", "Retries", "Tls"]
 
 T = TypeVar("T")
 
 
-class Client(OrderClient, LedgerClient, PolicyClient):
+class Client(OrderClient, LedgerClient, PolicyClient, SetupClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,

@@ -26,6 +26,7 @@ __all__ = [
     "rows",
     "rows_as_columns",
     "strings",
+    "texts",
     "three",
 ]
 
@@ -90,6 +91,30 @@ def strings(field: str, column: Column) -> list[str]:
         if not is_usable_id(name):
             refuse(Fault.BAD_ID, field, name, row=row, hint=ID_HINT)
     return names
+
+
+def texts(field: str, column: Column) -> tuple[NDArray[np.int32], list[str]]:
+    """A column of texts, which may be "": which of the distinct ones each row has, and these."""
+    if is_arrow_like(column):
+        array = _whole(field, _arrow(column))
+        array = array if hasattr(array, "dictionary") else array.dictionary_encode()
+        indices = array.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+        distinct = array.dictionary.to_pylist()
+    else:
+        _check_sized(field, column)
+        numbers: dict[Any, int] = {}
+        try:
+            found = [numbers.setdefault(text, len(numbers)) for text in column]
+        except TypeError:  # not hashable
+            refuse(Fault.WRONG_TYPE, field, column, hint="must be a column of str")
+        indices, distinct = np.array(found, dtype=np.int32), list(numbers)
+    for index, text in enumerate(distinct):
+        if text != "" and not is_usable_id(text):
+            if (indices == index).any():
+                row = int(np.argmax(indices == index))
+                refuse(Fault.BAD_ID, field, text, row=row, hint=ID_HINT)
+            distinct[index] = ""  # a category that no row uses
+    return indices, [str(text) for text in distinct]
 
 
 def is_arrow_like(column: Column) -> bool:

@@ -11,15 +11,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import columns, documents
+from fendan import busy, columns, documents
 from fendan.bundles import Bundles
 from fendan.catalogue import SKU, Catalogue, least_life_days_in
 from fendan.columns import Column
 from fendan.documents import Documents
 from fendan.engine.batch import Batch
+from fendan.engine.book import Rules
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
-from fendan.engine.merges import Merges
 from fendan.engine.names import Names
 from fendan.engine.network import Network
 from fendan.engine.orders import Orders
@@ -76,7 +76,7 @@ class Core:
         self._orders = Orders(self._stock, remembered_orders)
         self._updates = Updates()
         self._documents: Documents = {}
-        self._merges = Merges()
+        self._limits_changed = False
         self._catalogue = Catalogue({}, {})
         self._bundles: Bundles | None = None
         self._per_unit: NDArray[np.int32] | None = None  # pieces, by SKU code; None: all 1
@@ -139,6 +139,7 @@ class Core:
                 events.texts(EventKind.DOCUMENT, row)
         for name in new:
             self._keep_document(kind, name, texts[name])
+        self._limits_changed |= busy.concerns({kind})
         self._documents_changed({kind})
 
     def _keep_document(self, kind: str, name: str, text: str) -> None:
@@ -150,12 +151,23 @@ class Core:
         if kind == SKU and name in self._stock.sku_code_of:
             self._stock.set_least_life(self._stock.sku_code_of[name], least_life_days_in(text))
 
+    def _follow(self, now_ns: int) -> None:
+        """The end of a command, or of its replay: what is counted of stores follows the stores."""
+        orders, layout = self._orders, self._network.layout
+        if self._limits_changed or (orders.loads is not None and orders.loads.layout is not layout):
+            self._limits_changed = False
+            busy.follow(orders, self._documents, now_ns)
+
     def _documents_changed(self, kinds: set[str]) -> None:
         """Make anew what derives from documents of these kinds; whoever derives extends it.
 
         Called under the lock, at the end of `_write_documents` and after recovery, then with all
         kinds there are. It must not fail: what a text says is to be checked before it is written.
         """
+
+    def _rules_at(self, now_ns: int) -> Rules | None:
+        """What a policy file says at this time; None where none is in force."""
+        return None
 
     # -- FROM IDS TO CODES ---------------------------------------------------------------------
 
@@ -270,7 +282,7 @@ class Core:
         return [
             Shortfall(
                 store_id=self._network.store_ids[store],
-                sku=self._stock.skus[sku],
+                sku=self._stock.skus[sku].partition(JOINT)[0],  # supply, as what it is of
                 on_hand=counts[store, sku][0],
                 reserved=counts[store, sku][1],
                 order_ids=tuple(holders[store, sku]),
@@ -312,6 +324,7 @@ class _Command:
         core = self._core
         journal, mark = core._journal, 0
         try:
+            core._follow(self.now_ns)
             if len(core._stock.changes) > self._changes:  # those who only ask wake nobody
                 core._changed.notify_all()
             if journal is not None:

@@ -34,8 +34,9 @@ class Given:
     where: str = ""
 
     def refuse(self, fault: Fault, hint: str) -> NoReturn:
-        """Raise the error of `fault` for this value."""
-        refuse(fault, self.path, self.value, where=self.where, hint=hint)
+        """Raise the error of `fault` for this value; where something is missing, there is none."""
+        value = None if fault is Fault.MISSING else self.value
+        refuse(fault, self.path, value, where=self.where, hint=hint)
 
     def lacks(self, key: str, hint: str) -> NoReturn:
         """Raise that a key is missing here."""

@@ -4,7 +4,7 @@ It is read from the log, not from the engine: whoever reads holds nobody up.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,13 +12,14 @@ import numpy as np
 
 from fendan import columns
 from fendan.engine.events import EventKind
-from fendan.engine.history import Event, Move, Reading, Wanted
+from fendan.engine.history import Event, Move, Promise, Reading, Wanted
 from fendan.engine.life import RejectReason
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.engine.router import Reason
 from fendan.errors import Fault, refuse
 from fendan.log import Frame, Log
 from fendan.model import EventPage, LedgerEvent, Movement
+from fendan.rules import OrderType, StepName
 
 __all__ = [
     "LAST_SEQUENCE",
@@ -51,6 +52,9 @@ LAST_SEQUENCE = 2**63 - 1
 # Events that name their store by its id.
 NAMING = frozenset({EventKind.STORE_ADDED, EventKind.STORE_UPDATED})
 
+# What an event says that was not decided under a policy.
+NO_PROMISE = Promise(0, 0, -1, -1, 0, 0, 0, 0)
+
 SHOWN = frozenset(kind for kind in EventKind if not kind.is_internal)
 
 
@@ -60,6 +64,7 @@ class Names(NamedTuple):
     store_ids: list[str]
     regions: list[str]
     skus: list[str]
+    channels: Sequence[str] = ()
 
 
 # -- WHAT IS WANTED ----------------------------------------------------------------------------
@@ -227,11 +232,13 @@ def read_page(
 def event_of(event: Event, names: Names) -> LedgerEvent:
     """An event as the ledger shows it."""
     store_id, region = _store_of(event, names)
+    order_id, _, shipment = event.order_id.partition("\x1f")
+    told = event.grant or NO_PROMISE
     return LedgerEvent(
         sequence=event.sequence,
         time_ns=event.time_ns,
         kind=event.kind,
-        order_id=event.order_id or None,
+        order_id=order_id or None,
         store_id=store_id,
         region=region,
         reason=reason_of(event.kind, event.reason),
@@ -250,6 +257,13 @@ def event_of(event: Event, names: Names) -> LedgerEvent:
             for move in event.moves
             if _is_shown(move, event)
         ),
+        shipment=int(shipment or 0),
+        policy_version=told.policy_version,
+        step=StepName(told.step),
+        promised_ns=told.promised_ns or None,
+        merge_group=told.merge_group,
+        order_type=OrderType(told.order_type),
+        channel=names.channels[told.channel] if 0 <= told.channel < len(names.channels) else "",
     )
 
 

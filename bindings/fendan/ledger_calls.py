@@ -7,7 +7,7 @@ from fendan.channel import Call, Exchange, message_of
 from fendan.engine.events import EventKind
 from fendan.errors import FendanError
 from fendan.ledger import Filter, checked_limit, checked_sequence
-from fendan.messages import event_filter_message, event_page_of
+from fendan.ledger_messages import event_filter_message, event_page_of
 from fendan.model import EventPage
 from fendan.v1 import ledger_service_pb2 as ledger
 

@@ -4,8 +4,9 @@ Both have the same fields. In JSON Lines the movements stand in their event. In 
 columns are repeated for each movement, and `line` counts them from 1; an event without any has one
 row. Times are UTC, to the nanosecond; amounts are in minor units, such as fen.
 
-    sequence, time, kind, order_id, store_id, region, reason, attempts, distance_m, and of each
-    movement: sku, quantity, on_hand_before, on_hand_after, reserved_before, reserved_after, amount
+    sequence, time, kind, order_id, store_id, region, reason, attempts, distance_m, shipment,
+    policy_version, step, promised, merge_group, order_type, channel, and of each movement: sku,
+    quantity, on_hand_before, on_hand_after, reserved_before, reserved_after, amount
 
 The raw events, those included that serve recovery alone, have codes in place of names: `store` and
 `sku` count stores and SKUs from 0, in the order in which the events themselves name them.
@@ -21,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from fendan.engine.history import EVERYTHING, Event, Wanted
+from fendan.engine.history import EVERYTHING, Event, Promise, Wanted
 from fendan.ledger import (
     EVENTS_PER_PIECE,
     LAST_SEQUENCE,
@@ -53,7 +54,7 @@ NS_PER_S = 10**9
 Row = dict[str, Any]
 
 MOVEMENTS = "movements"
-TIMES = frozenset({"time", "due"})
+TIMES = frozenset({"time", "due", "promised"})
 
 # Columns and their types, as pyarrow calls them; and "time" and "strings".
 LEDGER_MOVEMENT = {
@@ -75,6 +76,13 @@ LEDGER = {
     "reason": "string",
     "attempts": "int32",
     "distance_m": "float64",
+    "shipment": "int32",
+    "policy_version": "int32",
+    "step": "string",
+    "promised": "time",
+    "merge_group": "int64",
+    "order_type": "string",
+    "channel": "string",
     "line": "int32",
     **LEDGER_MOVEMENT,
 }
@@ -92,9 +100,29 @@ RAW = {
     "lat": "float64",
     "lng": "float64",
     "texts": "strings",
+    "policy_version": "int32",
+    "order_type": "int32",
+    "channel": "int32",
+    "order_region": "int32",
+    "step": "int32",
+    "promised": "time",
+    "merge_group": "int64",
+    "shipments": "int32",
     "line": "int32",
     **LEDGER_MOVEMENT,
     "sku": "int32",
+}
+
+# Raw columns of what was promised, by their names in a Promise.
+PROMISE = {
+    "policy_version": "policy_version",
+    "order_type": "order_type",
+    "channel": "channel",
+    "order_region": "region",
+    "step": "step",
+    "promised": "promised_ns",
+    "merge_group": "merge_group",
+    "shipments": "shipments",
 }
 
 
@@ -179,6 +207,13 @@ def _ledger_row(event: LedgerEvent) -> Row:
         "reason": event.reason or None,
         "attempts": event.attempts,
         "distance_m": event.distance_m,
+        "shipment": event.shipment or None,
+        "policy_version": event.policy_version or None,
+        "step": event.step.name if event.step else None,
+        "promised": event.promised_ns,
+        "merge_group": event.merge_group or None,
+        "order_type": event.order_type.name if event.order_type else None,
+        "channel": event.channel or None,
         MOVEMENTS: [
             {field: getattr(movement, field) for field in LEDGER_MOVEMENT}
             for movement in event.movements
@@ -204,7 +239,18 @@ def _raw_row(frame: Frame, event: Event) -> Row:
             text.decode(errors="backslashreplace") if isinstance(text, bytes) else str(text)
             for text in event.texts
         ],
+        **_raw_promise(event.grant),
         MOVEMENTS: [move._asdict() for move in event.moves],
+    }
+
+
+def _raw_promise(grant: Promise | None) -> Row:
+    """What was promised, in codes; None each where no policy was asked."""
+    if grant is None:
+        return dict.fromkeys(PROMISE)
+    told: Row = grant._asdict()
+    return {field: told.get(name) for field, name in PROMISE.items()} | {
+        "promised": grant.promised_ns or None
     }
 
 

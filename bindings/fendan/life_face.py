@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from numbers import Real
+from typing import Any
 
 from fendan import columns
 from fendan.core import Clock, Core
@@ -11,7 +12,7 @@ from fendan.engine.orders import Orders
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason
 from fendan.errors import Fault, refuse
-from fendan.model import OrderStatus, Policy
+from fendan.model import OrderStatus, Policy, ShipmentStatus
 from fendan.updates import Updates
 
 __all__ = ["LifeFace"]
@@ -27,35 +28,45 @@ class LifeFace(Core):
     so that a call can be repeated; any other that does not start where the order is raises
     WrongStateError. Steps may name the store that takes them: WrongStoreError then says that the
     order is not there, or not any more. Raises UnknownOrderError for an id that was never routed.
+
+    An order that was split goes on shipment by shipment: `shipment` says which one takes the step,
+    from 1. None: every one for which it makes sense, all or none; where a store is named, of those
+    that are there. Raises WrongStateError where it makes sense for none.
     """
 
     def __init__(
         self, datum: Datum, remembered_orders: int, policy: Policy, clock: Clock | None = None
     ) -> None:
         super().__init__(datum, remembered_orders, clock)
-        self._rules = _rules_of(policy)
-        self._life = Life(self._orders, *self._rules)
+        self._limits = _limits_of(policy)
+        self._life = Life(self._orders, *self._limits)
 
     def _adopt(self, datum: Datum, orders: Orders, updates: Updates) -> None:
         super()._adopt(datum, orders, updates)
-        self._life = Life(orders, *self._rules)
+        self._life = Life(orders, *self._limits)
 
     # -- AT THE STORE --------------------------------------------------------------------------
 
-    def accept_order(self, order_id: str, *, store_id: str | None = None) -> OrderStatus:
+    def accept_order(
+        self, order_id: str, *, store_id: str | None = None, shipment: int | None = None
+    ) -> OrderStatus:
         """Its store will fill the order, however long that takes: the reservation stays."""
-        return self._advance(order_id, OrderState.ACCEPTED, store_id)
+        return self._advance(order_id, OrderState.ACCEPTED, store_id, shipment)
 
-    def pick_order(self, order_id: str, *, store_id: str | None = None) -> OrderStatus:
+    def pick_order(
+        self, order_id: str, *, store_id: str | None = None, shipment: int | None = None
+    ) -> OrderStatus:
         """An accepted order has been taken from the shelves; it is still in the store."""
-        return self._advance(order_id, OrderState.PICKED, store_id)
+        return self._advance(order_id, OrderState.PICKED, store_id, shipment)
 
-    def ship_order(self, order_id: str, *, store_id: str | None = None) -> OrderStatus:
+    def ship_order(
+        self, order_id: str, *, store_id: str | None = None, shipment: int | None = None
+    ) -> OrderStatus:
         """A picked order has left the store: what it took is no longer on hand, nor reserved.
 
         Where a snapshot has counted it as gone already, on hand stays at zero.
         """
-        return self._advance(order_id, OrderState.SHIPPED, store_id)
+        return self._advance(order_id, OrderState.SHIPPED, store_id, shipment)
 
     def reject_order(
         self,
@@ -64,11 +75,13 @@ class LifeFace(Core):
         *,
         reason: RejectReason = RejectReason.OTHER,
         missing_skus: Iterable[str] | None = None,
+        shipment: int | None = None,
     ) -> OrderStatus:
         """Its store will not fill the order: give back what it held, and ask the next at once.
 
-        The next is the nearest within the engine's policy that has every line, without the stores
-        that have rejected the order within the policy's cool-down. Where there is none, or the
+        The next is the nearest within the engine's policy that has every line, or what the policy
+        file in force says, without the stores that have rejected the order within the policy's
+        cool-down. Where there is none, or the
         order has been to as many stores as the policy allows, it is REJECTED with a reason, until
         it is cancelled.
 
@@ -82,18 +95,29 @@ class LifeFace(Core):
         missing = [] if missing_skus is None else columns.rows("missing_skus", missing_skus)
         if not isinstance(store_id, str):
             refuse(Fault.UNKNOWN_STORE, "store_id", store_id)
+        _check_shipment(shipment)
         with self._command() as command:
-            told = self._life.reject(order_id, store_id, reason, missing, command.now_ns)
+            rules = self._rules_at(command.now_ns)
+            told = self._life.reject(
+                order_id, store_id, reason, missing, command.now_ns, shipment, rules
+            )
         return _status(order_id, told)
 
     # -- BEYOND THE STORE ----------------------------------------------------------------------
 
-    def deliver_order(self, order_id: str, *, store_id: str | None = None) -> OrderStatus:
+    def deliver_order(
+        self, order_id: str, *, store_id: str | None = None, shipment: int | None = None
+    ) -> OrderStatus:
         """A shipped order has reached its customer."""
-        return self._advance(order_id, OrderState.DELIVERED, store_id)
+        return self._advance(order_id, OrderState.DELIVERED, store_id, shipment)
 
     def return_order(
-        self, order_id: str, *, to_stock: bool, store_id: str | None = None
+        self,
+        order_id: str,
+        *,
+        to_stock: bool,
+        store_id: str | None = None,
+        shipment: int | None = None,
     ) -> OrderStatus:
         """A shipped or delivered order has come back to the store that shipped it.
 
@@ -103,21 +127,19 @@ class LifeFace(Core):
         """
         if not isinstance(to_stock, bool):
             refuse(Fault.WRONG_TYPE, "to_stock", to_stock, hint="must be True or False")
+        _check_shipment(shipment)
         with self._command() as command:
-            told = self._life.give_back(order_id, to_stock, store_id, command.now_ns)
+            told = self._life.give_back(order_id, to_stock, store_id, command.now_ns, shipment)
         return _status(order_id, told)
 
     def cancel_order(self, order_id: str, *, shipment: int | None = None) -> OrderStatus:
         """Give up an order that has not left its store, and give back what is held for it.
 
-        `shipment`: only that part of the order, counted from 1. Every order has one shipment today.
         The id stays spent: the order sent again gets its first decision, and reserves nothing.
         """
-        if shipment is not None and (not isinstance(shipment, int) or shipment != 1):
-            hint = "the order has one shipment, number 1"
-            refuse(Fault.OUT_OF_RANGE, "shipment", shipment, hint=hint)
+        _check_shipment(shipment)
         with self._command() as command:
-            told = self._life.cancel(order_id, command.now_ns)
+            told = self._life.cancel(order_id, command.now_ns, shipment)
         return _status(order_id, told)
 
     def release(self, order_id: str) -> bool:
@@ -152,17 +174,27 @@ class LifeFace(Core):
 
     # -- INSIDE --------------------------------------------------------------------------------
 
-    def _advance(self, order_id: str, state: OrderState, store_id: str | None) -> OrderStatus:
+    def _advance(
+        self, order_id: str, state: OrderState, store_id: str | None, shipment: int | None
+    ) -> OrderStatus:
+        _check_shipment(shipment)
         with self._command() as command:
-            told = self._life.advance(order_id, state, store_id, command.now_ns)
+            told = self._life.advance(order_id, state, store_id, command.now_ns, shipment)
         return _status(order_id, told)
+
+
+def _check_shipment(shipment: int | None) -> None:
+    if shipment is not None and (not isinstance(shipment, int) or shipment < 1):
+        refuse(Fault.OUT_OF_RANGE, "shipment", shipment, hint="must be the number of one, from 1")
 
 
 def _status(
     order_id: str,
-    told: tuple[OrderState, str | None, float | None, Reason, int, int | None],
+    told: tuple[
+        OrderState, str | None, float | None, Reason, int, int | None, tuple[tuple[Any, ...], ...]
+    ],
 ) -> OrderStatus:
-    state, store_id, distance_m, reason, attempts, reserved_until_ns = told
+    state, store_id, distance_m, reason, attempts, reserved_until_ns, shipments = told
     return OrderStatus(
         order_id=str(order_id),
         state=state,
@@ -171,10 +203,33 @@ def _status(
         reason=reason,
         attempts=attempts,
         reserved_until_ns=reserved_until_ns,
+        shipments=tuple(_shipment(*one) for one in shipments) if shipments else (),
     )
 
 
-def _rules_of(policy: Policy) -> tuple[float, int | None, int, int]:
+def _shipment(
+    number: int,
+    state: OrderState,
+    store_id: str | None,
+    distance_m: float | None,
+    reason: Reason,
+    attempts: int,
+    reserved_until_ns: int | None,
+    lines: tuple[tuple[str, int], ...],
+) -> ShipmentStatus:
+    return ShipmentStatus(
+        number=number,
+        state=state,
+        store_id=store_id,
+        distance_m=distance_m,
+        reason=reason,
+        attempts=attempts,
+        reserved_until_ns=reserved_until_ns,
+        lines=lines,
+    )
+
+
+def _limits_of(policy: Policy) -> tuple[float, int | None, int, int]:
     """A policy that was checked as far as its radius, as Life wants it."""
     _check_seconds("reservation_timeout_s", policy.reservation_timeout_s, least=1e-9)
     _check_seconds("cool_down_s", policy.cool_down_s, least=0)

@@ -96,8 +96,8 @@ class OrderColumns:
 
     The lines of order i are offsets[i]:offsets[i + 1]; `skus` is a dictionary-encoded pyarrow
     Array, and `rows` says which row of the source each line came from. `amounts` is None where the
-    source has none. `said` has what else orders say, by the field of `Order`, a value an order; only
-    of the columns that the source has.
+    source has none. `said` has what else orders say, of the columns that the source has: by the
+    field of `Order`, a value an order.
     """
 
     ids: list[str]
@@ -169,8 +169,8 @@ def read_stock(source: Any, *, encoding: str = "utf-8") -> StockColumns:
 def read_orders(source: Any, *, encoding: str = "utf-8", datum: Datum | None = None) -> list[Order]:
     """The orders of a source, by first appearance; rows with the same order id are its lines.
 
-    The rows of one order need not be adjacent, but must agree on all but their line; the place is on
-    the grid of `datum`. Raises a FendanError that names the first thing wrong.
+    The rows of one order need not be adjacent, but must agree on all but their line. The place is
+    on the grid of `datum`. Raises a FendanError that names the first thing wrong.
     """
     orders = read_order_columns(source, encoding=encoding)
     columns = [orders.skus.to_pylist(), orders.quantities.tolist()]
@@ -201,14 +201,14 @@ def read_order_columns(source: Any, *, encoding: str = "utf-8") -> OrderColumns:
     ends = np.cumsum(np.bincount(orders, minlength=len(ids)), dtype=np.int64)
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), ends])
     first_rows = rows[offsets[:-1]]
-    _check_same(sheet.source, "lat", lat, orders, first_rows, lat.tolist)
-    _check_same(sheet.source, "lng", lng, orders, first_rows, lng.tolist)
+    _check_same(sheet.source, "lat", lat, orders, first_rows, lat.item)
+    _check_same(sheet.source, "lng", lng, orders, first_rows, lng.item)
     said = {}
     for field in SAID:
         if field in sheet.columns:
             numbers, values = sheet.said(field).by_first_appearance()
             names = [values[number] for number in numbers]
-            _check_same(sheet.source, field, numbers, orders, first_rows, lambda: names)
+            _check_same(sheet.source, field, numbers, orders, first_rows, names.__getitem__)
             said[field] = [names[row] for row in first_rows]
     return OrderColumns(
         ids=ids,
@@ -230,16 +230,15 @@ def _check_same(
     column: NDArray[Any],
     orders: NDArray[np.int64],
     first_rows: NDArray[np.int64],
-    values: Callable[[], list[Any]],
+    cell: Callable[[int], Any],
 ) -> None:
-    """Refuse rows of one order that differ in this column; `values`: how to show its cells."""
+    """Refuse rows of one order that differ in this column; `cell`: what stands in a row of it."""
     differs = column != column[first_rows][orders]
     if differs.any():
         row = int(np.argmax(differs))
         first = int(first_rows[orders[row]])
-        shown = values()
-        hint = f"{source.where(first)} of the same order says {shown[first]}"
-        source.refuse(Fault.ORDER_CONFLICT, field, shown[row], row=row, hint=hint)
+        hint = f"{source.where(first)} of the same order says {cell(first)}"
+        source.refuse(Fault.ORDER_CONFLICT, field, cell(row), row=row, hint=hint)
 
 
 def read_people(source: Any, *, encoding: str = "utf-8") -> PeopleColumns:

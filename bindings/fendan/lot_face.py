@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from fendan.core import Core
 from fendan.engine import perishables
-from fendan.engine.events import EventKind
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
 from fendan.hours import path
 from fendan.model import Lot, Shortfall
 from fendan.supplies import JOINT, checked_date
 
-__all__ = ["LotFace"]
+__all__ = ["LotFace", "check_lots", "check_sku"]
 
 EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 NONE = np.empty(0, dtype=np.int32)
@@ -24,7 +23,7 @@ MOST = 2**31 - 1
 MOST_LOTS = 64  # of one pair: two months of a daily delivery
 
 
-class _Days(NamedTuple):
+class Days(NamedTuple):
     """Lots as the core takes them: days since 1970, ascending, and the units of each."""
 
     days: NDArray[np.int32]
@@ -37,21 +36,21 @@ class LotFace(Core):
     def set_lots(self, store_id: str, sku: str, lots: Mapping[str, int]) -> list[Shortfall]:
         """Set how much of a SKU a store has of each sell-by date, "2026-12-01": all of its lots.
 
-        In units, as stock is counted, from 0; on hand becomes their sum. At most 64 dates; with none
-        the pair has no lots any more, and nothing on hand. A piece is sold up to the end of its date,
-        in the store's own time; where no policy file is in force, in Asia/Shanghai. `set_stock`,
-        `adjust_stock` and whoever finds less on the shelf change lots as well: what is missing was
-        of the earliest, and what is more is of the last.
+        In units, as stock is counted, from 0; on hand becomes their sum. At most 64 dates; with
+        none the pair has no lots any more, and nothing on hand. A piece is sold up to the end of
+        its date, in the store's own time; where no policy file is in force, in Asia/Shanghai.
+        `set_stock`, `adjust_stock` and whoever finds less on the shelf change lots as well: what is
+        missing was of the earliest, and what is more is of the last.
 
         Unknown SKUs are taken into the catalogue. What is reserved stays reserved, in lots as late
         as it was where there are such; where on-hand is now below it, the pair is returned as a
         Shortfall. Raises UnknownStoreError, or what names the field by its path, such as
         ``lots.2026-12-01``.
         """
-        wanted = _checked(lots)
+        wanted = check_lots(lots)
         with self._command():
             store = self._store_code(store_id)
-            sku_code, new_skus = self._sku_named(sku)
+            sku_code, new_skus = self._sku_named(check_sku(sku))
             each = np.full(len(wanted.units), sku_code, dtype=np.int32)
             pieces = self._in_pieces(each, wanted.units, "lots")
             total = int(pieces.sum(dtype=np.int64))
@@ -84,13 +83,18 @@ class LotFace(Core):
 
     def _sku_named(self, sku: str) -> tuple[int, list[str]]:
         """The code of a SKU, and the SKU where it is new: it will have the next code."""
-        if not is_usable_id(sku) or JOINT in sku:
-            refuse(Fault.BAD_ID, "sku", sku, hint=ID_HINT)
         code = self._stock.sku_code_of.get(sku)
         return (len(self._stock.skus), [sku]) if code is None else (code, [])
 
 
-def _checked(lots: Mapping[str, int]) -> _Days:
+def check_sku(sku: str) -> str:
+    """Refuse what cannot be the name of a SKU."""
+    if not is_usable_id(sku) or JOINT in sku:
+        refuse(Fault.BAD_ID, "sku", sku, hint=ID_HINT)
+    return sku
+
+
+def check_lots(lots: Mapping[str, int]) -> Days:
     """Lots by date as columns by day; refuses the first that cannot be."""
     if not isinstance(lots, Mapping):
         refuse(Fault.WRONG_TYPE, "lots", lots, hint="must map dates to quantities")
@@ -109,7 +113,7 @@ def _checked(lots: Mapping[str, int]) -> _Days:
     if units_of and min(units_of) < 0:
         refuse(Fault.OUT_OF_RANGE, path("lots", _date_of(min(units_of))), hint="from 1970 on")
     days = np.array(sorted(units_of), dtype=np.int32)
-    return _Days(days, np.array([units_of[day] for day in days.tolist()], dtype=np.int32))
+    return Days(days, np.array([units_of[day] for day in days.tolist()], dtype=np.int32))
 
 
 def _date_of(day: int) -> str:

@@ -9,25 +9,21 @@ from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.life import RejectReason
 from fendan.engine.outcome import Decision
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
-from fendan.ledger import Filter
 from fendan.model import (
     Availability,
     AvailabilityChanges,
-    EventPage,
-    LedgerEvent,
     Line,
-    Movement,
     Nearby,
     OrderStatus,
     Policy,
     Shipment,
+    ShipmentStatus,
     Shortfall,
     StaleStock,
     StockLevel,
@@ -37,7 +33,6 @@ from fendan.model import (
 )
 from fendan.rules import StepName
 from fendan.v1 import inventory_service_pb2 as inventory
-from fendan.v1 import ledger_service_pb2 as ledger
 from fendan.v1 import network_service_pb2 as network
 from fendan.v1 import order_pb2 as order
 from fendan.v1 import order_service_pb2 as life
@@ -51,10 +46,6 @@ __all__ = [
     "datum_of",
     "decision_message",
     "decision_of",
-    "event_filter_message",
-    "event_page_of",
-    "ledger_event_message",
-    "ledger_event_of",
     "line_messages",
     "lines_of",
     "nearby_message",
@@ -350,6 +341,22 @@ def order_status_message(status: OrderStatus) -> life.OrderStatus:
     )
     if status.reserved_until_ns is not None:
         message.reserved_until.FromNanoseconds(status.reserved_until_ns)
+    message.shipments.extend(map(_shipment_status_message, status.shipments))
+    return message
+
+
+def _shipment_status_message(status: ShipmentStatus) -> life.ShipmentStatus:
+    message = life.ShipmentStatus(
+        number=status.number,
+        state=cast(life.OrderState, status.state),
+        store_id=status.store_id or "",
+        distance_m=status.distance_m or 0.0,
+        reason=cast(order.DecisionReason, status.reason),
+        attempts=status.attempts,
+        lines=[order.ShipmentLine(sku=sku, quantity=pieces) for sku, pieces in status.lines],
+    )
+    if status.reserved_until_ns is not None:
+        message.reserved_until.FromNanoseconds(status.reserved_until_ns)
     return message
 
 
@@ -364,6 +371,21 @@ def order_status_of(message: life.OrderStatus) -> OrderStatus:
         reason=Reason(message.reason),
         attempts=message.attempts,
         reserved_until_ns=message.reserved_until.ToNanoseconds() if is_reserved else None,
+        shipments=tuple(map(_shipment_status_of, message.shipments)),
+    )
+
+
+def _shipment_status_of(message: life.ShipmentStatus) -> ShipmentStatus:
+    is_reserved = message.HasField("reserved_until")
+    return ShipmentStatus(
+        number=message.number,
+        state=OrderState(message.state),
+        store_id=message.store_id or None,
+        distance_m=message.distance_m if message.store_id else None,
+        reason=Reason(message.reason),
+        attempts=message.attempts,
+        reserved_until_ns=message.reserved_until.ToNanoseconds() if is_reserved else None,
+        lines=tuple((line.sku, line.quantity) for line in message.lines),
     )
 
 
@@ -380,79 +402,3 @@ def reject_reason_of(number: int, field: str = "reason") -> RejectReason:
     if number not in life.RejectReason.values():
         refuse(Fault.OUT_OF_RANGE, field, number, hint="must be a fendan.v1.RejectReason")
     return RejectReason(number or RejectReason.OTHER)
-
-
-# -- THE LEDGER --------------------------------------------------------------------------------
-
-
-def event_filter_message(filter: Filter) -> ledger.EventFilter:
-    """A filter; absent lists are empty ones."""
-    return ledger.EventFilter(
-        store_ids=filter.store_ids,
-        regions=filter.regions,
-        order_ids=filter.order_ids,
-        kinds=cast(Iterable[ledger.EventKind], filter.kinds),
-    )
-
-
-def ledger_event_message(event: LedgerEvent) -> ledger.LedgerEvent:
-    """One event of the ledger."""
-    return ledger.LedgerEvent(
-        sequence=event.sequence,
-        time=time_message(event.time_ns),
-        kind=cast(ledger.EventKind, event.kind),
-        order_id=event.order_id or "",
-        store_id=event.store_id or "",
-        region=event.region,
-        reason=event.reason,
-        attempts=event.attempts,
-        distance_m=event.distance_m,
-        movements=[
-            ledger.Movement(
-                sku=movement.sku,
-                quantity=movement.quantity,
-                on_hand_before=movement.on_hand_before,
-                on_hand_after=movement.on_hand_after,
-                reserved_before=movement.reserved_before,
-                reserved_after=movement.reserved_after,
-                amount=movement.amount,
-            )
-            for movement in event.movements
-        ],
-    )
-
-
-def ledger_event_of(message: ledger.LedgerEvent) -> LedgerEvent:
-    """The event of a message."""
-    return LedgerEvent(
-        sequence=message.sequence,
-        time_ns=ns_of(message.time),
-        kind=EventKind(message.kind),
-        order_id=message.order_id or None,
-        store_id=message.store_id or None,
-        region=message.region,
-        reason=message.reason,
-        attempts=message.attempts,
-        distance_m=message.distance_m if message.HasField("distance_m") else None,
-        movements=tuple(
-            Movement(
-                sku=movement.sku,
-                quantity=movement.quantity,
-                on_hand_before=movement.on_hand_before,
-                on_hand_after=movement.on_hand_after,
-                reserved_before=movement.reserved_before,
-                reserved_after=movement.reserved_after,
-                amount=movement.amount,
-            )
-            for movement in message.movements
-        ),
-    )
-
-
-def event_page_of(message: ledger.ReadEventsResponse | ledger.TailResponse) -> EventPage:
-    """Some events, and where to go on."""
-    return EventPage(
-        events=tuple(map(ledger_event_of, message.events)),
-        next_sequence=message.next_sequence,
-        last_sequence=message.last_sequence,
-    )

@@ -16,7 +16,7 @@ from fendan.engine.geo import Datum
 from fendan.engine.records import OrderState
 from fendan.engine.router import Reason, Status
 from fendan.engine.shipments import Shipment
-from fendan.rules import OrderType
+from fendan.rules import OrderType, StepName
 
 __all__ = [
     "Availability",
@@ -35,6 +35,7 @@ __all__ = [
     "PolicyVersion",
     "Routed",
     "Shipment",
+    "ShipmentStatus",
     "Shortfall",
     "StaleStock",
     "StockLevel",
@@ -125,6 +126,20 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShipmentStatus:
+    """Where one shipment of a split order is now; the rest as in `Shipment` and `OrderStatus`."""
+
+    number: int
+    state: OrderState
+    store_id: str | None
+    distance_m: float | None
+    reason: Reason
+    attempts: int
+    reserved_until_ns: int | None
+    lines: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderStatus:
     """Where an order is now; `Decision` is what it was told first.
 
@@ -132,6 +147,11 @@ class OrderStatus:
     None where there is none: `reason` says why then, and is Reason.NONE otherwise. `attempts`: how
     many stores it was assigned to. `reserved_until_ns`: from then on (nanoseconds since 1970, UTC)
     the order expires unless its store accepts it; None where nothing runs out.
+
+    `shipments`: of an order that was split; () of any other. The order's state is then the first of
+    ASSIGNED, ACCEPTED, PICKED, SHIPPED, DELIVERED, RETURNED, REJECTED, EXPIRED and CANCELLED that
+    one of them is in; store, distance and reason are those of the first shipment in that state,
+    `attempts` the sum of all, `reserved_until_ns` the earliest.
     """
 
     order_id: str
@@ -141,6 +161,7 @@ class OrderStatus:
     reason: Reason
     attempts: int
     reserved_until_ns: int | None
+    shipments: tuple[ShipmentStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +242,7 @@ class Lot:
     """Pieces that may be sold until the end of a day, "2026-12-01", and how many are reserved.
 
     Which order gets which is not settled before it is shipped: reserved are as many pieces, each
-    late enough, as orders hold. More may be reserved than there are of the last lot, in a shortfall.
+    late enough, as orders hold. In a shortfall more of the last lot is reserved than there is.
     """
 
     date: str
@@ -279,6 +300,10 @@ class LedgerEvent:
     the one it was given. `reason` is the name of a Reason or RejectReason, else "". `attempts`: how
     many stores the order was assigned to by then. `distance_m`: from the order to the store, where
     it was assigned. `movements`: empty where no counts changed.
+
+    `shipment`: which one of the order it is about, from 1; 0: all of it. The rest stands in events
+    of decisions under a policy: its version, the step that was used, when the customer was promised
+    to have it (ns, as `time_ns`), the merge group, and of the order its type and channel.
     """
 
     sequence: int
@@ -291,6 +316,13 @@ class LedgerEvent:
     attempts: int = 0
     distance_m: float | None = None
     movements: tuple[Movement, ...] = ()
+    shipment: int = 0
+    policy_version: int = 0
+    step: StepName = StepName.NONE
+    promised_ns: int | None = None
+    merge_group: int = 0
+    order_type: OrderType = OrderType.UNSPECIFIED
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,40 +23,57 @@ ORDERS = "/fendan.v1.OrderService"
 # -- THE STEPS OF ITS LIFE ---------------------------------------------------------------------
 
 
-def accept_order(order_id: str, store_id: str | None) -> Exchange[OrderStatus]:
+def accept_order(
+    order_id: str, store_id: str | None, shipment: int | None
+) -> Exchange[OrderStatus]:
     """The store takes it on."""
-    request = messages.AcceptOrderRequest(**_named(order_id, store_id))
+    named = _named(order_id, store_id)
+    request = messages.AcceptOrderRequest(shipment=_checked(shipment), **named)
     return (yield from _moved("AcceptOrder", request, messages.AcceptOrderResponse))
 
 
-def pick_order(order_id: str, store_id: str | None) -> Exchange[OrderStatus]:
+def pick_order(order_id: str, store_id: str | None, shipment: int | None) -> Exchange[OrderStatus]:
     """It lies ready."""
-    request = messages.PickOrderRequest(**_named(order_id, store_id))
+    named = _named(order_id, store_id)
+    request = messages.PickOrderRequest(shipment=_checked(shipment), **named)
     return (yield from _moved("PickOrder", request, messages.PickOrderResponse))
 
 
-def ship_order(order_id: str, store_id: str | None) -> Exchange[OrderStatus]:
+def ship_order(order_id: str, store_id: str | None, shipment: int | None) -> Exchange[OrderStatus]:
     """It has left the store."""
-    request = messages.ShipOrderRequest(**_named(order_id, store_id))
+    named = _named(order_id, store_id)
+    request = messages.ShipOrderRequest(shipment=_checked(shipment), **named)
     return (yield from _moved("ShipOrder", request, messages.ShipOrderResponse))
 
 
-def deliver_order(order_id: str, store_id: str | None) -> Exchange[OrderStatus]:
+def deliver_order(
+    order_id: str, store_id: str | None, shipment: int | None
+) -> Exchange[OrderStatus]:
     """The customer has it."""
-    request = messages.DeliverOrderRequest(**_named(order_id, store_id))
+    named = _named(order_id, store_id)
+    request = messages.DeliverOrderRequest(shipment=_checked(shipment), **named)
     return (yield from _moved("DeliverOrder", request, messages.DeliverOrderResponse))
 
 
-def return_order(order_id: str, to_stock: bool, store_id: str | None) -> Exchange[OrderStatus]:
+def return_order(
+    order_id: str, to_stock: bool, store_id: str | None, shipment: int | None
+) -> Exchange[OrderStatus]:
     """It came back."""
     if not isinstance(to_stock, bool):
         refuse(Fault.WRONG_TYPE, "to_stock", to_stock, hint="must be True or False")
-    request = messages.ReturnOrderRequest(to_stock=to_stock, **_named(order_id, store_id))
+    number = _checked(shipment)
+    request = messages.ReturnOrderRequest(
+        to_stock=to_stock, shipment=number, **_named(order_id, store_id)
+    )
     return (yield from _moved("ReturnOrder", request, messages.ReturnOrderResponse))
 
 
 def reject_order(
-    order_id: str, store_id: str, reason: RejectReason, missing_skus: Iterable[str] | None
+    order_id: str,
+    store_id: str,
+    reason: RejectReason,
+    missing_skus: Iterable[str] | None,
+    shipment: int | None,
 ) -> Exchange[OrderStatus]:
     """The store cannot fill it."""
     if not isinstance(reason, RejectReason):
@@ -66,7 +83,10 @@ def reject_order(
     for row, sku in enumerate(skus):
         check_known(Fault.UNKNOWN_SKU, "missing_skus", sku, row)
     request = messages.RejectOrderRequest(
-        reason=reject_reason_message(reason), missing_skus=skus, **_named(order_id, store_id)
+        reason=reject_reason_message(reason),
+        missing_skus=skus,
+        shipment=_checked(shipment),
+        **_named(order_id, store_id),
     )
     try:
         return (yield from _moved("RejectOrder", request, messages.RejectOrderResponse))
@@ -76,9 +96,7 @@ def reject_order(
 
 def cancel_order(order_id: str, shipment: int | None) -> Exchange[OrderStatus]:
     """Nobody wants it any more."""
-    if shipment is not None and (not isinstance(shipment, int) or abs(shipment) > INT32_MAX):
-        refuse(Fault.OUT_OF_RANGE, "shipment", shipment, hint="must be the number of one, from 1")
-    request = messages.CancelOrderRequest(shipment=shipment, **_named(order_id, None))
+    request = messages.CancelOrderRequest(shipment=_checked(shipment), **_named(order_id, None))
     return (yield from _moved("CancelOrder", request, messages.CancelOrderResponse))
 
 
@@ -97,6 +115,13 @@ def _named(order_id: str, store_id: str | None) -> dict[str, str]:
         refuse(Fault.UNKNOWN_STORE, "store_id", store_id)
     check_known(Fault.UNKNOWN_STORE, "store_id", store_id)
     return {"order_id": order_id, "store_id": store_id}
+
+
+def _checked(shipment: int | None) -> int | None:
+    """A number that a message can carry; whether there is such a shipment, the service knows."""
+    if shipment is not None and (not isinstance(shipment, int) or abs(shipment) > INT32_MAX):
+        refuse(Fault.OUT_OF_RANGE, "shipment", shipment, hint="must be the number of one, from 1")
+    return shipment
 
 
 def _moved(method: str, request: Message, answers: type[Message]) -> Exchange[OrderStatus]:

@@ -16,7 +16,11 @@ T = TypeVar("T")
 
 
 class OrderClient(ABC):
-    """The life of an order, for threads. Steps may be taken twice: the second changes nothing."""
+    """The life of an order, for threads. Steps may be taken twice: the second changes nothing.
+
+    `shipment`: which one of a split order takes the step, from 1; None: all that it makes sense
+    for, at the store if one is named.
+    """
 
     @abstractmethod
     def _do(self, exchange: Exchange[T], timeout_s: float | None) -> T:
@@ -25,28 +29,48 @@ class OrderClient(ABC):
     # -- COMMANDS ------------------------------------------------------------------------------
 
     def accept_order(
-        self, order_id: str, *, store_id: str | None = None, timeout_s: float | None = None
+        self,
+        order_id: str,
+        *,
+        store_id: str | None = None,
+        shipment: int | None = None,
+        timeout_s: float | None = None,
     ) -> OrderStatus:
         """The store takes the order on: from ASSIGNED to ACCEPTED."""
-        return self._do(order_calls.accept_order(order_id, store_id), timeout_s)
+        return self._do(order_calls.accept_order(order_id, store_id, shipment), timeout_s)
 
     def pick_order(
-        self, order_id: str, *, store_id: str | None = None, timeout_s: float | None = None
+        self,
+        order_id: str,
+        *,
+        store_id: str | None = None,
+        shipment: int | None = None,
+        timeout_s: float | None = None,
     ) -> OrderStatus:
         """The order lies ready in the store: from ACCEPTED to PICKED."""
-        return self._do(order_calls.pick_order(order_id, store_id), timeout_s)
+        return self._do(order_calls.pick_order(order_id, store_id, shipment), timeout_s)
 
     def ship_order(
-        self, order_id: str, *, store_id: str | None = None, timeout_s: float | None = None
+        self,
+        order_id: str,
+        *,
+        store_id: str | None = None,
+        shipment: int | None = None,
+        timeout_s: float | None = None,
     ) -> OrderStatus:
         """The order has left the store, and its stock with it: from PICKED to SHIPPED."""
-        return self._do(order_calls.ship_order(order_id, store_id), timeout_s)
+        return self._do(order_calls.ship_order(order_id, store_id, shipment), timeout_s)
 
     def deliver_order(
-        self, order_id: str, *, store_id: str | None = None, timeout_s: float | None = None
+        self,
+        order_id: str,
+        *,
+        store_id: str | None = None,
+        shipment: int | None = None,
+        timeout_s: float | None = None,
     ) -> OrderStatus:
         """The customer has the order: from SHIPPED to DELIVERED."""
-        return self._do(order_calls.deliver_order(order_id, store_id), timeout_s)
+        return self._do(order_calls.deliver_order(order_id, store_id, shipment), timeout_s)
 
     def return_order(
         self,
@@ -54,10 +78,12 @@ class OrderClient(ABC):
         *,
         to_stock: bool,
         store_id: str | None = None,
+        shipment: int | None = None,
         timeout_s: float | None = None,
     ) -> OrderStatus:
         """The order came back, to be sold again or not: from SHIPPED or DELIVERED to RETURNED."""
-        return self._do(order_calls.return_order(order_id, to_stock, store_id), timeout_s)
+        exchange = order_calls.return_order(order_id, to_stock, store_id, shipment)
+        return self._do(exchange, timeout_s)
 
     def reject_order(
         self,
@@ -66,13 +92,14 @@ class OrderClient(ABC):
         *,
         reason: RejectReason = RejectReason.OTHER,
         missing_skus: Iterable[str] | None = None,
+        shipment: int | None = None,
         timeout_s: float | None = None,
     ) -> OrderStatus:
         """The store cannot fill the order: it goes to another at once, or becomes REJECTED.
 
         A client with the token of a store or region is not told of a store that is not its own.
         """
-        exchange = order_calls.reject_order(order_id, store_id, reason, missing_skus)
+        exchange = order_calls.reject_order(order_id, store_id, reason, missing_skus, shipment)
         return self._do(exchange, timeout_s)
 
     def cancel_order(
@@ -110,7 +137,7 @@ class OrderClient(ABC):
 
 
 class AioOrderClient(ABC):
-    """The life of an order, for asyncio. Steps may be taken twice: the second changes nothing."""
+    """The life of an order, for asyncio; as OrderClient."""
 
     @abstractmethod
     async def _do(self, exchange: Exchange[T], timeout_s: float | None) -> T:
@@ -119,28 +146,48 @@ class AioOrderClient(ABC):
     # -- COMMANDS ------------------------------------------------------------------------------
 
     async def accept_order(
-        self, order_id: str, *, store_id: str | None = None, timeout_s: float | None = None
+        self,
+        order_id: str,
+        *,
+        store_id: str | None = None,
+        shipment: int | None = None,
+        timeout_s: float | None = None,
     ) -> OrderStatus:
         """The store takes the order on: from ASSIGNED to ACCEPTED."""
-        return await self._do(order_calls.accept_order(order_id, store_id), timeout_s)
+        return await self._do(order_calls.accept_order(order_id, store_id, shipment), timeout_s)
 
     async def pick_order(
-        self, order_id: str, *, store_id: str | None = None, timeout_s: float | None = None
+        self,
+        order_id: str,
+        *,
+        store_id: str | None = None,
+        shipment: int | None = None,
+        timeout_s: float | None = None,
     ) -> OrderStatus:
         """The order lies ready in the store: from ACCEPTED to PICKED."""
-        return await self._do(order_calls.pick_order(order_id, store_id), timeout_s)
+        return await self._do(order_calls.pick_order(order_id, store_id, shipment), timeout_s)
 
     async def ship_order(
-        self, order_id: str, *, store_id: str | None = None, timeout_s: float | None = None
+        self,
+        order_id: str,
+        *,
+        store_id: str | None = None,
+        shipment: int | None = None,
+        timeout_s: float | None = None,
     ) -> OrderStatus:
         """The order has left the store, and its stock with it: from PICKED to SHIPPED."""
-        return await self._do(order_calls.ship_order(order_id, store_id), timeout_s)
+        return await self._do(order_calls.ship_order(order_id, store_id, shipment), timeout_s)
 
     async def deliver_order(
-        self, order_id: str, *, store_id: str | None = None, timeout_s: float | None = None
+        self,
+        order_id: str,
+        *,
+        store_id: str | None = None,
+        shipment: int | None = None,
+        timeout_s: float | None = None,
     ) -> OrderStatus:
         """The customer has the order: from SHIPPED to DELIVERED."""
-        return await self._do(order_calls.deliver_order(order_id, store_id), timeout_s)
+        return await self._do(order_calls.deliver_order(order_id, store_id, shipment), timeout_s)
 
     async def return_order(
         self,
@@ -148,10 +195,13 @@ class AioOrderClient(ABC):
         *,
         to_stock: bool,
         store_id: str | None = None,
+        shipment: int | None = None,
         timeout_s: float | None = None,
     ) -> OrderStatus:
         """The order came back, to be sold again or not: from SHIPPED or DELIVERED to RETURNED."""
-        return await self._do(order_calls.return_order(order_id, to_stock, store_id), timeout_s)
+        return await self._do(
+            order_calls.return_order(order_id, to_stock, store_id, shipment), timeout_s
+        )
 
     async def reject_order(
         self,
@@ -160,13 +210,14 @@ class AioOrderClient(ABC):
         *,
         reason: RejectReason = RejectReason.OTHER,
         missing_skus: Iterable[str] | None = None,
+        shipment: int | None = None,
         timeout_s: float | None = None,
     ) -> OrderStatus:
         """The store cannot fill the order: it goes to another at once, or becomes REJECTED.
 
         A client with the token of a store or region is not told of a store that is not its own.
         """
-        exchange = order_calls.reject_order(order_id, store_id, reason, missing_skus)
+        exchange = order_calls.reject_order(order_id, store_id, reason, missing_skus, shipment)
         return await self._do(exchange, timeout_s)
 
     async def cancel_order(

@@ -30,7 +30,7 @@ MOST_PLACES = 65_536
 MOST_CLASSES = 8
 
 # Each step of each has bitmaps of all stores, made anew when a store opens.
-MOST_RULES = 1_024
+MOST_RULES = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

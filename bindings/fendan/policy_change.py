@@ -62,7 +62,8 @@ def changed(draft: Draft, change: Change) -> Draft:
     if promise.most_s < promise.pick_s:
         key = "most" if "most_s" in change.promise else "pick"
         pick = duration_text(promise.pick_s)
-        hint = f"a promise of {duration_text(promise.most_s)} leaves no time to pick for {pick}"
+        most = duration_text(promise.most_s)
+        hint = f"{rule.order_type}: a promise of {most} leaves no time to pick for {pick}"
         change.given.at("promise").at(key).refuse(Fault.OUT_OF_RANGE, hint)
     fields = _with_cut_off(change, rule)
     return Draft(replace(rule, steps=steps, promise=promise, **fields), split)
@@ -75,7 +76,7 @@ def _split(given: Given, order_type: OrderType, split: Split, fields: Mapping[st
     if mode is SplitMode.NEVER:
         for key, plain in (("most_shipments", 1), ("split_lines", False), ("least_amount", 0)):
             if fields.get(key, plain) != plain:
-                hint = "split.mode is NEVER: what is never split has one shipment"
+                hint = f"split.mode of {order_type} is NEVER: one shipment, and none of this"
                 where.at(key).refuse(Fault.OUT_OF_RANGE, hint)
         return Split(together=fields.get("together", split.together))
     if order_type in NEVER_SPLIT:
@@ -116,6 +117,6 @@ def _with_cut_off(change: Change, rule: Rule) -> Mapping[str, Any]:
     if fields.get("hours", rule.hours) is not Hours.ANY:
         return fields
     if fields.get("cut_off_s", 0.0) > 0.0:
-        hint = "hours are ANY: a store that may be closed has no hours to cut off"
+        hint = f"hours of {rule.order_type} are ANY, and have no end to cut off"
         change.given.at("cut_off").refuse(Fault.OUT_OF_RANGE, hint)
     return {**fields, "cut_off_s": 0.0}

@@ -15,7 +15,7 @@ from fendan.profile_checks import check_bundles, check_sku_profile, check_store_
 from fendan.profile_text import profile_text, store_profile_of
 from fendan.profiles import SkuProfile, StoreProfile
 
-__all__ = ["STORE", "ProfileFace"]
+__all__ = ["STORE", "ProfileFace", "check_each"]
 
 STORE = "store"
 NO_ROWS = np.empty(0, dtype=np.int32)
@@ -35,7 +35,7 @@ class ProfileFace(Core):
         then never change: orders are remembered by their parts, and a retry must find them. Raises
         a FendanError that names the field by its path, such as ``profiles.kit.parts.tea``.
         """
-        _check_each("profiles", profiles, check_sku_profile)
+        check_each("profiles", profiles, check_sku_profile)
         with self._command():
             said = {name: profile for name, profile in profiles.items() if profile != PLAIN}
             kept = {n: p for n, p in self._catalogue.profiles.items() if n not in profiles}
@@ -54,7 +54,7 @@ class ProfileFace(Core):
 
     def set_store_profiles(self, profiles: Mapping[str, StoreProfile]) -> None:
         """Set how stores work. Raises UnknownStoreError, or what names the field by its path."""
-        _check_each("profiles", profiles, check_store_profile)
+        check_each("profiles", profiles, check_store_profile)
         with self._command():
             for name in profiles:
                 if name not in self._network.code_of:
@@ -136,7 +136,8 @@ class ProfileFace(Core):
             }
 
 
-def _check_each(field: str, profiles: Any, check: Any) -> None:
+def check_each(field: str, profiles: Any, check: Any) -> None:
+    """Refuse what maps no ids to profiles, and profiles that `check` refuses."""
     if not isinstance(profiles, Mapping):
         refuse(Fault.WRONG_TYPE, field, profiles, hint="must map ids to profiles")
     for name, profile in profiles.items():

@@ -2,17 +2,20 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fendan import state, updates
+from fendan import busy, state, updates
 from fendan.core import Core
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
 from fendan.engine.network import points_of
 from fendan.engine.replay import Replay
+from fendan.errors import Fault, refuse
 from fendan.log import Log
 
 __all__ = ["Recovery", "recover", "settings_text"]
@@ -53,6 +56,7 @@ def recover(
     replay = Replay(core._orders, _Effects(core))
     for frame in log.read(first + 1, to_sequence):
         replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count)
+        core._follow(frame.time_ns)
         last = frame.sequence + frame.count - 1
         size += len(frame.body)
         core._last_ns = frame.time_ns
@@ -70,6 +74,15 @@ def recover(
 def settings_text(core: Core) -> str:
     """What of the settings shapes the state, and so belongs into the journal."""
     return json.dumps({"datum": core._datum.value, "remembered_orders": core._orders.remembered})
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Refuse an event whose text is whole, and yet not what its kind says."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        refuse(Fault.CORRUPT, "journal", what, hint=f"no such event: {error}")
 
 
 class _Effects:
@@ -103,14 +116,17 @@ class _Effects:
 
     def answer(self, key: str, digest: bytes, text: bytes) -> None:
         """What an idempotency key got."""
-        self._core._updates.remember(key, digest, updates.from_json(json.loads(text)))
+        with _readable("answer"):
+            self._core._updates.remember(key, digest, updates.from_json(json.loads(text)))
 
     def settings(self, text: str) -> None:
         """The settings from here on."""
-        values = json.loads(text)
-        self._core._datum = Datum(values["datum"])
-        self._core._orders.remembered = values["remembered_orders"]
+        with _readable("settings"):
+            values = json.loads(text)
+            self._core._datum = Datum(values["datum"])
+            self._core._orders.remembered = values["remembered_orders"]
 
     def document(self, kind: str, name: str, text: str) -> None:
         """A document as it is from here on."""
         self._core._keep_document(kind, name, text)
+        self._core._limits_changed |= busy.concerns({kind})

@@ -20,6 +20,7 @@ from fendan.eligible import Facts, abilities, eligible_by_step, next_edge_ns
 from fendan.engine.areas import Areas
 from fendan.engine.asking import Asking
 from fendan.engine.book import Rules
+from fendan.engine.loads import LoadTable
 from fendan.engine.merges import Merges
 from fendan.engine.names import Names
 from fendan.engine.network import Layout
@@ -38,9 +39,8 @@ MOST_ABILITIES = 32
 class Chain(NamedTuple):
     """What rules look at of a chain, by store and SKU code.
 
-    `shares`: millionths by channel code and store. `hidden`: by channel code and SKU. None: nothing.
-    `channels`, `regions`: all that have a code. `open_orders`, `room`: the core's own arrays, which
-    it keeps up to date.
+    `shares`: millionths by channel code and store. `hidden`: by channel code and SKU. None where
+    there is nothing. `channels`, `regions`: all that have a code. `loads`: how busy stores are.
     """
 
     layout: Layout
@@ -56,8 +56,7 @@ class Chain(NamedTuple):
     hidden: NDArray[np.uint8] | None
     areas: Areas | None
     supplies: SupplyArrays
-    open_orders: NDArray[np.int32]
-    room: NDArray[np.uint64]
+    loads: LoadTable
 
 
 class Ruling:
@@ -75,12 +74,14 @@ class Ruling:
         self.book = book
         self.chain = chain
         self.facts = Facts.of(chain.store_profiles, chain.regions_of_stores)
-        self.opening = Opening(chain.hours, None if before is None else before.opening)
+        self.opening: Opening = Opening(chain.hours, None if before is None else before.opening)
         self.abilities = _needed(chain.sku_profiles.values())
         self.moment = self.opening.at(now_ns)
         self.next_edge_ns = 0
         asking = Asking(chain.channels, chain.regions, chain.store_code_of)
-        self.rules = Rules(version, asking, book.rules, self._arrays(), chain.areas, merges)
+        self.rules = Rules(
+            version, asking, book.rules, self._arrays(), chain.areas, merges, chain.loads
+        )
         self._refresh()
 
     def at(self, now_ns: int) -> Rules:
@@ -126,8 +127,6 @@ class Ruling:
             "most_open": np.array(
                 [one.most_open_orders or 0 for one in profiles], dtype=np.float64
             ),
-            "open_orders": chain.open_orders,
-            "room": chain.room,
             "opens_ns": np.zeros(stores, dtype=np.int64),
             "local_hour": np.zeros(stores, dtype=np.int8),
             "utc_offset_s": np.zeros(stores, dtype=np.int32),

@@ -14,7 +14,7 @@ from fendan.hours import OpeningHours, parse_hours
 from fendan.policy_face import PolicyFace
 from fendan.profile_face import ProfileFace
 from fendan.profiles import StoreProfile
-from fendan.ruling import Chain, Ruling, words_of
+from fendan.ruling import Chain, Ruling
 from fendan.share_face import ShareFace
 from fendan.shares import HIDDEN, SHARE
 
@@ -44,7 +44,12 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
             or ruling.chain.sku_count != len(self._stock.skus)
         ):
             ruling = self._ruling = Ruling(
-                self._versions.active, self._book, self._chain(), self._merges, now_ns, self._past
+                self._versions.active,
+                self._book,
+                self._chain(),
+                self._orders.merges,
+                now_ns,
+                self._past,
             )
             self._past = ruling
         return ruling.at(now_ns)
@@ -78,14 +83,15 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
 
     def _chain(self) -> Chain:
         """All that rules look at, as it is now."""
-        network, layout = self._network, self._network.layout
+        network = self._network
+        assert self._orders.loads is not None, "a policy is in force"
         profiles = [self._store_profiles.get(name, _PLAIN) for name in network.store_ids]
         code_of = self._stock.sku_code_of
         catalogue = self._catalogue.profiles
         channels = self._named("channels")
         shares = self._shares.arrays(channels, network.code_of, len(profiles), code_of)
         return Chain(
-            layout=layout,
+            layout=network.layout,
             store_code_of=network.code_of,
             regions_of_stores=network.regions,
             store_profiles=profiles,
@@ -98,8 +104,7 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
             hidden=shares.hidden,
             areas=self._areas_of_stores(profiles),
             supplies=self._known_supplies().arrays(len(self._stock.skus)),
-            open_orders=np.zeros(len(profiles), dtype=np.int32),
-            room=words_of(np.ones(len(profiles), dtype=np.bool_), layout),
+            loads=self._orders.loads,
         )
 
     def _areas_of_stores(self, profiles: list[StoreProfile]) -> Areas | None:

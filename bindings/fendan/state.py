@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan import documents, updates
+from fendan import busy, documents, updates
 from fendan.core import Core
 from fendan.disk import Buffer
 from fendan.engine import recovery, snapshot
@@ -35,7 +35,7 @@ FORMAT = 2
 HEADER = struct.Struct("<8sIIQq32x")
 ALIGNMENT = 64  # a cache line, and more than any element needs
 
-KINDS = snapshot.KINDS | updates.KINDS | documents.KINDS
+KINDS = snapshot.KINDS | updates.KINDS | documents.KINDS | busy.KINDS
 
 
 class Moment(NamedTuple):
@@ -85,6 +85,7 @@ def restore(core: Core, data: memoryview) -> Moment:
     core._adopt(Datum(datum), orders, applied)
     for (kind, name), text in kept.items():
         core._keep_document(kind, name, text)
+    busy.restore(orders, kept, arrays, moment.time_ns)
     return moment
 
 
@@ -97,6 +98,7 @@ def _body(core: Core) -> tuple[bytes, Iterator[Buffer]]:
         *snapshot.sections(core._orders),
         *core._updates.sections(),
         *documents.sections(core._documents),
+        *busy.sections(core._orders),
     ]
     settings = {"datum": core._datum.value, "remembered_orders": core._orders.remembered}
     rows, offset = [], 0

@@ -40,18 +40,7 @@ class SupplyFace(Core):
             codes = np.array([len(self._stock.skus) if code is None else code], dtype=np.int32)
             stores = np.array([store], dtype=np.int32)
             self._stock.check(stores, codes, counts, len(self._stock.skus) + len(new))
-            short = self._set_on_hand(stores, codes, counts, new)
-            self._supplies.catch_up(self._stock.skus, self._stock.sku_code_of)
-        return [
-            Shortfall(
-                store_id=store_id,
-                sku=sku,
-                on_hand=one.on_hand,
-                reserved=one.reserved,
-                order_ids=one.order_ids,
-            )
-            for one in short
-        ]
+            return self._set_on_hand(stores, codes, counts, new)
 
     def supply(self, sku: str | None = None, store_id: str | None = None) -> list[Supply]:
         """What is to arrive, or has and is still held for orders: by SKU, day and store.
@@ -65,7 +54,7 @@ class SupplyFace(Core):
             store = None if store_id is None else self._store_code(store_id)
             found = []
             stores = sorted((n, c) for n, c in self._network.code_of.items() if store in (None, c))
-            for code, (of, day) in self._supplies.of.items():
+            for code, (of, day) in self._known_supplies().of.items():
                 if own is not None and of != own:
                     continue
                 for name, at in stores:

@@ -57,6 +57,24 @@ METHODS: dict[str, frozenset[Scope]] = {
     "/fendan.v1.PolicyService/ActivatePolicy": _HEADQUARTERS,
     "/fendan.v1.PolicyService/GetPolicy": _REGIONS,
     "/fendan.v1.PolicyService/ListPolicies": _REGIONS,
+    # What holds for the whole chain is headquarters' to say; who has a store, says how it works.
+    "/fendan.v1.SetupService/SetStoreProfiles": _REGIONS,
+    "/fendan.v1.SetupService/GetStoreProfile": _STORES,
+    "/fendan.v1.SetupService/SetSkuProfiles": _HEADQUARTERS,
+    "/fendan.v1.SetupService/GetSkuProfile": _STORES,
+    "/fendan.v1.SetupService/SetAreas": _HEADQUARTERS,
+    "/fendan.v1.SetupService/ListAreas": _REGIONS,
+    "/fendan.v1.SetupService/SetShares": _REGIONS,
+    "/fendan.v1.SetupService/GetShare": _STORES,
+    "/fendan.v1.SetupService/SetHiddenSkus": _HEADQUARTERS,
+    "/fendan.v1.SetupService/ListHiddenSkus": _STORES,
+    "/fendan.v1.SetupService/SetHeld": _STORES,
+    "/fendan.v1.SetupService/GetHeld": _STORES,
+    "/fendan.v1.SetupService/SetLots": _STORES,
+    "/fendan.v1.SetupService/ListLots": _STORES,
+    "/fendan.v1.SetupService/SetSupply": _STORES,
+    "/fendan.v1.SetupService/ReceiveSupply": _STORES,
+    "/fendan.v1.SetupService/ListSupply": _STORES,
 }
 
 # Load balancers and orchestrators ask for health, and have no tokens; it tells nothing else.

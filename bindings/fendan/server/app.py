@@ -1,4 +1,4 @@
-"""The server: one engine, six services, and an orderly end."""
+"""The server: one engine, seven services, and an orderly end."""
 
 import asyncio
 import time
@@ -25,6 +25,7 @@ from fendan.server.network import NetworkService
 from fendan.server.orders import OrderService
 from fendan.server.policies import PolicyService
 from fendan.server.routing import STREAM_ROUTE, RoutingService
+from fendan.server.setups import SetupService
 from fendan.server.tokens import Tokens
 from fendan.server.tracing import Tracing
 from fendan.v1 import (
@@ -38,6 +39,8 @@ from fendan.v1 import (
     policy_service_pb2,
     policy_service_pb2_grpc,
     routing_service_pb2,
+    setup_service_pb2,
+    setup_service_pb2_grpc,
 )
 
 __all__ = ["SERVICES", "Server"]
@@ -51,6 +54,7 @@ SERVICES: tuple[str, ...] = tuple(
         order_service_pb2,
         ledger_service_pb2,
         policy_service_pb2,
+        setup_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -211,6 +215,7 @@ class Server:
             (order_service_pb2_grpc.add_OrderServiceServicer_to_server, OrderService(engine, lane)),
             (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),
             (policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyService(engine)),
+            (setup_service_pb2_grpc.add_SetupServiceServicer_to_server, SetupService(engine, lane)),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ]
         for add, service in register:

@@ -12,7 +12,7 @@ from fendan.api import Engine
 from fendan.engine.events import EventKind
 from fendan.errors import FendanError, UnknownStoreError
 from fendan.ledger import LAST_SEQUENCE, USUAL_EVENTS
-from fendan.messages import ledger_event_message
+from fendan.ledger_messages import ledger_event_message
 from fendan.model import EventPage
 from fendan.server.access import Caller, Scope, caller
 from fendan.server.methods import Context, at_most, indexed, rename

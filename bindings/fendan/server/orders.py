@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from fendan.api import Engine
 from fendan.errors import (
@@ -15,7 +15,7 @@ from fendan.errors import (
     refuse,
 )
 from fendan.messages import decision_message, order_status_message, reject_reason_of
-from fendan.model import OrderStatus
+from fendan.model import OrderStatus, ShipmentStatus
 from fendan.server.access import Caller, caller
 from fendan.server.lane import Lane
 from fendan.server.methods import Context, at_most, deadline_of, indexed, rename
@@ -28,16 +28,18 @@ __all__ = ["OrderService"]
 MOST_RELEASED = 100_000
 MOST_MISSING = 10_000  # no order has more lines
 
-# Whatever names one order.
-_Request: TypeAlias = (
-    messages.GetOrderRequest
-    | messages.AcceptOrderRequest
+Place = TypeVar("Place", OrderStatus, ShipmentStatus)
+
+# A step that a store takes, or whoever knows which one has the order.
+_AtStore: TypeAlias = (
+    messages.AcceptOrderRequest
     | messages.PickOrderRequest
     | messages.ShipOrderRequest
     | messages.DeliverOrderRequest
     | messages.ReturnOrderRequest
-    | messages.CancelOrderRequest
 )
+# Whatever leads one order on.
+_Request: TypeAlias = _AtStore | messages.CancelOrderRequest
 
 
 class OrderService(order_service_pb2_grpc.OrderServiceServicer):
@@ -53,44 +55,42 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
         self, request: messages.AcceptOrderRequest, context: Context
     ) -> messages.AcceptOrderResponse:
         """The store takes it on."""
-        step = partial(self._engine.accept_order, store_id=request.store_id or None)
+        step = _step(self._engine.accept_order, request)
         return messages.AcceptOrderResponse(order=await self._moved(request, context, step))
 
     async def PickOrder(  # noqa: N802
         self, request: messages.PickOrderRequest, context: Context
     ) -> messages.PickOrderResponse:
         """It lies ready."""
-        step = partial(self._engine.pick_order, store_id=request.store_id or None)
+        step = _step(self._engine.pick_order, request)
         return messages.PickOrderResponse(order=await self._moved(request, context, step))
 
     async def ShipOrder(  # noqa: N802
         self, request: messages.ShipOrderRequest, context: Context
     ) -> messages.ShipOrderResponse:
         """It has left the store."""
-        step = partial(self._engine.ship_order, store_id=request.store_id or None)
+        step = _step(self._engine.ship_order, request)
         return messages.ShipOrderResponse(order=await self._moved(request, context, step))
 
     async def DeliverOrder(  # noqa: N802
         self, request: messages.DeliverOrderRequest, context: Context
     ) -> messages.DeliverOrderResponse:
         """The customer has it."""
-        step = partial(self._engine.deliver_order, store_id=request.store_id or None)
+        step = _step(self._engine.deliver_order, request)
         return messages.DeliverOrderResponse(order=await self._moved(request, context, step))
 
     async def ReturnOrder(  # noqa: N802
         self, request: messages.ReturnOrderRequest, context: Context
     ) -> messages.ReturnOrderResponse:
         """It came back."""
-        store_id = request.store_id or None
-        step = partial(self._engine.return_order, to_stock=request.to_stock, store_id=store_id)
+        step = _step(partial(self._engine.return_order, to_stock=request.to_stock), request)
         return messages.ReturnOrderResponse(order=await self._moved(request, context, step))
 
     async def CancelOrder(  # noqa: N802
         self, request: messages.CancelOrderRequest, context: Context
     ) -> messages.CancelOrderResponse:
         """Nobody wants it any more."""
-        shipment = request.shipment if request.HasField("shipment") else None
-        step = partial(self._engine.cancel_order, shipment=shipment)
+        step = partial(self._engine.cancel_order, shipment=_shipment(request))
         return messages.CancelOrderResponse(order=await self._moved(request, context, step))
 
     async def RejectOrder(  # noqa: N802
@@ -110,7 +110,11 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
             skus = request.missing_skus or None
             try:
                 status = self._engine.reject_order(
-                    request.order_id, request.store_id, reason=reason, missing_skus=skus
+                    request.order_id,
+                    request.store_id,
+                    reason=reason,
+                    missing_skus=skus,
+                    shipment=_shipment(request),
                 )
             except FendanError as error:
                 self._check(who, "order_id", request.order_id)  # all that a stranger is told
@@ -131,7 +135,7 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
 
         def work() -> messages.ReleaseOrdersResponse:
             for row, order_id in enumerate(order_ids):
-                self._check(who, f"order_ids[{row}]", order_id)
+                self._check_all(who, f"order_ids[{row}]", order_id)
             return messages.ReleaseOrdersResponse(released=self._release(order_ids))
 
         return await self._lane.run(
@@ -144,8 +148,16 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
         self, request: messages.GetOrderRequest, context: Context
     ) -> messages.GetOrderResponse:
         """Where a known order is now."""
-        order = await self._moved(request, context, self._engine.order)
-        return messages.GetOrderResponse(order=order)
+        who, order_id = caller(), request.order_id
+
+        def work() -> OrderStatus:
+            self._check(who, "order_id", order_id)
+            return self._seen_by(who, self._engine.order(order_id))
+
+        status = await self._lane.run(
+            work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
+        )
+        return messages.GetOrderResponse(order=order_status_message(status))
 
     async def GetDecision(  # noqa: N802
         self, request: messages.GetDecisionRequest, context: Context
@@ -171,10 +183,11 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
     ) -> messages.OrderStatus:
         """Have an order that the caller reaches take a step; where it is then."""
         who, order_id = caller(), request.order_id
+        at = "" if isinstance(request, messages.CancelOrderRequest) else request.store_id
 
         def work() -> OrderStatus:
-            self._check(who, "order_id", order_id)
-            return step(order_id)
+            self._check_step(who, order_id, _shipment(request), at)
+            return self._seen_by(who, step(order_id))
 
         status = await self._lane.run(
             work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
@@ -188,25 +201,59 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
             rename(error, indexed(error.field, error.row), error.row)
 
     def _check(self, who: Caller, field: str, order_id: str) -> None:
-        """Raise NotAllowedError where the order is at no store of the caller's.
+        """Raise NotAllowedError where no part of the order is at a store of the caller's."""
+        if who.scope.is_bound:
+            places = self._places(field, order_id)
+            self._refuse_unless(any(map(partial(self._has, who), places)), who, field, order_id)
 
-        The error names the order and not its store, which is none of the caller's business.
+    def _check_all(self, who: Caller, field: str, order_id: str) -> None:
+        """Raise NotAllowedError where some part of the order is at no store of the caller's."""
+        if who.scope.is_bound:
+            places = self._places(field, order_id)
+            self._refuse_unless(all(map(partial(self._has, who), places)), who, field, order_id)
+
+    def _check_step(self, who: Caller, order_id: str, shipment: int | None, store_id: str) -> None:
+        """Raise NotAllowedError where not all that would take the step is the caller's.
+
+        What nobody has, such as a shipment 9 of two, the engine refuses.
         """
         if not who.scope.is_bound:
             return
+        places = self._places("order_id", order_id)
+        taking = [
+            place
+            for number, place in enumerate(places, 1)
+            if shipment in (None, number) and store_id in ("", place.store_id)
+        ]
+        reached = [self._has(who, place) for place in taking or places]
+        self._refuse_unless(all(reached) if taking else any(reached), who, "order_id", order_id)
+
+    def _places(self, field: str, order_id: str) -> tuple[OrderStatus | ShipmentStatus, ...]:
+        """Where the order is: its shipments, or all of it."""
         try:
-            store_id = self._engine.order(order_id).store_id
+            status = self._engine.order(order_id)
         except UnknownOrderError as error:
             rename(error, field)
-        if not self._is_reached(who, store_id):
+        return status.shipments or (status,)
+
+    def _refuse_unless(self, is_allowed: bool, who: Caller, field: str, order_id: str) -> None:
+        """The error names the order and not its store, which is none of the caller's business."""
+        if not is_allowed:
             hint = f"it is at no store of the {who.scope.value} {who.of!r}"
             refuse(Fault.NOT_ALLOWED, field, order_id, hint=hint)
 
     def _seen_by(self, who: Caller, status: OrderStatus) -> OrderStatus:
-        """A status without its store, where that is none of the caller's business."""
-        if self._is_reached(who, status.store_id):
+        """A status without its stores, as far as they are none of the caller's business."""
+        if not who.scope.is_bound:
             return status
-        return replace(status, store_id=None, distance_m=None)
+        shipments = tuple(self._shown_to(who, one) for one in status.shipments)
+        return replace(self._shown_to(who, status), shipments=shipments)
+
+    def _shown_to(self, who: Caller, place: Place) -> Place:
+        return place if self._has(who, place) else replace(place, store_id=None, distance_m=None)
+
+    def _has(self, who: Caller, place: OrderStatus | ShipmentStatus) -> bool:
+        return self._is_reached(who, place.store_id)
 
     def _is_reached(self, who: Caller, store_id: str | None) -> bool:
         try:
@@ -214,3 +261,12 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
         except (NotAllowedError, UnknownStoreError):
             return False
         return True
+
+
+def _shipment(request: _Request | messages.RejectOrderRequest) -> int | None:
+    return request.shipment if request.HasField("shipment") else None
+
+
+def _step(step: Callable[..., OrderStatus], request: _AtStore) -> Callable[[str], OrderStatus]:
+    """A step of the engine, at the store and on the shipment that the request names."""
+    return partial(step, store_id=request.store_id or None, shipment=_shipment(request))

@@ -1,0 +1,241 @@
+"""How busy each store is: orders it has, and how many it was given lately.
+
+    open_orders   how many orders hold stock at the store, against the most there may be at once
+    times         of each store a ring of when its newest orders came, as many as may come in its
+                  window: it has room where the oldest of them is out of (now - window, now]
+    room          a bit for each store, by ordinal: what a search reads
+
+Bits are true as of the last time something came, left, or was refreshed. A window that only slides
+on is seen by `refresh`, which costs nothing before `earliest_free_ns`.
+
+Orders in a window count however they came: also again, after another store rejected them.
+"""
+cimport cython
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t
+from libc.stdlib cimport free, realloc
+
+from fendan.engine.network cimport Layout
+
+import numpy as np
+
+NO_MAXIMUM = NO_LIMIT
+NEVER_NS = INT64_MAX
+
+# What is kept of it in a snapshot: how many times each store has, and all of them, oldest first.
+KINDS = {
+    "load_time_counts": (np.dtype(np.int32), ()),
+    "load_times": (np.dtype(np.int64), ()),
+}
+
+
+cdef bint begin_batch(Loads* loads, int64_t most) noexcept nogil:
+    cdef void* larger
+    if most > loads.log_capacity:
+        larger = realloc(loads.came_to, most * sizeof(int32_t))
+        if larger == NULL:
+            return False
+        loads.came_to = <int32_t*>larger
+        larger = realloc(loads.came_over, most * sizeof(int64_t))
+        if larger == NULL:
+            return False
+        loads.came_over, loads.log_capacity = <int64_t*>larger, most
+    loads.log_count, loads.is_batch = 0, True
+    return True
+
+
+cdef void back_to(Loads* loads, int64_t count, int64_t now_ns) noexcept nogil:
+    cdef int32_t store, most
+    while loads.log_count > count:
+        loads.log_count -= 1
+        store = loads.came_to[loads.log_count]
+        most = loads.most_in_window[store]
+        loads.open_orders[store] -= 1
+        if most:
+            loads.next_time[store] = (loads.next_time[store] + most - 1) % most
+            loads.times[loads.first_time[store] + loads.next_time[store]] = (
+                loads.came_over[loads.log_count]
+            )
+        show_room(loads, store, now_ns)
+
+
+cdef void end_batch(Loads* loads, int64_t now_ns) noexcept nogil:
+    back_to(loads, 0, now_ns)
+    loads.is_batch = False
+
+
+cdef void refresh(Loads* loads, int64_t now_ns) noexcept nogil:
+    if now_ns >= loads.earliest_free_ns:
+        show_all(loads, now_ns)
+
+
+cdef void show_all(Loads* loads, int64_t now_ns) noexcept nogil:
+    cdef int32_t store, leaf
+    loads.earliest_free_ns = INT64_MAX
+    for leaf in range(loads.leaf_count):
+        loads.room[leaf] = 0
+    for store in range(loads.store_count):
+        show_room(loads, store, now_ns)
+
+
+@cython.final
+cdef class LoadTable:
+    """Owns a Loads, with no limits at first. Stores are codes, times nanoseconds since 1970."""
+
+    def __init__(self, Layout layout not None):
+        self._arrays = {
+            "open_orders": np.zeros(0, np.int32), "most_open": np.zeros(0, np.int32),
+            "most_in_window": np.zeros(0, np.int32), "window_ns": np.zeros(0, np.int64),
+            "first_time": np.zeros(1, np.int64), "next_time": np.zeros(0, np.int32),
+            "times": np.zeros(1, np.int64), "room": np.zeros(1, np.uint64),
+        }
+        self.loads.earliest_free_ns = INT64_MAX
+        self.set_layout(layout, 0)
+
+    def __dealloc__(self):
+        free(self.loads.came_to)
+        free(self.loads.came_over)
+
+    # -- COMMANDS ------------------------------------------------------------------------------
+
+    def set_layout(self, Layout layout not None, int64_t now_ns):
+        """The stores are these from now on: those known keep their codes, others are idle."""
+        arrays = self._arrays
+        count, known = layout.leaves.store_count, len(arrays["open_orders"])
+        more = count - known
+        arrays["layout"] = layout
+        arrays["room"] = np.zeros(max(1, layout.leaves.leaf_count), np.uint64)
+        for name, value in (
+            ("open_orders", 0), ("most_open", NO_LIMIT), ("most_in_window", 0), ("window_ns", 0),
+            ("next_time", 0), ("first_time", arrays["first_time"][known]),
+        ):
+            arrays[name] = np.append(arrays[name], np.full(more, value, arrays[name].dtype))
+        self.loads.store_count, self.loads.leaf_count = count, layout.leaves.leaf_count
+        self._point()
+        show_all(&self.loads, now_ns)
+
+    def set_limits(self, most_open, most_in_window, window_ns, int64_t now_ns):
+        """Of each store, by code: at once (NO_MAXIMUM: any), and in a window (0: any) of so long.
+
+        As many of the newest times as a store had stay; of more than it had to remember until now
+        it knows nothing.
+        """
+        kept = self._newest()
+        counts = np.ascontiguousarray(most_in_window, dtype=np.int32)
+        self._arrays["most_open"] = np.array(most_open, dtype=np.int32)
+        self._arrays["most_in_window"] = counts
+        self._arrays["window_ns"] = np.array(window_ns, dtype=np.int64)
+        self._keep(kept, now_ns)
+
+    def recount(self, open_orders, int64_t now_ns):
+        """So many orders each store has, by code."""
+        self._arrays["open_orders"][:] = open_orders
+        show_all(&self.loads, now_ns)
+
+    def came(self, int32_t store, int64_t now_ns):
+        """A store was given an order."""
+        order_came(&self.loads, store, now_ns)
+
+    def left(self, int32_t store, int64_t now_ns):
+        """A store has one order less."""
+        order_left(&self.loads, store, now_ns)
+
+    def refresh(self, int64_t now_ns):
+        """Let windows slide on."""
+        refresh(&self.loads, now_ns)
+
+    def begin_batch(self, int64_t most):
+        """What comes from now on, at most so much, is taken back by `end_batch`."""
+        if not begin_batch(&self.loads, most):
+            raise MemoryError("no room for more orders of stores")
+
+    def end_batch(self, int64_t now_ns):
+        """All is as it was when the batch began."""
+        end_batch(&self.loads, now_ns)
+
+    # -- QUERIES -------------------------------------------------------------------------------
+
+    def has_room(self, int32_t store, int64_t now_ns):
+        """Whether a store may have one more order."""
+        return bool(has_room(&self.loads, store, now_ns))
+
+    @property
+    def open_orders(self):
+        """int32[n] by store code; not to be changed, and another array for another layout."""
+        return self._arrays["open_orders"]
+
+    @property
+    def layout(self):
+        """The stores that are counted."""
+        return self._arrays["layout"]
+
+    @property
+    def room(self):
+        """uint64[leaf_count], a bit for each store; as `open_orders`."""
+        return self._arrays["room"]
+
+    @property
+    def earliest_free_ns(self):
+        """Before that `refresh` has nothing to do; NEVER_NS where no window is full."""
+        return self.loads.earliest_free_ns
+
+    # -- IN A SNAPSHOT -------------------------------------------------------------------------
+
+    def kept(self):
+        """What is no consequence of the orders: an array for each of KINDS."""
+        newest = self._newest()
+        return {
+            "load_time_counts": np.array([len(times) for times in newest], dtype=np.int32),
+            "load_times": np.concatenate([np.zeros(0, np.int64), *newest]),
+        }
+
+    def restore(self, arrays, int64_t now_ns):
+        """Take back what was `kept`; limits were set before. False where it cannot be that."""
+        counts, times = arrays["load_time_counts"], arrays["load_times"]
+        if len(counts) > self.loads.store_count or (counts < 0).any() or (
+                len(times) != counts.sum(dtype=np.int64)):
+            return False
+        newest = np.split(times, np.cumsum(counts))[:len(counts)]
+        self._keep([*newest, *[times[:0]] * (self.loads.store_count - len(counts))], now_ns)
+        return True
+
+    # -- INSIDE --------------------------------------------------------------------------------
+
+    def _newest(self):
+        """Of each store the times that it remembers, oldest first."""
+        rings = np.split(self._arrays["times"], self._arrays["first_time"][1:])
+        next_time = self._arrays["next_time"]
+        found = []
+        for store in range(self.loads.store_count):
+            ring = rings[store]
+            ring = np.roll(ring, -next_time[store])
+            found.append(ring[ring != INT64_MIN])
+        return found
+
+    def _keep(self, newest, int64_t now_ns):
+        """Rings for the limits there are, with as many of these times as they have room for."""
+        counts = self._arrays["most_in_window"]
+        first = self._arrays["first_time"] = np.append(0, np.cumsum(counts, dtype=np.int64))
+        times = self._arrays["times"] = np.full(max(1, first[len(counts)]), INT64_MIN, dtype=np.int64)
+        self._arrays["next_time"] = np.zeros(len(counts), dtype=np.int32)
+        for store, known in enumerate(newest):
+            kept = known[max(0, len(known) - counts[store]):] if counts[store] else known[:0]
+            times[first[store + 1] - len(kept):first[store + 1]] = kept
+        self._point()
+        show_all(&self.loads, now_ns)
+
+    cdef int _point(self) except -1:
+        arrays = self._arrays
+        cdef Layout layout = arrays["layout"]
+        if not layout.leaves.store_count:
+            return 0
+        cdef int32_t[::1] open_orders = arrays["open_orders"], most_open = arrays["most_open"]
+        cdef int32_t[::1] most = arrays["most_in_window"], next_time = arrays["next_time"]
+        cdef int64_t[::1] window = arrays["window_ns"], first = arrays["first_time"]
+        cdef int64_t[::1] times = arrays["times"]
+        cdef uint64_t[::1] room = arrays["room"]
+        self.loads.open_orders, self.loads.most_open = &open_orders[0], &most_open[0]
+        self.loads.most_in_window, self.loads.next_time = &most[0], &next_time[0]
+        self.loads.window_ns, self.loads.first_time = &window[0], &first[0]
+        self.loads.times, self.loads.room = &times[0], &room[0]
+        self.loads.ordinal_of = layout.leaves.ordinal_of
+        return 0
