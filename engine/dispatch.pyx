@@ -20,7 +20,7 @@ from fendan.engine.desk cimport (
     has_later_lines, is_still_best, split_at_step, store_at_step, supply_at_step, take_back,
 )
 from fendan.engine.geo cimport distance_between_m
-from fendan.engine.loads cimport begin_batch, end_batch, refresh
+from fendan.engine.loads cimport begin_batch, end_batch, has_room_for, refresh
 from fendan.engine.merges cimport Merge, begin_merges, merge_of, note_merge, undo_merges
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves
@@ -34,7 +34,7 @@ from fendan.engine.router cimport (
     REASON_PICKUP_STORE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict, find, find_under,
 )
 from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant, PartList, lines_of
-from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, lowest_bit
 from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms, promised_ns
 
 cdef enum:
@@ -210,15 +210,15 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
     cdef const Merge* merge = NULL
     cdef Basket whole
     cdef Job member
-    cdef int64_t row, group = 0
+    cdef int64_t row, group = 0, members = 0
     cdef int32_t store = NO_STORE, ordinal = NOT_FOUND
     cdef uint64_t key = asked.group ^ GROUP_KEYS
     if rule.merge_window_ns > 0:
         merge = merge_of(desk.book.merges, key, desk.now_ns, rule.merge_window_ns)
     if merge != NULL:
         group, store = merge.group, merge.store
-    if group_basket(desk, job, asked, &whole):
-        ordinal = store_of_group(desk, job, &whole, store)
+    if group_basket(desk, job, asked, &whole, &members):
+        ordinal = store_of_group(desk, job, &whole, members, store)
     if ordinal != NOT_FOUND:
         store = desk.leaves.store_at[ordinal]
     for row in range(job.row, orders.count):
@@ -236,10 +236,11 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
             desk.grants[row].merge_key, desk.grants[row].merge_group = key, group
 
 
-cdef int32_t store_of_group(Desk* desk, Job* job, const Basket* whole,
+cdef int32_t store_of_group(Desk* desk, Job* job, const Basket* whole, int64_t members,
                             int32_t store) noexcept nogil:
     """Who has all of it: the store that the group has already, or else the best one."""
     cdef const RuleTerms* rule = job.terms.rule
+    cdef uint64_t* words = desk.book.sharing.words
     cdef int32_t place, ordinal
     set_terms(desk.book, &job.terms, desk.orders.asked + job.row, whole,
               desk.orders.lat[job.row], desk.orders.lng[job.row], desk.now_ns)
@@ -247,17 +248,33 @@ cdef int32_t store_of_group(Desk* desk, Job* job, const Basket* whole,
         job.terms.step = rule.steps + place
         if job.terms.step.name == STEP_BACKORDER:
             continue
+        leave_room_for(desk, job.terms.step.allowed, members, words)
         if store == NO_STORE:
-            ordinal = store_at_step(desk, job, whole, job.terms.step.allowed, NO_STORE)
+            ordinal = store_at_step(desk, job, whole, words, NO_STORE)
             if ordinal != NOT_FOUND:
                 return ordinal
-        elif fills(desk, job, whole, job.terms.step.allowed, desk.leaves.ordinal_of[store], True):
+        elif fills(desk, job, whole, words, desk.leaves.ordinal_of[store], True):
             return desk.leaves.ordinal_of[store]
     return NOT_FOUND
 
 
-cdef bint group_basket(Desk* desk, const Job* job, const Asked* asked,
-                       Basket* whole) noexcept nogil:
+cdef void leave_room_for(const Desk* desk, const uint64_t* allowed, int64_t members,
+                         uint64_t* words) noexcept nogil:
+    """Of the stores that are allowed, those with room for so many orders at once."""
+    cdef uint64_t candidates
+    cdef int32_t leaf, ordinal
+    for leaf in range(desk.leaves.leaf_count):
+        words[leaf] = candidates = allowed[leaf]
+        while candidates:
+            ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
+            if not has_room_for(desk.book.loads, desk.leaves.store_at[ordinal], members,
+                                desk.now_ns):
+                words[leaf] ^= candidates & -candidates
+            candidates &= candidates - 1
+
+
+cdef bint group_basket(Desk* desk, const Job* job, const Asked* asked, Basket* whole,
+                       int64_t* members) noexcept nogil:
     """The lines of all orders of a group added up, in the room for sharing; whether they can be."""
     cdef const Columns* orders = desk.orders
     cdef Sharing* sharing = desk.book.sharing
@@ -266,12 +283,13 @@ cdef bint group_basket(Desk* desk, const Job* job, const Asked* asked,
     for row in range(job.row, orders.count):
         if orders.asked[row].group == asked.group:
             count += orders.offsets[row + 1] - orders.offsets[row]
-    if not reserve_sharing(sharing, 0, count):
+    if not reserve_sharing(sharing, desk.leaves.leaf_count * STORES_PER_LEAF, count):
         desk.no_memory = True
         return False
     count = 0
     for row in range(job.row, orders.count):
         if is_member(desk, row, asked.group, &member):
+            members[0] += 1
             for line in range(orders.offsets[row], orders.offsets[row + 1]):
                 sharing.line_amounts[count] = <int64_t>orders.skus[line] << 32
                 sharing.line_amounts[count] |= orders.quantities[line]

@@ -43,6 +43,18 @@ cdef inline int64_t free_ns(const Loads* loads, int32_t store) noexcept nogil:
     return oldest + loads.window_ns[store]
 
 
+cdef inline bint has_room_for(const Loads* loads, int32_t store, int64_t orders,
+                              int64_t now_ns) noexcept nogil:
+    """As `has_room`, for so many more orders at once, 1 or more."""
+    cdef int64_t most = loads.most_in_window[store], time
+    if loads.open_orders[store] + orders > loads.most_open[store]:
+        return False
+    if not most or orders > most:
+        return not most
+    time = loads.times[loads.first_time[store] + (loads.next_time[store] + orders - 1) % most]
+    return time == INT64_MIN or time + loads.window_ns[store] <= now_ns
+
+
 cdef inline void show_room(Loads* loads, int32_t store, int64_t now_ns) noexcept nogil:
     """Keep a store's bit true."""
     cdef int32_t ordinal = loads.ordinal_of[store]

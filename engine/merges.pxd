@@ -9,6 +9,7 @@ cdef struct Merge:
     int64_t time_ns             # when it was decided
     int64_t group               # what all orders of the key within the window are called; above 0
     int32_t store               # which had it, or NO_STORE
+    int32_t unused              # 0: what is hashed has no gaps, which nobody fills
 
 
 # Owned by a Merges, drawn in merges.pyx.

@@ -23,7 +23,8 @@ cdef int64_t MOST_WINDOW_NS = <int64_t>31 * 86400 * 1000000000
 
 # merges.Merge as numpy sees it.
 MERGE_DTYPE = np.dtype(
-    [("key", np.uint64), ("time_ns", np.int64), ("group", np.int64), ("store", np.int32)],
+    [("key", np.uint64), ("time_ns", np.int64), ("group", np.int64), ("store", np.int32),
+     ("unused", np.int32)],
     align=True,
 )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-import shapely  # type: ignore[import-untyped]
+import shapely
 
 import hours_twin
 from clock import StoppedClock
@@ -74,7 +74,9 @@ class Chain(Ledger):
     def days_of(self, sku: str) -> list[str]:
         """The days on which some of a SKU is to arrive anywhere."""
         names = {name for _, name in self.on_hand}
-        return sorted(day for own, _, day in (n.partition(SUPPLY) for n in names) if own == sku and day)
+        return sorted(
+            day for own, _, day in (n.partition(SUPPLY) for n in names) if own == sku and day
+        )
 
     def in_parts(self, basket: Basket, amounts: Mapping[str, int]) -> tuple[Basket, Counter[str]]:
         """Bundles as what is in them; what was paid for one goes to its parts by their pieces."""
@@ -115,6 +117,7 @@ class Chain(Ledger):
 
     def covers(self, area: str, place: Place) -> bool:
         return bool(shapely.covers(self.areas[area], shapely.Point(place[1], place[0])))
+
 
 @lru_cache(maxsize=10_000)
 def _told(hours: tuple[tuple[str, str], ...] | None, zone: str, now_ns: int) -> hours_twin.Told:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from clock import StoppedClock
-from fendan import Decision, Engine, FendanError
+from fendan import Decision, Engine
 from rule_twin import RuleTwin
 
 
@@ -22,11 +22,11 @@ class Judge:
         """The answer, which both gave; of merge groups, the twin's numbers."""
         theirs = call(self.twin)
         ours = call(self.engine)
-        if isinstance(theirs, list):
-            ours = [self._plain(one, their) for one, their in zip(ours, theirs, strict=True)]
         if isinstance(theirs, Decision):
             ours = self._plain(ours, theirs)
-        assert ours == theirs or theirs is None
+        elif isinstance(theirs, list):
+            ours = [self._plain(one, their) for one, their in zip(ours, theirs, strict=True)]
+        assert ours == theirs
         return theirs
 
     def _plain(self, ours: Decision, theirs: Decision) -> Decision:
@@ -35,15 +35,6 @@ class Judge:
         if number == theirs.merge_group:
             assert list(self._numbers.values()).count(number) == 1, "two groups have become one"
         shipments = tuple(replace(one, lines=tuple(sorted(one.lines))) for one in ours.shipments)
-        fields = {**ours._fields(), "merge_group": number, "shipments": shipments}
-        return Decision(**fields)
-
-
-def try_both(judge: Judge, call: Callable[[Any], Any]) -> bool:
-    """As `both` where the engine does not refuse it; whether it was done."""
-    try:
-        call(judge.engine)
-    except FendanError:
-        return False
-    call(judge.twin)
-    return True
+        named = ("order_id", "status", "store_id", "distance_m", "reason", "policy_version", "step")
+        same = {name: getattr(ours, name) for name in (*named, "promised_ns")}
+        return Decision(**same, merge_group=number, shipments=shipments)

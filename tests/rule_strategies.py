@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import shapely  # type: ignore[import-untyped]
+import shapely
 from hypothesis import strategies as st
 
 from fendan import InvalidInputError, Order, SkuProfile, Store, StoreProfile
@@ -77,10 +77,22 @@ store_profiles = st.builds(
     hours=hours,
     order_types=mostly(None, frozenset(), frozenset(TYPES[:3]), frozenset(TYPES[3:])),
     abilities=mostly(frozenset({"cold"}), frozenset(), frozenset({"cold", "large"})),
+    most_open_orders=mostly(None, 1, 2, 3),
     priority=st.sampled_from([0, 1, 100]),
     cost=st.sampled_from([0, 5, 1000]),
     areas=mostly((), ("north",), ("west",), ("ring",), ("north", "west")),
 )
+# What a store counts in a window it counts from then on: so these have theirs from the beginning.
+WINDOWS = {"e": (2, 600.0), "d": (1, 3600.0)}
+
+
+def windowed(name: str, profile: StoreProfile | None = None) -> dict[str, StoreProfile]:
+    """The profile of a store, with its own window."""
+    most, window_s = WINDOWS.get(name, (None, 3600.0))
+    usual = profile or StoreProfile()
+    return {name: replace(usual, most_orders_in_window=most, window_s=window_s)}
+
+
 sku_profiles = st.builds(
     lambda below, beyond, **rest: SkuProfile(off_below=below, on_from=below + beyond, **rest),
     mostly(0, 2),
@@ -213,9 +225,7 @@ def _lines(before: list[str], head: str, table: dict[str, Any]) -> str:
 policies = st.builds(
     text_of,
     mostly("NEXT_DAY", *[kind.name for kind in TYPES]),
-    st.dictionaries(
-        st.sampled_from([kind.name for kind in TYPES]), tables, min_size=2, max_size=4
-    ),
+    st.dictionaries(st.sampled_from([kind.name for kind in TYPES]), tables, min_size=2, max_size=4),
     st.lists(st.tuples(conditions, tables), max_size=2),
 )
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import splits
@@ -16,6 +17,14 @@ from twin import haversine_m
 
 MOST_DEPTH = 1_000
 MOST_LIFE_DAYS = 365
+
+
+class Loads(Protocol):
+    """How busy stores are."""
+
+    def open_orders(self, shop: Shop) -> int: ...
+
+    def has_room(self, shop: Shop, more: int) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,10 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """An order, as its parts, and the rule that it comes under."""
+    """An order, as its parts, and the rule that it comes under.
+
+    `orders`: how many go together; `given`: who was given some of it already.
+    """
 
     chain: Chain
     order: Order
@@ -39,8 +51,9 @@ class Terms:
     place: Place
     basket: Basket
     amounts: Mapping[str, int]
-    open_orders: Mapping[Shop, int]
-    full: frozenset[Shop]
+    loads: "Loads"
+    orders: int = 1
+    given: tuple[Shop, ...] = ()
 
     def metres(self, shop: Shop) -> float:
         return haversine_m(self.place, shop.place)
@@ -58,8 +71,12 @@ class Terms:
             and (rule.regions is None or shop.region in rule.regions)
             and self._is_open(shop)
             and needed <= profile.abilities
-            and shop not in self.full
+            and self.loads.has_room(shop, self.orders + self.given.count(shop))
         )
+
+    def open_orders(self, shop: Shop) -> int:
+        """How many it has, with those that this order has given it already."""
+        return self.loads.open_orders(shop) + self.given.count(shop)
 
     def _is_open(self, shop: Shop) -> bool:
         told, cut_off_ns = self.chain.clock_of(shop), round(self.rule.cut_off_s * 1e9)
@@ -72,9 +89,7 @@ class Terms:
     def serves(self, step: Step, shop: Shop) -> bool:
         """Whether the order is in an area of the store, where that matters."""
         areas = self.chain.profile(shop).areas
-        return (
-            not step.areas or not areas or any(self.chain.covers(a, self.place) for a in areas)
-        )
+        return not step.areas or not areas or any(self.chain.covers(a, self.place) for a in areas)
 
     def candidates(self, step: Step) -> list[Shop]:
         """All that the step may ask and that can keep the promise, nearest first, then by id."""
@@ -103,7 +118,7 @@ class Terms:
         promise, hour = self.rule.promise, self.chain.clock_of(shop).local_hour
         return (
             promise.pick_s
-            + promise.pick_s_per_open_order * self.open_orders.get(shop, 0)
+            + promise.pick_s_per_open_order * self.open_orders(shop)
             + self.metres(shop) * promise.detour / promise.speeds_mps[hour]
         )
 
@@ -132,7 +147,7 @@ class Terms:
             score += criterion.weight * value
         return (*([score] if ranking.scored else values), self.metres(shop), shop.id)
 
-    def _value(self, criterion: Criterion, shop: Shop, lines: Basket) -> float:
+    def _value(self, criterion: Criterion, shop: Shop, lines: Basket) -> float:  # noqa: PLR0911
         profile = self.chain.profile(shop)
         match criterion.by:
             case RankBy.DISTANCE:
@@ -141,7 +156,7 @@ class Terms:
                 return math.floor(self.metres(shop) / criterion.width_m)
             case RankBy.LOAD:
                 most = profile.most_open_orders
-                return self.open_orders.get(shop, 0) / most if most else 0.0
+                return self.open_orders(shop) / most if most else 0.0
             case RankBy.STOCK:
                 beyond = [self.offered(shop, sku) - n for sku, n in lines.items()]
                 return -min(MOST_DEPTH, *beyond)
@@ -181,7 +196,9 @@ class Terms:
         way = splits.fewest if step.split.mode is SplitMode.FEWEST else splits.nearest
         senders = way(offers, wish) or []
         return [
-            self.part(shops[at], _joined(i for i, by in zip(items, senders, strict=True) if by == at))
+            self.part(
+                shops[at], _joined(i for i, by in zip(items, senders, strict=True) if by == at)
+            )
             for at in sorted(set(senders))
         ]
 

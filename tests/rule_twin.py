@@ -7,7 +7,7 @@ from the slow twins of those.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clock import StoppedClock
 from fendan import Decision, Order, Reason, Status
@@ -52,6 +52,7 @@ class RuleTwin(Chain):
         self.books: list[PolicyBook] = []
         self.active = 0
         self.told: dict[str, Kept] = {}
+        self.came: list[tuple[int, Shop]] = []
         self.merges: dict[MergeKey, Merge] = {}
         self.numbers: dict[tuple[MergeKey, int], int] = {}
 
@@ -72,14 +73,20 @@ class RuleTwin(Chain):
         return self.route_batch([order], dry_run=dry_run)[0]
 
     def route_batch(self, orders: Iterable[Order], *, dry_run: bool = False) -> list[Decision]:
-        before = Counter(self.reserved), dict(self.told), dict(self.merges), set(self.off_shelf)
+        before = (
+            Counter(self.reserved),
+            dict(self.told),
+            dict(self.merges),
+            set(self.off_shelf),
+            list(self.came),
+        )
         orders = list(orders)
         for at, order in enumerate(orders):
             if order.id not in self.told:
                 self._decide(order, orders[at:])
         decisions = [self.told[order.id].decision for order in orders]
         if dry_run:
-            self.reserved, self.told, self.merges, self.off_shelf = before
+            self.reserved, self.told, self.merges, self.off_shelf, self.came = before
         return decisions
 
     def release(self, order_id: str) -> bool:
@@ -90,6 +97,26 @@ class RuleTwin(Chain):
                 self._reserve(shop, lines, -1)
         self.told[order_id] = Kept(held.decision, held.stock, is_open=False)
         return held.is_open and bool(held.stock)
+
+    # -- HOW BUSY STORES ARE -------------------------------------------------------------------
+
+    def open_orders(self, shop: Shop) -> int:
+        """How many orders, or shipments, it holds stock for."""
+        return sum(
+            [held for held, _ in kept.stock].count(shop)
+            for kept in self.told.values()
+            if kept.is_open
+        )
+
+    def has_room(self, shop: Shop, more: int) -> bool:
+        """Whether it may have so many more: of orders at once, and of those in its window."""
+        profile, now_ns = self.profile(shop), self.now_ns()
+        since_ns = now_ns - round(profile.window_s * 1e9)
+        lately = sum(1 for time_ns, to in self.came if to is shop and time_ns > since_ns)
+        most, most_lately = profile.most_open_orders, profile.most_orders_in_window
+        return (most is None or self.open_orders(shop) + more <= most) and (
+            most_lately is None or lately + more <= most_lately
+        )
 
     # -- ONE ORDER -----------------------------------------------------------------------------
 
@@ -134,8 +161,7 @@ class RuleTwin(Chain):
             place=place,
             basket=basket,
             amounts=amounts,
-            open_orders={},
-            full=frozenset(),
+            loads=self,
         )
 
     def _region_at(self, book: PolicyBook, place: Place) -> str:
@@ -186,7 +212,8 @@ class RuleTwin(Chain):
             return None, (), terms.reason(now)
         for step in terms.rule.steps:
             if step.name is StepName.BACKORDER:
-                part = terms.supplied(step, later)
+                given = tuple(part.shop for part in parts)
+                part = replace(terms, given=given).supplied(step, later)
                 if part:
                     return step, (*parts, part), Reason.NONE
         return None, (), Reason.NO_SUPPLY
@@ -230,7 +257,7 @@ class RuleTwin(Chain):
         key: MergeKey = ("group", first.order.group_id) if first.rule.merge_window_s else ()
         merge = self._merge(key, first)
         kept = merge.shop if merge else None
-        step, shop = self._store_of_group(first, whole, kept)
+        step, shop = self._store_of_group(first, whole, len(members), kept)
         for terms in members:
             number = self._note(key, merge, shop or kept) if key else 0
             merge = self.merges.get(key)
@@ -241,9 +268,9 @@ class RuleTwin(Chain):
                 self._tell(terms.order, parts, step=step, number=number)
 
     def _store_of_group(
-        self, first: Terms, whole: Counter[str], kept: Shop | None
+        self, first: Terms, whole: Counter[str], orders: int, kept: Shop | None
     ) -> tuple[Step | None, Shop | None]:
-        whole_terms = Terms(**{**_fields(first), "basket": dict(whole)})
+        whole_terms = replace(first, basket=dict(whole), orders=orders)
         for step in first.rule.steps:
             if step.name is StepName.BACKORDER:
                 continue
@@ -292,7 +319,7 @@ class RuleTwin(Chain):
     ) -> None:
         """Reserve what is sent, and remember the decision."""
         is_split = len(parts) > 1 or any(part.day for part in parts)
-        promises = [part.promised_ns for part in parts]
+        promises = [part.promised_ns for part in parts if part.promised_ns]
         decision = Decision(
             order_id=order.id,
             status=Status.ASSIGNED if parts else Status.UNASSIGNED,
@@ -301,12 +328,13 @@ class RuleTwin(Chain):
             reason=reason,
             policy_version=self.active,
             step=step.name if step else StepName.NONE,
-            promised_ns=None if None in promises else max(promises, default=None),
+            promised_ns=max(promises) if parts and len(promises) == len(parts) else None,
             merge_group=number,
             shipments=tuple(_shipments(parts)) if is_split else (),
         )
         for part in parts:
             self._reserve(part.shop, part.lines, 1)
+            self.came.append((self.now_ns(), part.shop))
         self.told[order.id] = Kept(decision, tuple((part.shop, part.lines) for part in parts))
 
     def _reserve(self, shop: Shop, lines: Basket, sign: int) -> None:
@@ -333,7 +361,3 @@ def _basket(order: Order) -> Basket:
     for sku, quantity, *_ in order.lines:
         basket[sku] += quantity
     return dict(basket)
-
-
-def _fields(terms: Terms) -> dict[str, object]:
-    return {name: getattr(terms, name) for name in Terms.__dataclass_fields__}

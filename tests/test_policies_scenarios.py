@@ -194,6 +194,31 @@ def test_who_comes_to_fetch_an_order_may_live_outside_all_areas(town: Town) -> N
     assert town.where(kind=PICKUP) == town.near
 
 
+def test_a_store_that_has_all_the_orders_it_may_hold_gets_no_more_until_one_leaves(
+    town: Town,
+) -> None:
+    town.store(town.near, most_open_orders=1)
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    first = town.routed()
+    assert (first.store_id, town.where()) == (town.near, town.next)
+    for step in (town.engine.accept_order, town.engine.pick_order, town.engine.ship_order):
+        assert town.where() == town.next
+        step(first.order_id)
+    assert town.where() == town.near
+
+
+def test_a_store_is_given_so_many_orders_an_hour_and_no_more(town: Town) -> None:
+    town.store(town.near, most_orders_in_window=2, window_s=3600.0)
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    assert [town.where() for _ in range(3)] == [town.near, town.near, town.next]
+    town.clock.pass_s(3599)
+    assert town.where() == town.next
+    town.clock.pass_s(1)
+    assert town.where() == town.near
+
+
 # -- WHAT MAY BE SOLD --------------------------------------------------------------------------
 
 
@@ -265,6 +290,14 @@ def test_the_cheaper_store_wins_where_cost_comes_first(town: Town) -> None:
     assert town.where() == town.next
 
 
+def test_the_store_with_less_to_do_wins_where_load_comes_first(town: Town) -> None:
+    for store, most in ((town.near, 2), (town.next, 4)):
+        town.store(store, most_open_orders=most)
+        town.stock(store, tea=9)
+    town.policy("[types.NEXT_DAY]\nranking = ['LOAD']")
+    assert [town.where() for _ in range(4)] == [town.near, town.next, town.next, town.near]
+
+
 def test_the_store_with_the_deepest_stock_wins_where_that_comes_first(town: Town) -> None:
     town.stock(town.near, tea=3, milk=9)
     town.stock(town.next, tea=4, milk=4)
@@ -287,7 +320,9 @@ def test_a_score_weighs_metres_against_money(town: Town) -> None:
 # -- SPLITS ------------------------------------------------------------------------------------
 
 
-def who_sends(town: Town, *lines: tuple[str, int] | tuple[str, int, int]) -> dict[str, dict]:
+def who_sends(
+    town: Town, *lines: tuple[str, int] | tuple[str, int, int]
+) -> dict[str, dict[str, int]]:
     sent = town.routed(*lines, kind=NEXT_DAY).shipments
     return {one.store_id: dict(one.lines) for one in sent}
 
@@ -479,6 +514,16 @@ def test_or_by_none(town: Town) -> None:
     assert {one.reason for one in told} == {Reason.GROUP_NOT_WHOLE}
 
 
+def test_or_by_none_that_has_room_for_all(town: Town) -> None:
+    town.store(town.near, most_open_orders=2)
+    town.store(town.next, most_orders_in_window=2)
+    for store in (town.near, town.next, town.far):
+        town.stock(store, tea=9)
+    orders = [town.an_order(kind=GROUP, group_id="g") for _ in range(3)]
+    told = town.engine.route_batch(orders)
+    assert {one.store_id for one in told} == {town.far}
+
+
 def test_orders_of_the_default_type_are_part_of_their_group(town: Town) -> None:
     town.policy('default_type = "GROUP"')
     town.stock(town.near, tea=1)
@@ -539,7 +584,7 @@ def test_a_dry_run_founds_no_group_and_reserves_nothing(town: Town) -> None:
     town.policy("[types.NEXT_DAY]\nmerge_window = '10min'")
     town.stock(town.near, tea=1)
     town.stock(town.next, tea=1, milk=1)
-    tried = town.engine.route(town.an_order(("milk", 1), **HOME), dry_run=True)
+    tried = town.engine.route(town.an_order(("milk", 1), kind=NEXT_DAY, **HOME), dry_run=True)
     assert tried.store_id == town.next
     assert town.where(("tea", 1), **HOME) == town.near
 
@@ -556,6 +601,13 @@ def test_an_instant_order_is_refused_where_its_promise_cannot_be_kept(town: Town
     assert town.where(kind=INSTANT) == town.near
     town.policy(rule.format(60 + way_s - 0.5))
     assert town.routed(kind=INSTANT).reason is Reason.CANNOT_BE_PROMISED
+
+
+def test_every_order_that_a_store_has_makes_the_next_wait_longer(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.policy("[types.NEXT_DAY]\npromise = { pick = 0, pick_per_open_order = 60, detour = 0 }")
+    promised_ns = [town.routed().promised_ns for _ in range(3)]
+    assert promised_ns == [town.clock.ns + minutes * 60 * 10**9 for minutes in range(3)]
 
 
 def test_in_the_rush_hour_the_way_takes_longer(town: Town) -> None:

@@ -1,5 +1,6 @@
 """Whatever a chain writes into its policy, the engine decides as the slow twin does."""
 
+from operator import methodcaller
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -19,10 +20,13 @@ def scenes(draw: st.DrawFn) -> dict[str, Any]:
     ids = [store.id for store in stores]
     store_id = st.sampled_from(ids)
     pairs = st.tuples(store_id, st.sampled_from(rs.SKUS), st.integers(0, 6))
-    rows = [(name, sku, draw(st.sampled_from([0, 0, 1, 2, 3, 6]))) for name in ids for sku in rs.SKUS]
+    rows = [
+        (name, sku, draw(st.sampled_from([0, 0, 1, 2, 3, 6]))) for name in ids for sku in rs.SKUS
+    ]
     supplies = st.tuples(
         store_id, st.sampled_from(rs.SKUS), st.sampled_from(rs.DAYS), st.integers(0, 6)
     )
+    shares = st.tuples(st.sampled_from(rs.CHANNELS), store_id, st.sampled_from([0, 0.3, 0.5, 1]))
     count = draw(st.integers(2, 8))
     return {
         "stores": stores,
@@ -30,12 +34,7 @@ def scenes(draw: st.DrawFn) -> dict[str, Any]:
         "skus": draw(st.dictionaries(st.sampled_from(rs.SKUS), rs.sku_profiles)),
         "stock": rows + draw(st.lists(pairs, max_size=8, unique_by=lambda row: row[:2])),
         "held": draw(st.lists(pairs, max_size=2)),
-        "shares": draw(
-            st.lists(
-                st.tuples(st.sampled_from(rs.CHANNELS), store_id, st.sampled_from([0, 0.3, 0.5, 1])),
-                max_size=2,
-            )
-        ),
+        "shares": draw(st.lists(shares, max_size=2)),
         "hidden": draw(
             st.dictionaries(st.sampled_from(rs.CHANNELS), rs.some(*rs.SKUS), max_size=1)
         ),
@@ -65,21 +64,22 @@ def played(
     """Engine and twin before the first order."""
     judge = Judge()
     bundles = {name: SkuProfile(parts=parts) for name, parts in rs.BUNDLES.items()}
-    judge.both(lambda face: face.add_stores(stores))
-    judge.both(lambda face: face.set_areas(rs.AREAS))
-    judge.both(lambda face: face.set_sku_profiles({**skus, **bundles}))
-    judge.both(lambda face: face.set_store_profiles(profiles))
+    judge.both(methodcaller("add_stores", stores))
+    judge.both(methodcaller("set_areas", rs.AREAS))
+    judge.both(methodcaller("set_sku_profiles", {**skus, **bundles}))
+    for name, profile in profiles.items():
+        judge.both(methodcaller("set_store_profiles", rs.windowed(name, profile)))
     for row in stock:
-        judge.both(lambda face, row=row: face.set_stock([row]) and None)
+        judge.both(methodcaller("set_stock", [row]))
     for store, sku, count in held:
-        judge.both(lambda face, s=store, k=sku, n=count: face.set_held([s], [k], safety=[n]))
+        judge.both(methodcaller("set_held", [store], [sku], safety=[count]))
     for channel, store, share in shares:
-        judge.both(lambda face, c=channel, s=store, n=share: face.set_shares(c, {s: n}))
+        judge.both(methodcaller("set_shares", channel, {store: share}))
     for channel, names in hidden.items():
-        judge.both(lambda face, c=channel, n=names: face.set_hidden_skus(c, n))
+        judge.both(methodcaller("set_hidden_skus", channel, names))
     for supply in supplies:
-        judge.both(lambda face, supply=supply: face.set_supply(*supply) and None)
-    judge.both(lambda face: face.pause_stores(paused))
+        judge.both(methodcaller("set_supply", *supply))
+    judge.both(methodcaller("pause_stores", paused))
     judge.both(lambda face: face.activate_policy(face.draft_policy(policy)))
     judge.clock.pass_s(later_s)
     return judge
@@ -109,5 +109,5 @@ def test_a_batch_under_any_policy_is_decided_as_the_slow_twin_decides_it(
 def test_orders_one_by_one_are_decided_as_the_slow_twin_decides_them(scene: dict[str, Any]) -> None:
     judge = played(**scene)
     for order in scene["orders"]:
-        judge.both(lambda face, order=order: face.route(order))
+        judge.both(methodcaller("route", order))
         judge.clock.pass_s(400)

@@ -6,6 +6,7 @@ commands in memory: both must be in the same state, to the byte, whenever that i
 
 import random
 from collections.abc import Callable
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ class Chain(RuleBasedStateMachine):
     def it_begins(self, stores: list[Store], policy: str) -> None:
         bundles = {name: SkuProfile(parts=parts) for name, parts in rs.BUNDLES.items()}
         self.all(lambda face: face.add_stores(stores))
+        for store in stores:
+            self.all(methodcaller("set_store_profiles", rs.windowed(store.id)))
         self.all(lambda face: face.set_areas(rs.AREAS))
         self.all(lambda face: face.set_sku_profiles(bundles))
         rows = [(store.id, sku, 2) for store in stores for sku in rs.SKUS]
@@ -66,7 +69,7 @@ class Chain(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 4), profile=rs.store_profiles)
     def a_store_works_otherwise(self, number: int, profile: StoreProfile) -> None:
-        profiles = {self.named(number): profile}
+        profiles = rs.windowed(self.named(number), profile)
         self.all(lambda face: face.set_store_profiles(profiles))
 
     @rule(sku=st.sampled_from(rs.SKUS), profile=rs.sku_profiles)
@@ -79,6 +82,7 @@ class Chain(RuleBasedStateMachine):
             self.all(lambda face: face.update_stores([store]))
         else:
             self.all(lambda face: face.add_stores([store]))
+            self.all(lambda face: face.set_store_profiles(rs.windowed(store.id)))
 
     @rule(number=st.integers(0, 4), resume=st.booleans())
     def a_store_pauses_or_goes_on(self, number: int, resume: bool) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pandas as pd  # type: ignore[import-untyped]
-import shapely  # type: ignore[import-untyped]
+import pandas as pd
+import shapely
 
 from clock import StoppedClock
 from fendan import Decision, Engine, Order, SkuProfile, Store, StoreProfile
@@ -69,7 +70,7 @@ class Town:
 
     # -- ORDERS --------------------------------------------------------------------------------
 
-    def an_order(self, *lines: Any, kind: OrderType = OrderType.UNSPECIFIED, **said: str) -> Order:
+    def an_order(self, *lines: Any, kind: OrderType = OrderType.UNSPECIFIED, **said: Any) -> Order:
         """From the door; one tea, if nothing else is said."""
         self.count += 1
         lat, lng = self.door
@@ -94,7 +95,10 @@ def a_street_town() -> Town:
     engine.set_store_profiles(
         {name: StoreProfile(hours={"daily": f"09:00-{end}"}) for name, end in closes.items()}
     )
-    around, elsewhere = shapely.box(121.47, 31.2, 121.5, 31.3), shapely.box(121.4, 31.2, 121.47, 31.3)
+    around, elsewhere = (
+        shapely.box(121.47, 31.2, 121.5, 31.3),
+        shapely.box(121.4, 31.2, 121.47, 31.3),
+    )
     town = Town(engine, clock, (31.23, 121.49), "09:00-22:00", around, elsewhere)
     town.at("12:00")
     return town
@@ -102,34 +106,40 @@ def a_street_town() -> Town:
 
 def shanghai(data: Path) -> Town:
     """All stores there with their real hours, and the real districts; the door is a made-up one."""
-    rows = pd.read_csv(data / "starbucks_cn_stores_20250523.csv.gz", dtype={"store_id": str})
-    rows = rows[(rows["city"] == "上海市") & rows["open_time_20240603"].notna()]
+    stores, hours = _stores(data)
     clock = StoppedClock()
     engine = Engine(clock=clock)
-    engine.add_stores(
-        Store(id=row.store_id, lat=row.lat_wgs84, lng=row.lng_wgs84) for row in rows.itertuples()
-    )
-    hours = {
-        row.store_id: _hours_text(row.open_time_20240603, row.close_time_20240603)
-        for row in rows.itertuples()
-    }
+    engine.add_stores(stores)
     engine.set_store_profiles(
         {name: StoreProfile(hours={"daily": text}) for name, text in hours.items()}
     )
-    districts = {
-        area.name: area.geometry
-        for area in read_areas(
-            data / "china_district_boundaries.geojson.gz", name="adcode", repair=True
-        )
-        if area.name.startswith("3101")
-    }
     door = _quiet_door(engine, hours)
-    point = shapely.Point(door[1], door[0])
-    around = next(area for area in districts.values() if shapely.covers(area, point))
-    elsewhere = next(area for area in districts.values() if not shapely.covers(area, point))
+    point, districts = shapely.Point(door[1], door[0]), _districts(data)
+    around = next(area for area in districts if shapely.covers(area, point))
+    elsewhere = next(area for area in districts if not shapely.covers(area, point))
     town = Town(engine, clock, door, hours[engine.nearest(*door)[0].store_id], around, elsewhere)
     town.at("12:00")
     return town
+
+
+@lru_cache
+def _stores(data: Path) -> tuple[list[Store], dict[str, str]]:
+    """The stores, and the hours of each on a Monday."""
+    rows = pd.read_csv(data / "starbucks_cn_stores_20250523.csv.gz", dtype={"store_id": str})
+    rows = rows[(rows["city"] == "上海市") & rows["open_time_20240603"].notna()]
+    stores = [
+        Store(id=row.store_id, lat=row.lat_wgs84, lng=row.lng_wgs84) for row in rows.itertuples()
+    ]
+    return stores, {
+        row.store_id: _hours_text(row.open_time_20240603, row.close_time_20240603)
+        for row in rows.itertuples()
+    }
+
+
+@lru_cache
+def _districts(data: Path) -> list[Any]:
+    areas = read_areas(data / "china_district_boundaries.geojson.gz", name="adcode", repair=True)
+    return [area.geometry for area in areas if area.name.startswith("3101")]
 
 
 def _quiet_door(engine: Engine, hours: Mapping[str, str]) -> Place:
@@ -137,7 +147,7 @@ def _quiet_door(engine: Engine, hours: Mapping[str, str]) -> Place:
     for step in range(1_600):
         door = (31.18 + step // 40 * 0.002, 121.42 + step % 40 * 0.002)
         near, *others = (hours[one.store_id][6:] for one in engine.nearest(*door, limit=3))
-        if "19:00" <= near and all(later(near, 60) <= one for one in others):
+        if near >= "19:00" and all(later(near, 60) <= one for one in others):
             return door
     raise AssertionError("there is no such corner")
 
