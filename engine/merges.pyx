@@ -18,7 +18,7 @@ cdef enum:
     LEAST_SLOTS = 1024          # powers of two
     LEAST_PAST = 256
 
-# The longest window that a rule may have; policy_file refuses longer ones.
+# Longer than any window that a rule may have: policy_file refuses more than a day.
 cdef int64_t MOST_WINDOW_NS = <int64_t>31 * 86400 * 1000000000
 
 # merges.Merge as numpy sees it.

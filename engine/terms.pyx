@@ -8,7 +8,7 @@ passes all three and ranks first.
 Values are compared as float64, computed in the order in which they are written here and nowhere
 else, so that two stores tie here exactly when they tie in a slow and obvious retelling.
 """
-from libc.math cimport INFINITY, floor
+from libc.math cimport INFINITY, fabs, floor
 from libc.stdint cimport INT64_MAX, int32_t, int64_t
 
 from fendan.engine.areas cimport serves
@@ -141,10 +141,13 @@ cdef int compare(const Terms* terms, const Bid* one, const Bid* other) noexcept 
 cdef double reach_m(const Terms* terms, const Bid* best) noexcept nogil:
     """Only the first criterion can bound the distance; a score, as far as distance is part of it."""
     cdef const RuleTerms* rule = terms.rule
+    cdef double lost
     if rule.scored:
         if rule.distance_weight <= 0.0:
             return INFINITY
-        return (best.values[0] - rule.rest) / rule.distance_weight * (1.0 + 1e-9) + 1e-3
+        # Sums are rounded: what is lost beside large values can be many metres.
+        lost = (fabs(best.values[0]) + fabs(rule.rest)) * 1e-14
+        return (best.values[0] - rule.rest + lost) / rule.distance_weight * (1.0 + 1e-9) + 1e-3
     if rule.criterion_count == 0 or rule.criteria[0].by == BY_DISTANCE:
         return best.distance_m
     if rule.criteria[0].by == BY_DISTANCE_BAND:

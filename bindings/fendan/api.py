@@ -143,6 +143,7 @@ class Engine(
     ) -> Decision:
         """Assign one order to the nearest store within the policy that has every line; reserve.
 
+        Where a policy file is in force, and no `policy` is given, its rule for the order decides.
         An order that no store can fill is a Decision with a reason, not an error. A known id with
         the same content gets its first decision again; with other content it raises
         OrderConflictError. Raises UnknownSkuError for a SKU that no stock was ever set for, and
