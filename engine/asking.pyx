@@ -114,6 +114,8 @@ cdef Asked asked_of(const NameTable* channels, const NameTable* regions,
         asked.channel = find_name(channels, said.channel)
     if said.region.size:
         asked.region = find_name(regions, said.region)
+        if asked.region == NO_NAME:
+            asked.region = find_name(regions, nothing_said().region)
     if said.group.size:
         asked.group = sealed(with_text(0, said.group))
     if said.buyer.size or said.address.size:

@@ -3,9 +3,10 @@
     type, channel, region, classes of the lines --> numbers --> rules[] --> steps[] --> allowed
                                                                                         one bit a store
 
-Everything points into numpy arrays that Python makes (see ruling) and refreshes in place when the
-clock crosses an edge: opening hours in `allowed`, `opens_ns`, `local_hour`; nothing else changes
-until a policy, a profile or the network does, and then there is another Rules.
+Everything points into numpy arrays. Those that Python makes (see ruling) it refreshes in place when
+the clock crosses an edge: opening hours in `allowed`, `opens_ns`, `local_hour`, `utc_offset_s`.
+Open orders and room are the core's own (see loads). Nothing else changes until a policy, a profile
+or the network does, and then there is another Rules.
 """
 cimport cython
 from libc.math cimport INFINITY

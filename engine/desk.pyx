@@ -221,13 +221,15 @@ cdef void assign_parts(Desk* desk, Job* job, int64_t first) noexcept nogil:
     """The order to the stores of its shipments, which stand from `first` on in the parts."""
     cdef Verdict* verdict = desk.verdicts + job.row
     cdef int64_t part, when_ns = 0
+    cdef bint can_tell = True
     verdict.store = desk.parts.parts[first].store
     verdict.distance_m = desk.parts.parts[first].distance_m
     verdict.status, verdict.reason = STATUS_ASSIGNED, REASON_NONE
     verdict.step, verdict.shipments = job.terms.step.name, <uint8_t>(desk.parts.count - first)
     for part in range(first, desk.parts.count):
         when_ns = max(when_ns, desk.parts.parts[part].promised_ns)
-    promise(desk, job, verdict, verdict.shipments, when_ns)
+        can_tell &= desk.parts.parts[part].promised_ns != 0
+    promise(desk, job, verdict, verdict.shipments, when_ns if can_tell else 0)
 
 
 # -- SUPPLY ------------------------------------------------------------------------------------
@@ -317,7 +319,7 @@ cdef bint add_later(Desk* desk, Job* job, const Basket* basket, int32_t ordinal,
     cdef Sharing* sharing = desk.book.sharing
     cdef Basket lines = basket[0]
     cdef int32_t store = desk.leaves.store_at[ordinal], unused
-    cdef int64_t line, when_s
+    cdef int64_t line, when_ns
     if not reserve_sharing(sharing, 0, basket.line_count):
         desk.no_memory = True
         return False
@@ -325,8 +327,10 @@ cdef bint add_later(Desk* desk, Job* job, const Basket* basket, int32_t ordinal,
         sharing.skus[line] = supply_of(desk, job, basket.skus[line], basket.quantities[line],
                                        ordinal, &unused)
     lines.skus = sharing.skus
-    when_s = <int64_t>day * S_PER_DAY - job.terms.standing.utc_offset_s[store]
-    return add_shipment(desk, job, &lines, ordinal, when_s * NS_PER_S + <int64_t>(
+    # What should have come before may come at any time.
+    when_ns = (<int64_t>day * S_PER_DAY - job.terms.standing.utc_offset_s[store]) * NS_PER_S
+    when_ns = max(when_ns, desk.now_ns)
+    return add_shipment(desk, job, &lines, ordinal, when_ns + <int64_t>(
         NS_PER_S * handling_s(&job.terms, store,
                               distance_between_m(&job.plan.place, desk.leaves.places + ordinal))
     ))

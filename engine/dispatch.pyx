@@ -222,10 +222,7 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
     if ordinal != NOT_FOUND:
         store = desk.leaves.store_at[ordinal]
     for row in range(job.row, orders.count):
-        if orders.asked[row].group != asked.group or desk.verdicts[row].status:
-            continue
-        begin(desk, &member, row)
-        if member.terms.rule.order_type != TYPE_GROUP:
+        if not is_member(desk, row, asked.group, &member):
             continue
         member.terms.step = job.terms.step
         begin_grant(desk, &member, orders.asked + row)
@@ -264,6 +261,7 @@ cdef bint group_basket(Desk* desk, const Job* job, const Asked* asked,
     """The lines of all orders of a group added up, in the room for sharing; whether they can be."""
     cdef const Columns* orders = desk.orders
     cdef Sharing* sharing = desk.book.sharing
+    cdef Job member
     cdef int64_t row, line, count = 0, to = 0, wide
     for row in range(job.row, orders.count):
         if orders.asked[row].group == asked.group:
@@ -273,8 +271,7 @@ cdef bint group_basket(Desk* desk, const Job* job, const Asked* asked,
         return False
     count = 0
     for row in range(job.row, orders.count):
-        if (orders.asked[row].group == asked.group and desk.verdicts[row].status == 0
-                and orders.asked[row].order_type == orders.asked[job.row].order_type):
+        if is_member(desk, row, asked.group, &member):
             for line in range(orders.offsets[row], orders.offsets[row + 1]):
                 sharing.line_amounts[count] = <int64_t>orders.skus[line] << 32
                 sharing.line_amounts[count] |= orders.quantities[line]
@@ -293,6 +290,14 @@ cdef bint group_basket(Desk* desk, const Job* job, const Asked* asked,
     whole.skus, whole.quantities, whole.amounts = sharing.rest_skus, sharing.rest_quantities, NULL
     whole.line_count = to
     return True
+
+
+cdef bint is_member(Desk* desk, int64_t row, uint64_t group, Job* member) noexcept nogil:
+    """Whether a row is still to be decided with its group; as what it is routed, if so."""
+    if desk.orders.asked[row].group != group or desk.verdicts[row].status:
+        return False
+    begin(desk, member, row)
+    return member.terms.rule.order_type == TYPE_GROUP
 
 
 cdef int compare_lines(const void* one, const void* other) noexcept nogil:

@@ -18,7 +18,7 @@ cdef enum:
     LEAST_SLOTS = 1024          # powers of two
     LEAST_PAST = 256
 
-# The longest window that a rule may have; policy_file refuses longer ones.
+# Longer than any window that a rule may have: policy_file refuses more than a day.
 cdef int64_t MOST_WINDOW_NS = <int64_t>31 * 86400 * 1000000000
 
 # merges.Merge as numpy sees it.
@@ -147,6 +147,15 @@ cdef class Merges:
 
     def __len__(self):
         return self.table.count
+
+    def store_of(self, int64_t group):
+        """The code of the store that has a group's orders; -1 where there is none."""
+        cdef uint64_t slot
+        if self.table.slots != NULL:
+            for slot in range(self.table.mask + 1):
+                if self.table.slots[slot].key != 0 and self.table.slots[slot].group == group:
+                    return self.table.slots[slot].store
+        return -1
 
     def rows(self):
         """All that may still matter, by key: rows of MERGE_DTYPE."""

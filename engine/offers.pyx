@@ -230,7 +230,7 @@ cdef int32_t share_out(Sharing* sharing, const Leaves* leaves, const Shelves* sh
         return 0
     find_senders(sharing, leaves, shelves, plan, basket, terms)
     if step.split_lines:
-        return share_pieces(sharing, shelves, basket, terms, most)
+        return share_pieces(sharing, shelves, basket, terms, most, classes_of)
     if step.split == SPLIT_FEWEST:
         most = fewest(sharing.offers, sharing.sender_count, sharing.item_count, sharing.amounts,
                       step.least_amount, most, sharing.assignment, sharing.work)
@@ -264,25 +264,26 @@ cdef void take_items(Sharing* sharing, const Basket* basket) noexcept nogil:
 
 
 cdef int32_t share_pieces(Sharing* sharing, const Shelves* shelves, const Basket* basket,
-                          const Terms* terms, int32_t most_shipments) noexcept nogil:
+                          const Terms* terms, int32_t most_shipments,
+                          const int32_t* classes_of) noexcept nogil:
     """As above where the pieces of a line may come from several stores."""
     cdef Demand demand
     cdef Allocation to
     cdef int64_t wanted = sharing.sender_count * basket.line_count
     cdef int64_t line
     cdef int32_t place
-    cdef Bid bid
-    if sharing.sender_count == 0:
+    cdef const Sender* sender
+    if sharing.sender_count == 0 or (basket.amounts == NULL and terms.step.least_amount > 0):
         return 0
     if wanted > sharing.sellable_capacity:
         if not grow(<void**>&sharing.sellable, wanted * sizeof(int32_t)):
             return 0
         sharing.sellable_capacity = wanted
     for place in range(sharing.sender_count):
-        set_bid(&bid, sharing.senders + place)
+        sender = sharing.senders + place
         for line in range(basket.line_count):
-            sharing.sellable[place * basket.line_count + line] = <int32_t>offered_to(
-                terms, shelves, basket.skus[line], &bid
+            sharing.sellable[place * basket.line_count + line] = <int32_t>pieces_offered(
+                sharing, shelves, basket, terms, sender, line, classes_of
             )
     demand.line_count, demand.offer_count = <int32_t>basket.line_count, sharing.sender_count
     demand.most_shipments, demand.least_amount = most_shipments, terms.step.least_amount
@@ -294,6 +295,18 @@ cdef int32_t share_pieces(Sharing* sharing, const Shelves* shelves, const Basket
     else:
         sharing.shipment_count = nearest_pieces(&demand, &to)
     return sharing.shipment_count
+
+
+cdef int64_t pieces_offered(const Sharing* sharing, const Shelves* shelves, const Basket* basket,
+                            const Terms* terms, const Sender* sender, int64_t line,
+                            const int32_t* classes_of) noexcept nogil:
+    """What the sender has of a line; of lines that stay together, nothing unless it has them all."""
+    cdef Bid bid
+    if (stays_together(terms.step, classes_of, basket.skus[line])
+            and not (sender.offer.items >> sharing.item_of[line]) & 1):
+        return 0
+    set_bid(&bid, sender)
+    return offered_to(terms, shelves, basket.skus[line], &bid)
 
 
 cdef Basket lines_taken(Sharing* sharing, const Basket* basket, int32_t shipment) noexcept nogil:

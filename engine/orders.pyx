@@ -209,6 +209,12 @@ cdef class Orders:
         known = known_arrival(self.stock, &self.records.table, number)
         return decisions([order_id], (<Arrival>known).outcome())[0]
 
+    def grant(self, order_id):
+        """What a known order was granted beside its store, a row of GRANT_DTYPE; None: nothing."""
+        cdef int64_t number = self._number(order_id, "order_id")
+        grants = (<Arrival>known_arrival(self.stock, &self.records.table, number)).outcome().grants
+        return None if grants is None else grants[0]
+
     def is_held(self, order_id):
         """Whether stock is held for a known order, or for one of its shipments."""
         return bool(is_open(record_at(&self.records.table, self._number(order_id, "order_id"))))

@@ -54,7 +54,8 @@ cdef class Outcome:
         supply_date = ""
         lines = []
         for line in range(part.first_line, part.first_line + part.line_count):
-            sku, supply_date = supply_of(self.stock.skus[list.skus[line]])
+            sku, date = supply_of(self.stock.skus[list.skus[line]])
+            supply_date = max(supply_date, date)
             lines.append((sku, list.quantities[line]))
         return Shipment(
             number=number, store_id=self.stock.network.store_ids[part.store],

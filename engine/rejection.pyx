@@ -1,8 +1,9 @@
 """A store would not have an order: give back, correct its counts, and look for the next.
 
-The next is the nearest within reach that has every line, without the last store that rejected the
-order and any other that did within the cool-down. What is to be fetched at a named store, or goes
-with its group, has no next one. A shipment of a split order goes its own way.
+The next is the nearest within reach that has every line, or, of an order that was decided under a
+policy, whom the policy in force chooses, never in more shipments; without the last store that
+rejected the order and any other that did within the cool-down. What is to be fetched at a named
+store, or goes with its group, has no next one. A shipment of a split order goes its own way.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 

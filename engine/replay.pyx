@@ -8,7 +8,7 @@ What one command wrote is applied as the command did it: all rows of a stock upd
 stores that were added at once. So memory comes out the same to the byte.
 """
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t
 
 from fendan.engine.events cimport (
     EVENT_STOCK_SET, HAS_GRANT, HAS_PLACE, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, read_byte,
@@ -56,8 +56,10 @@ cdef class Replay:
         self._names = []
         self._stores = {}
 
-    def apply(self, body, int64_t sequence, int64_t time_ns, int64_t count):
-        """Apply the `count` events of a frame's body, the first of which is `sequence`.
+    def apply(self, body, int64_t sequence, int64_t time_ns, int64_t count,
+              int64_t most=INT64_MAX):
+        """Apply the `count` events of a frame's body, the first of which is `sequence`; of them
+        at most so many.
 
         Raises CorruptJournalError for bytes that are no events, BreachError where they contradict
         the state; then the state is of no use any more.
@@ -71,7 +73,7 @@ cdef class Replay:
             span.text = <const char*>&data[0]
         reader = reader_of(span)
         try:
-            while reader.at < reader.end and done < count:
+            while reader.at < reader.end and done < min(count, most):
                 if not self._apply_one(&reader, time_ns):
                     break
                 done += 1
@@ -82,7 +84,7 @@ cdef class Replay:
         except UnicodeDecodeError as problem:
             hint = f"no such event: a text that is not UTF-8: {problem.reason}"
             refuse(Fault.CORRUPT, "journal", sequence + done, hint=hint)
-        if reader.wrong != NULL or reader.at != reader.end or done != count:
+        if reader.wrong != NULL or (most >= count and (reader.at != reader.end or done != count)):
             wrong = reader.wrong.decode() if reader.wrong != NULL else f"not {count} events"
             refuse(Fault.CORRUPT, "journal", sequence + done, hint=f"no such event: {wrong}")
         retire(&self._orders.records.table, self._orders.remembered)

@@ -7,7 +7,7 @@ of their numbers, zeros left out.
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memchr, strlen
+from libc.string cimport memchr, memcmp, strlen
 
 from fendan.engine.fields cimport (
     is_zero, put_double, put_number, put_text, varint_size,
@@ -290,15 +290,21 @@ cdef Span sku_of(const Told* told, int64_t line) noexcept nogil:
 
 
 cdef Span date_of(const Told* told, const Part* part) noexcept nogil:
-    """The date of the supply that a shipment waits for, which is that of its lines; or nothing."""
-    cdef Span date = name_in(told.skus, told.parts.skus[part.first_line + part.line_count - 1])
-    cdef const char* mark = <const char*>memchr(date.text, SUPPLY_MARK, date.size)
-    if mark == NULL:
-        date.text, date.size = b"", 0
-    else:
+    """The date of the last supply that a shipment waits for; or nothing."""
+    cdef Span last, date
+    cdef const char* mark
+    cdef int64_t line
+    last.text, last.size = b"", 0
+    for line in range(part.first_line, part.first_line + part.line_count):
+        date = name_in(told.skus, told.parts.skus[line])
+        mark = <const char*>memchr(date.text, SUPPLY_MARK, date.size)
+        if mark == NULL:
+            continue
         date.size -= mark + 1 - date.text
         date.text = mark + 1
-    return date
+        if last.size == 0 or memcmp(date.text, last.text, min(date.size, last.size)) > 0:
+            last = date
+    return last
 
 
 cdef int64_t shipment_size(const Told* told, const Part* part, int64_t number) noexcept nogil:

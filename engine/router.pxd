@@ -1,4 +1,4 @@
-"""The search: the nearest store that has every line, exactly."""
+"""The search: the nearest store that has every line, or the best one under terms, exactly."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.batch cimport Columns

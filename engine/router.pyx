@@ -1,12 +1,14 @@
-"""The search: for an order, the nearest allowed store that has every line.
+"""The search: for an order, the nearest allowed store that has every line; under terms, the best.
 
 Stores are asked 64 at a time: a leaf's candidates are the AND of its `allowed` word and of the
 available words of the order's lines. Leaves are visited nearest first, by the lower bound of the
-distance to their box, until no box can hold anything nearer than the best store found.
+distance to their box, until no box can hold anything nearer than the best store found, or, under
+terms, anything near enough to be better (`terms.reach_m`).
 
 Two things keep this exact. The bitmaps are optimistic (a bit says "at least one"): a store wins
-only after `stock.covers` has seen its counts. And sketches only sort: two stores closer to a tie
-than `chord_margin` are compared by `distance_between_m`, and an exact tie goes to the smaller id.
+only after `shelves.covers`, or `terms.offers_all`, has seen its counts. And sketches only sort: two
+stores closer to a tie than `chord_margin` are compared by `distance_between_m`, under terms any two
+are, and an exact tie goes to the smaller id.
 
 In a batch, four orders are in work at a time, so that memory is fetched before it is needed:
 
@@ -98,8 +100,9 @@ cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan
                   bint verify) noexcept nogil:
     """The ordinal of the nearest allowed store that has every line, or NOT_FOUND.
 
-    `allowed` NULL means every store that takes orders. Without `verify` only the bitmaps are asked: the store found
-    is at least as near as the right one, and is the right one if it covers the basket.
+    `allowed` NULL means every store that takes orders. Without `verify` only the bitmaps are asked:
+    the store found is at least as near as the right one, and is the right one if it covers the
+    basket.
     """
     cdef Search search
     search.leaves = leaves

@@ -8,7 +8,7 @@ passes all three and ranks first.
 Values are compared as float64, computed in the order in which they are written here and nowhere
 else, so that two stores tie here exactly when they tie in a slow and obvious retelling.
 """
-from libc.math cimport INFINITY, floor
+from libc.math cimport INFINITY, fabs, floor
 from libc.stdint cimport INT64_MAX, int32_t, int64_t
 
 from fendan.engine.areas cimport serves
@@ -91,12 +91,14 @@ cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noe
 
 
 cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
+    if terms.standing.opens_ns[store] == NEVER_NS:
+        return 0
     return terms.now_ns + <int64_t>(needed_s(terms, store, distance_m) * NS_PER_S)
 
 
 cdef Keep keep_at(const Terms* terms, int32_t store, int64_t when_ns) noexcept nogil:
     cdef Keep keep
-    keep.day = local_day(terms, store, when_ns)
+    keep.day = local_day(terms, store, max(when_ns, terms.now_ns))
     keep.least_life_days = terms.rule.least_life_days
     return keep
 
@@ -181,10 +183,13 @@ cdef int compare(const Terms* terms, const Bid* one, const Bid* other) noexcept 
 cdef double reach_m(const Terms* terms, const Bid* best) noexcept nogil:
     """Only the first criterion can bound the distance; a score, as far as distance is part of it."""
     cdef const RuleTerms* rule = terms.rule
+    cdef double lost
     if rule.scored:
         if rule.distance_weight <= 0.0:
             return INFINITY
-        return (best.values[0] - rule.rest) / rule.distance_weight * (1.0 + 1e-9) + 1e-3
+        # Sums are rounded: what is lost beside large values can be many metres.
+        lost = (fabs(best.values[0]) + fabs(rule.rest)) * 1e-14
+        return (best.values[0] - rule.rest + lost) / rule.distance_weight * (1.0 + 1e-9) + 1e-3
     if rule.criterion_count == 0 or rule.criteria[0].by == BY_DISTANCE:
         return best.distance_m
     if rule.criteria[0].by == BY_DISTANCE_BAND:

@@ -56,7 +56,7 @@ ONE_ONE = "/fendan.v1.RoutingService/Route"
 ONE_MANY = "/fendan.v1.InventoryService/WatchAvailability"
 MANY_ONE = "/fendan.v1.RoutingService/BatchRoute"
 MANY_MANY = "/fendan.v1.RoutingService/StreamRoute"
-NOT_IN_TABLE = "/fendan.v1.RoutingService/Explain"
+NOT_IN_TABLE = "/fendan.v1.RoutingService/Guess"
 HEADQUARTERS_ONLY = "/fendan.v1.NetworkService/RemoveStores"
 
 ACCEPTED = (("accepted", "yes"),)
@@ -120,6 +120,7 @@ def test_settlement_only_reads_orders_decisions_and_the_ledger() -> None:
     assert reads == {
         f"{orders}/GetOrder",
         f"{orders}/GetDecision",
+        "/fendan.v1.RoutingService/Explain",
         f"{ledger}/ReadEvents",
         f"{ledger}/Tail",
     }

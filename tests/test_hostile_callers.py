@@ -56,6 +56,7 @@ from fendan.v1.policy_service_pb2 import (
 )
 from fendan.v1.routing_service_pb2 import (
     BatchRouteRequest,
+    ExplainRequest,
     NearestRequest,
     RouteRequest,
     StreamRouteRequest,
@@ -192,6 +193,7 @@ NOT_ITS_OWN: list[tuple[str, Message, str]] = [
     (f"{ROUTING}/BatchRoute", BatchRouteRequest(orders=[an_order("mine")]), "method"),
     (f"{ROUTING}/StreamRoute", StreamRouteRequest(orders=[an_order("mine")]), "method"),
     (f"{ROUTING}/Nearest", NearestRequest(lat=31.2, lng=121.4), "method"),
+    (f"{ROUTING}/Explain", ExplainRequest(order=an_order("mine")), "method"),
     (
         f"{INVENTORY}/SetStock",
         SetStockRequest(snapshots=[SNAPSHOT, OTHER_SNAPSHOT]),

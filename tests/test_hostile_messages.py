@@ -58,6 +58,7 @@ from fendan.v1.policy_service_pb2 import (
 )
 from fendan.v1.routing_service_pb2 import (
     BatchRouteRequest,
+    ExplainRequest,
     NearestRequest,
     RouteRequest,
     StreamRouteRequest,
@@ -121,6 +122,7 @@ REQUESTS: dict[str, Message] = {
     "/fendan.v1.RoutingService/Nearest": NearestRequest(
         lat=31.2, lng=121.4, lines=LINES, limit=2, policy=RoutePolicy(radius_m=1e7)
     ),
+    "/fendan.v1.RoutingService/Explain": ExplainRequest(order=an_order("mine"), limit=3),
     "/fendan.v1.InventoryService/SetStock": SetStockRequest(
         snapshots=[
             StockSnapshot(store_id="nowhere", version=1, counts=[StockCount(sku="tea", on_hand=1)])
@@ -372,6 +374,7 @@ NOTHING = dict.fromkeys(REQUESTS, b"\x0a\x00") | {
 }
 TAKE_ONE = (
     ROUTE,
+    "/fendan.v1.RoutingService/Explain",
     "/fendan.v1.NetworkService/ListStores",
     "/fendan.v1.OrderService/GetOrder",
     "/fendan.v1.OrderService/GetDecision",
@@ -492,6 +495,8 @@ def bad_numbers() -> Iterator[tuple[str, Message, str]]:
         yield "/fendan.v1.OrderService/RejectOrder", changed(reject, reason=reason), "reason"
     for limit in (-1, 1_001, 2**31 - 1, -(2**31)):
         yield service, NearestRequest(lat=31, lng=121, limit=limit), "limit"
+        explain = ExplainRequest(order=order, limit=limit)
+        yield "/fendan.v1.RoutingService/Explain", explain, "limit"
     for size in (-1, 10_001, 2**31 - 1, -(2**31)):
         get = GetStockRequest(store_id="S1", page_size=size)
         yield "/fendan.v1.InventoryService/GetStock", get, "page_size"

@@ -41,6 +41,7 @@ ENGINE_ORDER = [
     "stock",
     "limits",
     "perishables",
+    "sheet",
     "shipments",
     "asking",
     "merging",

@@ -42,6 +42,8 @@ from fendan.errors import (
     WrongStoreError,
     WrongTypeError,
 )
+from fendan.exclusions import Exclusion
+from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
 from fendan.journal import Durability
 from fendan.loaders import read_orders, read_stock, read_stores
 from fendan.model import (
@@ -81,6 +83,8 @@ __all__ = [
     "AvailabilityChanges",
     "BreachError",
     "BusyError",
+    "Candidate",
+    "Change",
     "Client",
     "CorruptJournalError",
     "Datum",
@@ -91,6 +95,9 @@ __all__ = [
     "Engine",
     "EventKind",
     "EventPage",
+    "Excluded",
+    "Exclusion",
+    "Explanation",
     "FendanError",
     "FileFormatError",
     "FolderInUseError",
@@ -130,6 +137,7 @@ __all__ = [
     "StoreStatus",
     "Supply",
     "TimedOutError",
+    "TriedStep",
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from fendan import calls, stock_calls
+from fendan import calls, explain_calls, stock_calls
 from fendan.carrier import Carrier
 from fendan.channel import (
     TIMEOUT_S,
@@ -24,6 +24,8 @@ from fendan.columns import Column
 from fendan.engine.geo import Datum
 from fendan.engine.outcome import Decision
 from fendan.errors import Fault, FendanError
+from fendan.explain import USUAL_EXCLUDED
+from fendan.explanation import Explanation
 from fendan.ledger_client import AioLedgerClient
 from fendan.model import (
     AvailabilityChanges,
@@ -254,6 +256,19 @@ class Client(AioOrderClient, AioLedgerClient, AioPolicyClient, AioSetupClient):
         """The nearest stores that have every line, nearest first, 1,000 at most."""
         exchange = calls.nearest(lat, lng, lines, limit, policy, datum)
         return await self._do(exchange, timeout_s)
+
+    async def explain(
+        self,
+        order_or_id: Order | str,
+        *,
+        limit: int = USUAL_EXCLUDED,
+        timeout_s: float | None = None,
+    ) -> Explanation:
+        """Why an order would go where it would go now; or, of a known id, why it went where it did.
+
+        Of a known order it may take as long as a recovery of the service: give it the time.
+        """
+        return await self._do(explain_calls.explain(order_or_id, limit), timeout_s)
 
     async def stores(self, *, timeout_s: float | None = None) -> list[StoreStatus]:
         """All stores, in the order in which they were added."""

@@ -23,6 +23,7 @@ from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
+from fendan.explain_face import ExplainFace
 from fendan.filelog import FileLog
 from fendan.held_face import HeldFace
 from fendan.journal import Durability
@@ -49,6 +50,7 @@ class Engine(
     SupplyFace,
     WatchFace,
     LifeFace,
+    ExplainFace,
     RulingFace,
     DurableFace,
     LedgerFace,
@@ -143,6 +145,7 @@ class Engine(
     ) -> Decision:
         """Assign one order to the nearest store within the policy that has every line; reserve.
 
+        Where a policy file is in force, and no `policy` is given, its rule for the order decides.
         An order that no store can fill is a Decision with a reason, not an error. A known id with
         the same content gets its first decision again; with other content it raises
         OrderConflictError. Raises UnknownSkuError for a SKU that no stock was ever set for, and

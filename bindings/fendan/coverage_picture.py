@@ -20,7 +20,7 @@ from fendan.areas import Area, shapely_module
 from fendan.coverage import Coverage, Raster, Reach
 from fendan.picture import DOTS_PER_INCH, FAINT, INK, KM_PER_DEGREE, PAPER, PIXELS, QUIET
 
-__all__ = ["draw_coverage"]
+__all__ = ["draw_coverage", "draw_scale"]
 
 SERVED = "#56a0d3"
 LEFT = "#f4e3c3"
@@ -161,13 +161,14 @@ def _draw_map(
     axes.set_xlim(low_lng, high_lng)
     axes.set_ylim(low_lat, high_lat)
     axes.set_aspect(stretch, anchor="C")
-    _draw_scale(axes, stretch)
+    draw_scale(axes, stretch)
 
 
-def _draw_scale(axes: Axes, stretch: float) -> None:
-    """A bar of a round number of kilometres in the lower right corner."""
-    (left, right), (level, _) = axes.get_xlim(), axes.get_ylim()
+def draw_scale(axes: Axes, stretch: float, *, inset: float = 0.0) -> None:
+    """A bar of a round number of km in the lower right corner; `inset`: a part of the map."""
+    (left, right), (level, top) = axes.get_xlim(), axes.get_ylim()
     wide_km = (right - left) * KM_PER_DEGREE / stretch
+    right, level = right - inset * (right - left), level + inset * (top - level)
     km = max(
         one for one in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if one <= max(1, wide_km / 4)
     )

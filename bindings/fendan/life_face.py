@@ -81,9 +81,8 @@ class LifeFace(Core):
 
         The next is the nearest within the engine's policy that has every line, or what the policy
         file in force says, without the stores that have rejected the order within the policy's
-        cool-down. Where there is none, or the
-        order has been to as many stores as the policy allows, it is REJECTED with a reason, until
-        it is cancelled.
+        cool-down. Where there is none, or the order has been to as many stores as the policy
+        allows, it is REJECTED with a reason, until it is cancelled.
 
         For the reasons NOT_ON_SHELF and DAMAGED the store keeps only what it holds for other orders
         of the `missing_skus`, by default of all that the order has; so it sells no more of them

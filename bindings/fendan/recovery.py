@@ -39,9 +39,17 @@ class Recovery:
 
 
 def recover(
-    core: Core, log: Log, *, to_sequence: int | None = None, from_snapshot: bool = True
+    core: Core,
+    log: Log,
+    *,
+    to_sequence: int | None = None,
+    from_snapshot: bool = True,
+    whole_frames: bool = True,
 ) -> Recovery:
     """Bring a core that is empty to the state after the last event, or after `to_sequence`.
+
+    Where that is in the middle of a frame, to its end; without `whole_frames` not beyond the event,
+    a state that nobody has seen from outside.
 
     Raises CorruptJournalError, or BreachError where events contradict what came before them.
     """
@@ -55,9 +63,12 @@ def recover(
         first = last = snapshot.sequence
     replay = Replay(core._orders, _Effects(core))
     for frame in log.read(first + 1, to_sequence):
-        replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count)
+        count = frame.count
+        if to_sequence is not None and not whole_frames:
+            count = min(count, to_sequence - frame.sequence + 1)
+        replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count, count)
         core._follow(frame.time_ns)
-        last = frame.sequence + frame.count - 1
+        last = frame.sequence + count - 1
         size += len(frame.body)
         core._last_ns = frame.time_ns
     core._documents_changed({kind for kind, _ in core._documents})

@@ -60,7 +60,8 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
         super()._policy_changed()
         if self._book is not None:
             self._give_codes("channels", self._book.channels)
-            self._give_codes("regions", self._book.regions)
+            # "": any that no rule knows, where an order says one.
+            self._give_codes("regions", ["", *self._book.regions])
         self._ruling = None
 
     def _documents_changed(self, kinds: set[str]) -> None:

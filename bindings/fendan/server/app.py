@@ -105,6 +105,7 @@ class Server:
         self._at_the_end = AsyncExitStack()
         self._at_the_end.push_async_callback(self._lane.close)
         self._at_the_end.callback(self._inventory.close)
+        self._at_the_end.callback(self._routing.close)
         self._at_the_end.callback(self._ledger.close)
 
     @classmethod

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 import grpc
 
@@ -18,6 +19,7 @@ from fendan.messages import datum_of, lines_of, nearby_message, policy_of
 from fendan.server import logs
 from fendan.server.access import caller
 from fendan.server.config import Config
+from fendan.server.explaining import Explaining
 from fendan.server.lane import Lane
 from fendan.server.methods import Context, at_most, deadline_of
 from fendan.server.metrics import Metrics
@@ -44,10 +46,11 @@ class RoutingService:
         self.most_orders = config.limits.orders_per_request
         self.logged_orders = config.log.orders
         self._streams: set[Stream] = set()
+        self._explaining = Explaining(engine)
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What to register with a gRPC server."""
-        methods = {
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "Route": grpc.unary_unary_rpc_method_handler(self.route),
             "BatchRoute": grpc.unary_unary_rpc_method_handler(self.batch_route),
             "StreamRoute": grpc.stream_stream_rpc_method_handler(self.stream_route),
@@ -55,6 +58,11 @@ class RoutingService:
                 self.nearest,
                 messages.NearestRequest.FromString,
                 messages.NearestResponse.SerializeToString,
+            ),
+            "Explain": grpc.unary_unary_rpc_method_handler(
+                self._explaining.explain,
+                messages.ExplainRequest.FromString,
+                messages.ExplainResponse.SerializeToString,
             ),
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
@@ -66,6 +74,10 @@ class RoutingService:
         """
         for stream in self._streams:
             stream.drain()
+
+    def close(self) -> None:
+        """End the threads; by then nobody calls."""
+        self._explaining.close()
 
     # -- METHODS -------------------------------------------------------------------------------
 

@@ -1,0 +1,171 @@
+"""The engine's face for those who ask why."""
+
+import math
+from typing import Any, NamedTuple
+
+from fendan.engine.batch import Batch
+from fendan.engine.history import Event
+from fendan.engine.outcome import Decision, decisions
+from fendan.explain import USUAL_EXCLUDED, checked_limit, explained
+from fendan.explanation import Candidate, Explanation
+from fendan.log import Log
+from fendan.model import Order, Policy
+from fendan.past import brought_back, decision_event
+from fendan.rules import OrderType
+from fendan.scene import NOBODY, Scene
+from fendan.scene_face import Asker, SceneFace
+
+__all__ = ["Decided", "ExplainFace", "Told"]
+
+PICKUP_NAMED = 1  # of Grant.flags
+
+NO_JOURNAL = "this engine keeps no journal: stock, hours and policy are not what they were then"
+TRIMMED = "the journal does not reach back so far any more"
+NAMELESS = "at which store the customer wanted to fetch it is not recorded"
+
+
+class ExplainFace(SceneFace):
+    """Why an order has its store, or would have one; looks only, and changes nothing."""
+
+    _policy: Policy
+
+    def explain(self, order_or_id: Order | str, *, limit: int = USUAL_EXCLUDED) -> Explanation:
+        """Why an order would go where it would go now; or, of a known id, why it went where it did.
+
+        A known order is explained by what was so when it was first decided, brought back from the
+        journal: that takes as long as `open` does, and the engine goes on meanwhile. Where that is
+        not to be had, the Explanation is not `complete`, and says why. An Order is explained as a
+        new one, whatever its id. `limit`: of how many excluded stores it tells at most, 0 to 1,000.
+
+        Raises UnknownOrderError, UnknownSkuError, InvalidInputError.
+        """
+        checked_limit(limit)
+        if isinstance(order_or_id, str):
+            return self._explain_past(order_or_id, limit)
+        return self._explain_now(order_or_id, limit).explanation
+
+    # -- NOW -----------------------------------------------------------------------------------
+
+    def _explain_now(self, order: Order, limit: int) -> "Told":
+        with self._command() as command:
+            rules = self._rules_at(command.now_ns)
+            asking = None if rules is None else rules.asking
+            named = Batch.of_orders([order], self._stock.sku_code_of, self._datum, "order", asking)
+            batch = self._as_parts(named)
+            outcome = self._orders.route(
+                batch.without_ids(),
+                self._most_m(),
+                dry_run=True,
+                rules=rules,
+                now_ns=command.now_ns,
+            )
+            decision = decisions([order.id], outcome)[0]
+            asker = _asker_of(batch, decision)
+            scene = self._scene(asker, self._most_m(), command.now_ns)
+        return Told(explained(scene, order.id, decision, limit), scene)
+
+    def _most_m(self) -> float:
+        """How far a store may be without a policy file."""
+        return math.inf if self._policy.radius_m is None else float(self._policy.radius_m)
+
+    # -- THEN ----------------------------------------------------------------------------------
+
+    def _explain_past(self, order_id: str, limit: int) -> Explanation:
+        with self._command():
+            decided, journal = self._decided_of(order_id), self._journal
+        if journal is None:
+            return _recorded(decided, NO_JOURNAL)
+        journal.wait(journal.sequence)  # what was decided just now is there, too
+        return self._explain_by(journal.log, journal.durable_sequence, decided, limit).explanation
+
+    def _decided_of(self, order_id: str) -> "Decided":
+        """What is remembered of an order; under the lock."""
+        decision, grant = self._orders.decision(order_id), self._orders.grant(order_id)
+        store = NOBODY
+        if decision.store_id is not None:
+            store = self._network.store_ids.index(decision.store_id)
+        return Decided(decision, grant, store)
+
+    def _explain_by(self, log: Log, last_sequence: int, decided: "Decided", limit: int) -> "Told":
+        """By what a log tells of the time before; needs no lock."""
+        if decided.is_named and decided.store == NOBODY:
+            return Told(_recorded(decided, NAMELESS))
+        order_id = decided.decision.order_id
+        event = decision_event(log, order_id, last_sequence)
+        shadow = SceneFace(self._datum, self._orders.remembered)
+        if event is None or not brought_back(shadow, log, event):
+            return Told(_recorded(decided, TRIMMED))
+        scene = shadow._scene(_asker_then(event, decided), self._most_m(), event.time_ns)
+        return Told(explained(scene, order_id, decided.decision, limit), scene)
+
+
+class Decided(NamedTuple):
+    """What is remembered of an order. `grant`: a row of GRANT_DTYPE, None where no policy was."""
+
+    decision: Decision
+    grant: Any
+    store: int
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the customer named the store."""
+        return self.grant is not None and bool(int(self.grant["flags"]) & PICKUP_NAMED)
+
+
+class Told(NamedTuple):
+    """An explanation, and the scene that it tells of; None where it is not known any more."""
+
+    explanation: Explanation
+    scene: Scene | None = None
+
+
+def _asker_of(batch: Batch, decision: Decision) -> Asker:
+    """What the one order of a batch says."""
+    place, lines = batch.place(0), batch.lines(0)
+    if batch.asked is None:
+        return Asker(place, lines)
+    asked = batch.asked[0]
+    return Asker(
+        place,
+        lines,
+        order_type=OrderType(asked["order_type"]),
+        channel=int(asked["channel"]),
+        region=int(asked["region"]),
+        named_store=int(asked["pickup_store"]),
+        merge_group=decision.merge_group,
+    )
+
+
+def _asker_then(event: Event, decided: Decided) -> Asker:
+    """What an order said, from the event of its decision and what it was granted."""
+    place, grant = (event.lat, event.lng), decided.grant
+    lines = [(move.sku, move.quantity) for move in event.moves]
+    if grant is None:
+        return Asker(place, lines)
+    return Asker(
+        place,
+        lines,
+        order_type=OrderType(grant["order_type"]),
+        channel=int(grant["channel"]),
+        region=int(grant["region"]),
+        named_store=decided.store if decided.is_named else NOBODY,
+        merge_group=int(grant["merge_group"]),
+    )
+
+
+def _recorded(decided: Decided, why: str) -> Explanation:
+    """What the record alone tells."""
+    decision, grant = decided.decision, decided.grant
+    winner = None
+    if decision.store_id is not None and decision.distance_m is not None:
+        winner = Candidate(store_id=decision.store_id, distance_m=decision.distance_m)
+    return Explanation(
+        order_id=decision.order_id,
+        decision=decision,
+        policy_version=decision.policy_version,
+        order_type=OrderType(0 if grant is None else grant["order_type"]),
+        step=decision.step,
+        winner=winner,
+        complete=False,
+        note=why,
+    )

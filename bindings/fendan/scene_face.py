@@ -1,0 +1,163 @@
+"""The engine's way to a scene: what the routing of one order looks at now, taken in its turn."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fendan.area_face import AREA
+from fendan.eligible import Facts
+from fendan.opening import Opening
+from fendan.profiles import StoreProfile
+from fendan.rules import OrderType, Rule
+from fendan.ruling import Chain
+from fendan.ruling_face import RulingFace
+from fendan.scene import NOBODY, Scene, Stores, Wish, lines_of, plain_rule
+
+__all__ = ["Asker", "SceneFace"]
+
+NO_NAME = -1
+"""As a code of a channel or region: none that anybody knows."""
+
+_PLAIN = StoreProfile()
+
+
+class Asker(NamedTuple):
+    """What an order says, by codes, and what its decision says of others it goes with.
+
+    `lines`: (SKU code, pieces). `named_store`: where the customer will fetch it, or NOBODY.
+    """
+
+    place: tuple[float, float]
+    lines: Sequence[tuple[int, int]]
+    order_type: OrderType = OrderType.UNSPECIFIED
+    channel: int = NO_NAME
+    region: int = NO_NAME
+    named_store: int = NOBODY
+    merge_group: int = 0
+
+
+class SceneFace(RulingFace):
+    """Takes scenes; to be asked under the lock."""
+
+    def _scene(self, asker: Asker, radius_m: float, now_ns: int) -> Scene:
+        """What routing looks at for an order: the policy in force, without one the radius."""
+        self._rules_at(now_ns)
+        if self._ruling is None or self._book is None:
+            return self._plain_scene(asker, radius_m, now_ns)
+        chain = self._ruling.chain
+        profiles = [chain.sku_profiles.get(sku) for sku, _ in asker.lines]
+        known = [one for one in profiles if one is not None]
+        rule = self._book.rule_for(
+            asker.order_type,
+            _name(self._named("channels"), asker.channel),
+            self._region_of(asker, chain),
+            {one.product_class for one in known},
+        )
+        lines = asker.lines
+        if rule.order_type is OrderType.PRESALE:
+            lines = [
+                line
+                for line, one in zip(lines, profiles, strict=True)
+                if one is None or not one.presale
+            ]
+        return Scene(
+            policy_version=self._versions.active,
+            rule=rule,
+            wish=self._wish(asker, rule),
+            lines=lines_of(self._stock, lines),
+            needs=frozenset(need for one in known for need in one.needs),
+            hidden=_hidden(chain, asker.channel),
+            stores=self._stores_of(chain, asker.channel, now_ns),
+        )
+
+    def _plain_scene(self, asker: Asker, radius_m: float, now_ns: int) -> Scene:
+        """The nearest store within a radius: nobody has a profile."""
+        network, layout = self._network, self._network.layout
+        ids = list(network.store_ids)
+        profiles, opening = [_PLAIN] * len(ids), Opening([None] * len(ids))
+        stores = Stores(
+            ids=ids,
+            layout=layout,
+            regions=[""] * len(ids),
+            profiles=profiles,
+            facts=Facts.of(profiles, [""] * len(ids)),
+            opening=opening,
+            moment=opening.at(now_ns),
+            closed=layout.closed.copy(),
+            gone=frozenset(network.removed.tolist()),
+            areas=None,
+            millionths=None,
+            open_orders=np.zeros(len(ids), dtype=np.int32),
+            has_room=np.ones(len(ids), dtype=np.bool_),
+            outlines={},
+        )
+        return Scene(
+            policy_version=0,
+            rule=plain_rule(radius_m),
+            wish=Wish(place=asker.place),
+            lines=lines_of(self._stock, asker.lines),
+            needs=frozenset(),
+            hidden=frozenset(),
+            stores=stores,
+        )
+
+    def _stores_of(self, chain: Chain, channel: int, now_ns: int) -> Stores:
+        assert self._ruling is not None
+        chain.loads.refresh(now_ns)
+        room = np.unpackbits(chain.loads.room.view(np.uint8), bitorder="little")
+        shares = chain.shares is not None and 0 <= channel < len(chain.shares)
+        return Stores(
+            ids=list(self._network.store_ids),
+            layout=chain.layout,
+            regions=list(chain.regions_of_stores),
+            profiles=chain.store_profiles,
+            facts=self._ruling.facts,
+            opening=self._ruling.opening,
+            moment=self._ruling.opening.at(now_ns),
+            closed=chain.layout.closed.copy(),
+            gone=frozenset(self._network.removed.tolist()),
+            areas=chain.areas,
+            millionths=chain.shares[channel].copy()
+            if shares and chain.shares is not None
+            else None,
+            open_orders=chain.loads.open_orders.copy(),
+            has_room=room[chain.layout.arrays["ordinal_of"]].astype(np.bool_),
+            outlines={name: text for (kind, name), text in self._documents.items() if kind == AREA},
+        )
+
+    def _wish(self, asker: Asker, rule: Rule) -> Wish:
+        """Whom else the order has to do with."""
+        only = preferred = NOBODY
+        if asker.named_store != NOBODY:
+            only = asker.named_store
+        elif asker.merge_group and rule.order_type is OrderType.GROUP:
+            only = self._orders.merges.store_of(asker.merge_group)
+        elif asker.merge_group:
+            preferred = self._orders.merges.store_of(asker.merge_group)
+        return Wish(
+            place=asker.place,
+            channel=_name(self._named("channels"), asker.channel),
+            only=only,
+            preferred=preferred,
+        )
+
+    def _region_of(self, asker: Asker, chain: Chain) -> str:
+        """The region that was said; else the first one of the policy whose area has the place."""
+        if asker.region != NO_NAME or chain.areas is None or self._book is None:
+            return _name(self._named("regions"), asker.region)
+        numbers = {name: number for number, name in enumerate(chain.areas.names)}
+        for region in self._book.regions:
+            if region in numbers and chain.areas.covers(numbers[region], *asker.place):
+                return region
+        return ""
+
+
+def _name(names: Sequence[str], code: int) -> str:
+    return names[code] if 0 <= code < len(names) else ""
+
+
+def _hidden(chain: Chain, channel: int) -> frozenset[int]:
+    if chain.hidden is None or not 0 <= channel < len(chain.hidden):
+        return frozenset()
+    return frozenset(np.flatnonzero(chain.hidden[channel]).tolist())

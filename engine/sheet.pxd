@@ -1,0 +1,1 @@
+"""What every store has of one SKU, in one piece."""

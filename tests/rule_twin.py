@@ -1,0 +1,339 @@
+"""The slow twin of routing under a policy file: every store is asked for every order.
+
+Written from what rules, profiles and the guide say, not from the engine. Which rule an order comes
+under it asks `fendan.policy`, which has tests of its own; hours, areas, distances and splits come
+from the slow twins of those.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from clock import StoppedClock
+from fendan import Decision, Order, Reason, Status
+from fendan.model import Shipment
+from fendan.policy import PolicyBook
+from fendan.policy_file import policy_of
+from fendan.rules import OrderType, Step, StepName
+from ledger import Basket, Place, Shop
+from rule_chain import SUPPLY, Chain
+from rule_terms import Part, Terms
+from twin import amounts_of, haversine_m
+
+__all__ = ["RuleTwin"]
+
+MergeKey = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """The last order of a buyer at an address, or of a group."""
+
+    time_ns: int
+    number: int
+    shop: Shop | None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is reserved for an order, by store."""
+
+    decision: Decision
+    stock: tuple[tuple[Shop, Basket], ...]
+    is_open: bool = True
+
+
+class RuleTwin(Chain):
+    """The same methods as `fendan.Engine`; merge groups have numbers of its own."""
+
+    def __init__(self, clock: StoppedClock | None = None) -> None:
+        super().__init__(clock)
+        self.texts: list[str] = []
+        self.books: list[PolicyBook] = []
+        self.active = 0
+        self.told: dict[str, Kept] = {}
+        self.merges: dict[MergeKey, Merge] = {}
+        self.numbers: dict[tuple[MergeKey, int], int] = {}
+
+    # -- POLICIES ------------------------------------------------------------------------------
+
+    def draft_policy(self, text: str) -> int:
+        if text not in self.texts:
+            self.texts.append(text)
+            self.books.append(policy_of(text))
+        return self.texts.index(text) + 1
+
+    def activate_policy(self, version: int) -> None:
+        self.active = version
+
+    # -- ORDERS --------------------------------------------------------------------------------
+
+    def route(self, order: Order, *, dry_run: bool = False) -> Decision:
+        return self.route_batch([order], dry_run=dry_run)[0]
+
+    def route_batch(self, orders: Iterable[Order], *, dry_run: bool = False) -> list[Decision]:
+        before = Counter(self.reserved), dict(self.told), dict(self.merges), set(self.off_shelf)
+        orders = list(orders)
+        for at, order in enumerate(orders):
+            if order.id not in self.told:
+                self._decide(order, orders[at:])
+        decisions = [self.told[order.id].decision for order in orders]
+        if dry_run:
+            self.reserved, self.told, self.merges, self.off_shelf = before
+        return decisions
+
+    def release(self, order_id: str) -> bool:
+        """Give back what is held for an order, all its shipments."""
+        held = self.told[order_id]
+        if held.is_open:
+            for shop, lines in held.stock:
+                self._reserve(shop, lines, -1)
+        self.told[order_id] = Kept(held.decision, held.stock, is_open=False)
+        return held.is_open and bool(held.stock)
+
+    # -- ONE ORDER -----------------------------------------------------------------------------
+
+    def _decide(self, order: Order, rest: list[Order]) -> None:
+        if not self.active:
+            self._decide_plainly(order)
+            return
+        terms = self._terms(order)
+        if terms.rule.order_type is OrderType.GROUP and order.group_id:
+            self._decide_group(terms, rest)
+        elif order.pickup_store_id:
+            self._decide_named(terms)
+        else:
+            self._decide_alone(terms)
+
+    def _decide_plainly(self, order: Order) -> None:
+        """Without a policy: to the nearest that has it all."""
+        place = self._place(order, "", None)
+        basket, _ = self.in_parts(_basket(order), {})
+        there = [shop for shop in self.shops.values() if not shop.paused]
+        having = [
+            shop for shop in there if all(self.offered(shop, s, "") >= n for s, n in basket.items())
+        ]
+        shop = min(having, key=lambda s: (haversine_m(place, s.place), s.id), default=None)
+        if shop is None:
+            reason = Reason.NO_STOCK if there else Reason.NO_STORES
+            self._tell(order, (), reason=reason)
+        else:
+            metres = haversine_m(place, shop.place)
+            self._tell(order, (Part(shop, metres, basket, None),))
+
+    def _terms(self, order: Order) -> Terms:
+        place = self._place(order, "", None)
+        basket, amounts = self.in_parts(_basket(order), amounts_of(order))
+        book = self.books[self.active - 1]
+        region = order.region or self._region_at(book, place)
+        classes = {self._profile(sku).product_class for sku in basket}
+        return Terms(
+            chain=self,
+            order=order,
+            rule=book.rule_for(order.order_type, order.channel, region, classes),
+            place=place,
+            basket=basket,
+            amounts=amounts,
+            open_orders={},
+            full=frozenset(),
+        )
+
+    def _region_at(self, book: PolicyBook, place: Place) -> str:
+        """The first region of the policy that has an area of its name around the place."""
+        drawn = (name for name in book.regions if name in self.areas and self.covers(name, place))
+        return next(drawn, "")
+
+    def _decide_alone(self, terms: Terms) -> None:
+        """Step after step; the store that the merge group has already comes first at each."""
+        order, rule = terms.order, terms.rule
+        key: MergeKey = ()
+        if order.buyer_id and order.address_id and rule.merge_window_s:
+            key = ("buyer", order.buyer_id, order.address_id)
+        merge = self._merge(key, terms)
+        step, parts, reason = self._found(terms, merge.shop if merge else None)
+        shop = parts[0].shop if parts else (merge.shop if merge else None)
+        number = self._note(key, merge, shop) if key else 0
+        self._tell(order, parts, step=step, reason=reason, number=number)
+
+    def _found(
+        self, terms: Terms, preferred: Shop | None
+    ) -> tuple[Step | None, tuple[Part, ...], Reason]:
+        later = {}
+        if terms.rule.order_type is OrderType.PRESALE:
+            later = {sku: n for sku, n in terms.basket.items() if self._profile(sku).presale}
+        now = {sku: n for sku, n in terms.basket.items() if sku not in later}
+        if later:
+            return self._found_later(terms, now, later, preferred)
+        for step in terms.rule.steps:
+            if step.name is StepName.BACKORDER:
+                part = terms.supplied(step, now)
+                parts = [part] if part else []
+            else:
+                parts = self._at_step(terms, step, now, preferred)
+            if parts:
+                return step, tuple(parts), Reason.NONE
+        return None, (), terms.reason(now)
+
+    def _found_later(
+        self, terms: Terms, now: Basket, later: Basket, preferred: Shop | None
+    ) -> tuple[Step | None, tuple[Part, ...], Reason]:
+        """What is in stock now, and what will come: both or nothing."""
+        parts: list[Part] = []
+        for step in terms.rule.steps:
+            if now and not parts and step.name is not StepName.BACKORDER:
+                parts = self._at_step(terms, step, now, preferred)
+        if now and not parts:
+            return None, (), terms.reason(now)
+        for step in terms.rule.steps:
+            if step.name is StepName.BACKORDER:
+                part = terms.supplied(step, later)
+                if part:
+                    return step, (*parts, part), Reason.NONE
+        return None, (), Reason.NO_SUPPLY
+
+    def _at_step(
+        self, terms: Terms, step: Step, lines: Basket, preferred: Shop | None
+    ) -> list[Part]:
+        """One store that has all of it, or else several."""
+        if preferred in terms.candidates(step) and preferred and terms.has(preferred, lines):
+            return [terms.part(preferred, lines)]
+        shop = terms.best(step, lines)
+        return [terms.part(shop, lines)] if shop else terms.split(step, lines)
+
+    def _decide_named(self, terms: Terms) -> None:
+        """The store where the customer will fetch it, wherever it is, or none."""
+        shop = self.shops[terms.order.pickup_store_id]
+        for step in terms.rule.steps:
+            if (
+                step.name is not StepName.BACKORDER
+                and terms.asked(step, shop)
+                and terms.is_in_time(shop)
+                and terms.has(shop, terms.basket)
+            ):
+                self._tell(terms.order, (terms.part(shop, terms.basket),), step=step)
+                return
+        self._tell(terms.order, (), reason=Reason.PICKUP_STORE)
+
+    # -- GROUPS --------------------------------------------------------------------------------
+
+    def _decide_group(self, first: Terms, rest: list[Order]) -> None:
+        """All orders of the group from here on, under the rule of the first: all or none."""
+        members = []
+        for order in {order.id: order for order in rest}.values():
+            if order.group_id == first.order.group_id and order.id not in self.told:
+                terms = self._terms(order)
+                if terms.rule.order_type is OrderType.GROUP:
+                    members.append(terms)
+        whole: Counter[str] = Counter()
+        for terms in members:
+            whole.update(terms.basket)
+        key: MergeKey = ("group", first.order.group_id) if first.rule.merge_window_s else ()
+        merge = self._merge(key, first)
+        kept = merge.shop if merge else None
+        step, shop = self._store_of_group(first, whole, kept)
+        for terms in members:
+            number = self._note(key, merge, shop or kept) if key else 0
+            merge = self.merges.get(key)
+            if shop is None:
+                self._tell(terms.order, (), reason=Reason.GROUP_NOT_WHOLE, number=number)
+            else:
+                parts = (terms.part(shop, terms.basket),)
+                self._tell(terms.order, parts, step=step, number=number)
+
+    def _store_of_group(
+        self, first: Terms, whole: Counter[str], kept: Shop | None
+    ) -> tuple[Step | None, Shop | None]:
+        whole_terms = Terms(**{**_fields(first), "basket": dict(whole)})
+        for step in first.rule.steps:
+            if step.name is StepName.BACKORDER:
+                continue
+            if kept is None:
+                shop = whole_terms.best(step, dict(whole))
+                if shop:
+                    return step, shop
+            elif (
+                whole_terms.asked(step, kept)
+                and whole_terms.is_in_time(kept)
+                and whole_terms.has(kept, dict(whole))
+                and kept in self.shops.values()
+            ):
+                return step, kept
+        return None, None
+
+    # -- MERGE GROUPS --------------------------------------------------------------------------
+
+    def _merge(self, key: MergeKey, terms: Terms) -> Merge | None:
+        """What the orders before have come to, where the last is not too long ago."""
+        merge = self.merges.get(key)
+        window_ns = round(terms.rule.merge_window_s * 1e9)
+        if merge is None or self.now_ns() - merge.time_ns > window_ns:
+            return None
+        return merge
+
+    def _note(self, key: MergeKey, merge: Merge | None, shop: Shop | None) -> int:
+        now_ns = self.now_ns()
+        if merge is None:
+            number = self.numbers.setdefault((key, now_ns), len(self.numbers) + 1)
+        else:
+            number = merge.number
+        self.merges[key] = Merge(now_ns, number, shop)
+        return number
+
+    # -- TELLING -------------------------------------------------------------------------------
+
+    def _tell(
+        self,
+        order: Order,
+        parts: tuple[Part, ...],
+        *,
+        step: Step | None = None,
+        reason: Reason = Reason.NONE,
+        number: int = 0,
+    ) -> None:
+        """Reserve what is sent, and remember the decision."""
+        is_split = len(parts) > 1 or any(part.day for part in parts)
+        promises = [part.promised_ns for part in parts]
+        decision = Decision(
+            order_id=order.id,
+            status=Status.ASSIGNED if parts else Status.UNASSIGNED,
+            store_id=parts[0].shop.id if parts else None,
+            distance_m=parts[0].metres if parts else None,
+            reason=reason,
+            policy_version=self.active,
+            step=step.name if step else StepName.NONE,
+            promised_ns=None if None in promises else max(promises, default=None),
+            merge_group=number,
+            shipments=tuple(_shipments(parts)) if is_split else (),
+        )
+        for part in parts:
+            self._reserve(part.shop, part.lines, 1)
+        self.told[order.id] = Kept(decision, tuple((part.shop, part.lines) for part in parts))
+
+    def _reserve(self, shop: Shop, lines: Basket, sign: int) -> None:
+        for sku, pieces in lines.items():
+            self._move(shop, sku, 0, sign * pieces)
+
+
+def _shipments(parts: Iterable[Part]) -> Iterable[Shipment]:
+    for number, part in enumerate(parts, 1):
+        lines = sorted((sku.partition(SUPPLY)[0], pieces) for sku, pieces in part.lines.items())
+        yield Shipment(
+            number=number,
+            store_id=part.shop.id,
+            distance_m=part.metres,
+            lines=tuple(lines),
+            promised_ns=part.promised_ns,
+            supply_date=part.day,
+        )
+
+
+def _basket(order: Order) -> Basket:
+    """The lines with those of one SKU added up."""
+    basket: Counter[str] = Counter()
+    for sku, quantity, *_ in order.lines:
+        basket[sku] += quantity
+    return dict(basket)
+
+
+def _fields(terms: Terms) -> dict[str, object]:
+    return {name: getattr(terms, name) for name in Terms.__dataclass_fields__}

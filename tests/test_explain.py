@@ -1,0 +1,405 @@
+"""Why an order goes where it goes: who won, who was nearer and could not, and what it lacked."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clock import StoppedClock
+from fendan import Engine, InvalidInputError, Order, Policy, Reason, Status, Store, WrongTypeError
+from fendan.exclusions import Exclusion
+from fendan.explanation import Explanation
+from fendan.profiles import SkuProfile, StoreProfile
+from fendan.rules import OrderType, StepName, StoreKind
+from fendan.state import state_hash
+from strategies import SKUS, Scene, scenes
+
+NOON_NS = 1_767_240_000 * 10**9  # 2026-01-01T04:00:00Z, noon in Shanghai
+HOME = (31.2, 121.4)
+DEGREE_M = 111_195.08
+
+NEAR, NEXT, FAR = "S-near", "S-next", "S-far"
+PLACES = {NEAR: 31.205, NEXT: 31.21, FAR: 31.22}  # some 556, 1,112 and 2,224 m north
+GOODS = ("tea", "milk", "rice", "fish")
+
+INSTANT = "[types.INSTANT]\n"
+A_RADIUS = INSTANT + 'steps = [{name = "STORE", radius_m = 3000}]\n'
+
+
+def a_chain(policy: str = "", stock: int = 6) -> Engine:
+    """Three shops on one street, with so much of everything."""
+    engine = Engine(clock=StoppedClock(NOON_NS))
+    engine.add_stores(Store(id=name, lat=lat, lng=HOME[1]) for name, lat in PLACES.items())
+    engine.set_stock((name, sku, stock) for name in PLACES for sku in GOODS)
+    if policy:
+        engine.activate_policy(engine.draft_policy(policy))
+    return engine
+
+
+def an_order(*lines: tuple[str, int], **said: Any) -> Order:
+    said = {"order_type": OrderType.INSTANT, **said}
+    return Order(id="A", lat=HOME[0], lng=HOME[1], lines=lines or [("tea", 2)], **said)
+
+
+def why_not(told: Explanation, store_id: str = NEAR) -> tuple[Exclusion, str]:
+    (found,) = [one for one in told.excluded if one.store_id == store_id]
+    return found.code, found.text
+
+
+# -- WHO WON -----------------------------------------------------------------------------------
+
+
+def test_the_nearest_store_wins_and_the_others_would_have_been_next() -> None:
+    told = a_chain(A_RADIUS).explain(an_order())
+    assert told.winner is not None
+    assert told.winner.store_id == told.decision.store_id == NEAR
+    assert told.winner.values == {"DISTANCE": told.winner.distance_m}
+    assert [one.store_id for one in told.runners_up] == [NEXT, FAR]
+    assert (told.excluded, told.change, told.complete, told.note) == ((), None, True, "")
+    (step,) = told.steps
+    assert (step.name, step.eligible, step.in_radius, step.able) == (StepName.STORE, 3, 3, 3)
+
+
+def test_it_works_without_a_policy_too() -> None:
+    engine = a_chain()
+    engine.set_stock([(NEAR, "tea", 1)])
+    told = engine.explain(an_order())
+    assert told.decision.store_id == NEXT
+    assert why_not(told) == (Exclusion.STOCK, "sellable 1 < 2 of tea: on hand 1, reserved 0")
+    assert str(told.change) == f"{NEAR} would have it with 1 more of tea at {NEAR}"
+    assert (told.policy_version, told.step) == (0, StepName.NONE)
+
+
+def test_a_store_beyond_the_engine_s_own_radius_is_excluded_by_it() -> None:
+    engine = Engine(policy=Policy(radius_m=500.0), clock=StoppedClock(NOON_NS))
+    engine.add_stores([Store(id=NEAR, lat=PLACES[NEAR], lng=HOME[1])])
+    engine.set_stock([(NEAR, "tea", 5)])
+    told = engine.explain(an_order())
+    assert told.winner is None
+    assert why_not(told) == (Exclusion.RADIUS, "556 m away, and the radius is 500 m")
+    assert str(told.change) == f"{NEAR} would have it with radius_m 556 instead of 500"
+
+
+def test_a_ranking_shows_its_values_and_who_lost_by_which() -> None:
+    engine = a_chain(A_RADIUS + 'ranking = [{by = "DISTANCE_BAND", width_m = 2000}, "COST"]\n')
+    engine.set_store_profiles({NEAR: StoreProfile(cost=700), FAR: StoreProfile(cost=100)})
+    told = engine.explain(an_order())
+    assert told.winner is not None
+    assert (told.winner.store_id, dict(told.winner.values)) == (
+        NEXT,
+        {"DISTANCE_BAND": 0.0, "COST": 0.0},
+    )
+    assert [one.store_id for one in told.runners_up] == [NEAR, FAR]
+    assert told.excluded == ()
+    assert str(told.change) == (
+        f"{NEAR} could have it, but {NEXT} comes before it by COST: 0 against 700"
+    )
+
+
+def test_a_score_is_told_with_its_parts() -> None:
+    policy = A_RADIUS + 'score = [{by = "DISTANCE", weight = 1.0}, {by = "COST", weight = 2.0}]\n'
+    engine = a_chain(policy)
+    engine.set_store_profiles({NEAR: StoreProfile(cost=700)})
+    told = engine.explain(an_order())
+    assert told.winner is not None
+    assert told.winner.store_id == NEXT
+    assert list(told.winner.values) == ["DISTANCE", "COST", "SCORE"]
+    assert told.change is not None
+    assert told.change.loses_by == "SCORE: 1,111.95 against 1,955.98"
+
+
+def test_a_named_store_is_the_only_one_that_is_asked() -> None:
+    engine = a_chain()
+    engine.activate_policy(engine.draft_policy(""))
+    engine.set_stock([(FAR, "tea", 1)])
+    order = an_order(order_type=OrderType.PICKUP, pickup_store_id=FAR)
+    told = engine.explain(order)
+    assert told.decision.reason is Reason.PICKUP_STORE
+    assert [one.store_id for one in told.excluded] == [FAR]
+    assert str(told.change) == f"{FAR} would have it with 1 more of tea at {FAR}"
+    assert engine.explain(replace(order, pickup_store_id=NEXT)).winner == (
+        engine.explain(replace(order, pickup_store_id=NEXT)).winner
+    )
+
+
+def test_the_store_that_has_the_buyer_s_earlier_order_wins_and_the_note_says_so() -> None:
+    engine = a_chain(A_RADIUS + 'merge_window = "1h"\n')
+    buyer = {"buyer_id": "buyer-1", "address_id": "home-1"}
+    engine.set_stock([(NEAR, "tea", 0)])
+    assert engine.route(an_order(**buyer)).store_id == NEXT
+    engine.set_stock([(NEAR, "tea", 9)])
+    told = engine.explain(an_order(**buyer))
+    assert told.winner is not None
+    assert told.winner.store_id == told.decision.store_id == NEXT
+    assert told.note == f"{NEXT} has the buyer's earlier order"
+    assert told.change is not None
+    assert told.change.loses_to == NEXT
+
+
+def test_a_split_order_has_no_winner_but_its_shipments() -> None:
+    engine = a_chain()
+    engine.activate_policy(engine.draft_policy(""))
+    engine.set_stock([(NEAR, "milk", 0), (NEXT, "tea", 0), (FAR, "tea", 0)])
+    told = engine.explain(an_order(("tea", 2), ("milk", 2), order_type=OrderType.NEXT_DAY))
+    assert (told.winner, len(told.decision.shipments), told.complete) == (None, 2, True)
+    assert told.steps[-1].name is told.step is StepName.STORE
+    assert {one.code for one in told.excluded} == {Exclusion.STOCK}
+
+
+def test_of_an_order_that_goes_farther_the_near_ones_say_where_they_failed() -> None:
+    engine = a_chain()
+    engine.activate_policy(engine.draft_policy(""))
+    engine.add_stores([Store(id="RDC", lat=32.0, lng=121.4)])
+    engine.set_store_profiles({"RDC": StoreProfile(kind=StoreKind.RDC)})
+    engine.set_stock([("RDC", "tea", 100)])
+    told = engine.explain(an_order(("tea", 50), order_type=OrderType.SAME_DAY))
+    assert told.decision.store_id == "RDC"
+    assert [step.name for step in told.steps] == [StepName.STORE, StepName.WIDER, StepName.RDC]
+    assert {(one.code, one.step) for one in told.excluded} == {(Exclusion.STOCK, StepName.STORE)}
+
+
+# -- EVERY RULE CAN BE THE FIRST REASON --------------------------------------------------------
+
+
+def profiled(engine: Engine, **what: Any) -> None:
+    """One thing more about the nearest store."""
+    engine.set_store_profiles({NEAR: replace(engine.store_profile(NEAR), **what)})
+
+
+def no_area(engine: Engine) -> None:
+    pytest.importorskip("shapely")
+    square = [[10, 10], [11, 10], [11, 11], [10, 11], [10, 10]]
+    engine.set_areas({"abroad": json.dumps({"type": "Polygon", "coordinates": [square]})})
+    profiled(engine, areas=("abroad",))
+
+
+def off_the_shelf(engine: Engine) -> None:
+    engine.set_sku_profiles({"rice": SkuProfile(off_below=4, on_from=6)})
+    engine.set_stock([(NEAR, "rice", 3)])
+
+
+def many_orders(engine: Engine) -> None:
+    """The nearest store has one open order, and may have no more."""
+    profiled(engine, most_open_orders=1)
+    engine.route(replace(an_order(("rice", 1)), id="before"))
+
+
+def many_orders_lately(engine: Engine) -> None:
+    """The nearest store was given one order, which it has shipped, and gets no other for long."""
+    profiled(engine, most_orders_in_window=1, window_s=900.0)
+    engine.route(replace(an_order(("rice", 1)), id="before"))
+    engine.cancel_order("before")
+
+
+# The policy is written before anything else, and says all of it.
+SPOILERS: dict[Exclusion, Callable[[Engine], object]] = {
+    Exclusion.PAUSED: lambda engine: engine.pause_stores([NEAR]),
+    Exclusion.KIND: lambda engine: profiled(engine, kind=StoreKind.RDC),
+    Exclusion.ORDER_TYPE: lambda engine: profiled(
+        engine, order_types=frozenset({OrderType.PICKUP})
+    ),
+    Exclusion.REGION: lambda engine: engine.update_stores(
+        [Store(id=NEAR, lat=PLACES[NEAR], lng=HOME[1], region="south")]
+    ),
+    Exclusion.CLOSED: lambda engine: profiled(engine, hours={"daily": "13:00-22:00"}),
+    Exclusion.CUT_OFF: lambda engine: profiled(engine, hours={"daily": "09:00-12:10"}),
+    Exclusion.ABILITY: lambda engine: profiled(engine, abilities=frozenset()),
+    Exclusion.AREA: no_area,
+    Exclusion.NOT_LISTED: lambda engine: engine.set_sku_profiles({"new": SkuProfile()}),
+    Exclusion.CHANNEL: lambda engine: engine.set_shares("meituan", {NEAR: 0.5}),
+    Exclusion.OFF_SHELF: off_the_shelf,
+    Exclusion.STOCK: lambda engine: engine.set_held([NEAR], ["fish"], safety=[5]),
+}
+
+WORDS = {
+    Exclusion.PAUSED: "paused: it takes no orders",
+    Exclusion.KIND: "it is of kind RDC, and asked are SHOP",
+    Exclusion.ORDER_TYPE: "it takes PICKUP, and not INSTANT",
+    Exclusion.REGION: "it is in region south, and asked are north",
+    Exclusion.CLOSED: "closed: opens 13:00 (Asia/Shanghai)",
+    Exclusion.CUT_OFF: "closes 12:10, and the cut-off is 15 min before",
+    Exclusion.ABILITY: "it has no cold_chain",
+    Exclusion.RADIUS: "556 m away, and the radius of step STORE is 500 m",
+    Exclusion.AREA: "the order is in none of its areas (abroad)",
+    Exclusion.NOT_LISTED: "it does not list new",
+    Exclusion.CHANNEL: "sellable 3 < 4 of tea for channel meituan: share 0.5 of 6",
+    Exclusion.OFF_SHELF: "rice is off the shelf: 3 free, and it is on again from 6",
+    Exclusion.STOCK: "sellable 1 < 2 of fish: on hand 6, reserved 0, safety 5",
+    Exclusion.PROMISE: "it would take 745 s, and 720 s are promised at most",
+}
+CHANGES = {
+    Exclusion.PAUSED: "S-near resumed",
+    Exclusion.KIND: "RDC among the kinds of step STORE",
+    Exclusion.ORDER_TYPE: "S-near taking INSTANT",
+    Exclusion.REGION: "region south in the rule",
+    Exclusion.CLOSED: "S-near open from 12:00",
+    Exclusion.CUT_OFF: "S-near open until 12:16",
+    Exclusion.ABILITY: "cold_chain at S-near",
+    Exclusion.RADIUS: "radius_m 556 instead of 500",
+    Exclusion.AREA: "the order's place in an area of S-near",
+    Exclusion.NOT_LISTED: "1 more of new at S-near",
+    Exclusion.CHANNEL: "2 more of tea at S-near",
+    Exclusion.OFF_SHELF: "3 more of rice at S-near",
+    Exclusion.STOCK: "1 more of fish at S-near",
+    Exclusion.PROMISE: "promise.most_s 745 instead of 720",
+}
+
+
+def spoiled(codes: list[Exclusion]) -> Explanation:
+    """A chain whose nearest store fails all of these rules, and no other."""
+    steps = f"radius_m = {500 if Exclusion.RADIUS in codes else 3000}"
+    most = "12min" if Exclusion.PROMISE in codes else "2h"
+    policy = (
+        f'{INSTANT}steps = [{{name = "STORE", {steps}}}]\npromise.most = "{most}"\n'
+        'store_regions = ["north"]\n'
+    )
+    engine = a_chain(policy)
+    for name, lat in PLACES.items():
+        engine.update_stores([Store(id=name, lat=lat, lng=HOME[1], region="north")])
+        cold = frozenset({"cold_chain"})
+        engine.set_store_profiles({name: StoreProfile(abilities=cold)})
+    engine.set_sku_profiles({"milk": SkuProfile(needs=frozenset({"cold_chain"}))})
+    lines = [("milk", 1), ("rice", 1), ("fish", 2), ("tea", 4)]
+    for code in codes:
+        if code in SPOILERS:
+            SPOILERS[code](engine)
+    if Exclusion.NOT_LISTED in codes:
+        lines.append(("new", 1))
+        engine.set_stock([(NEXT, "new", 5), (FAR, "new", 5)])
+    return engine.explain(an_order(*lines, channel="meituan"))
+
+
+@pytest.mark.parametrize("code", WORDS, ids=str)
+def test_every_rule_can_be_the_first_reason(code: Exclusion) -> None:
+    later = [one for one in WORDS if one > code]
+    if code is Exclusion.CLOSED:
+        later.remove(Exclusion.CUT_OFF)  # who is closed has no cut-off
+    assert why_not(spoiled([code, *later])) == (code, WORDS[code])
+
+
+@pytest.mark.parametrize("code", WORDS, ids=str)
+def test_every_rule_can_be_the_only_reason_and_says_what_would_do(code: Exclusion) -> None:
+    told = spoiled([code])
+    assert why_not(told) == (code, WORDS[code])
+    assert told.change is not None
+    assert (told.change.store_id, told.change.needed) == (NEAR, (CHANGES[code],))
+    assert not told.change.loses_to
+
+
+def test_if_it_takes_several_changes_all_of_them_are_told() -> None:
+    told = spoiled([Exclusion.PAUSED, Exclusion.ABILITY, Exclusion.STOCK])
+    assert told.change is not None
+    assert told.change.needed == (
+        "S-near resumed",
+        "cold_chain at S-near",
+        CHANGES[Exclusion.STOCK],
+    )
+
+
+def test_a_store_that_has_its_hands_full_is_excluded_by_that() -> None:
+    engine = a_chain(A_RADIUS)
+    many_orders(engine)
+    told = engine.explain(an_order())
+    assert why_not(told) == (Exclusion.OPEN_ORDERS, "1 open order, and 1 are the most it may hold")
+    assert told.change is not None
+    assert told.change.needed == ("1 open order fewer at S-near",)
+
+
+def test_a_store_that_was_given_enough_lately_is_excluded_by_that_until_the_window_has_slid() -> (
+    None
+):
+    engine = a_chain(A_RADIUS)
+    many_orders_lately(engine)
+    told = engine.explain(an_order())
+    assert why_not(told) == (
+        Exclusion.WINDOW,
+        "it was given 1 order within 900 s, the most it takes",
+    )
+    assert told.change is not None
+    assert told.change.needed == ("1 order fewer within 900 s at S-near",)
+    assert isinstance(engine._clock, StoppedClock)
+    engine._clock.pass_s(900.0)
+    assert engine.explain(an_order()).change is None
+
+
+def test_what_a_channel_does_not_sell_no_store_may_send() -> None:
+    engine = a_chain(A_RADIUS)
+    engine.set_hidden_skus("meituan", ["tea"])
+    told = engine.explain(an_order(channel="meituan"))
+    assert told.decision.status is Status.UNASSIGNED
+    assert why_not(told) == (Exclusion.CHANNEL, "meituan does not sell tea")
+    assert told.change is not None
+    assert told.change.needed == ("tea sold through meituan",)
+
+
+def test_a_share_of_nothing_and_the_least_that_a_share_needs() -> None:
+    engine = a_chain(A_RADIUS)
+    engine.set_shares("meituan", {NEAR: 0.0})
+    told = engine.explain(an_order(channel="meituan"))
+    assert why_not(told) == (Exclusion.CHANNEL, "its stock is not counted for channel meituan")
+    engine.set_shares("meituan", {NEAR: 0.3})
+    told = engine.explain(an_order(channel="meituan"))
+    assert told.change is not None
+    assert told.change.needed == ("1 more of tea at S-near",)
+    engine.set_stock([(NEAR, "tea", 7)])
+    assert engine.explain(an_order(channel="meituan")).decision.store_id == NEAR
+
+
+# -- BOTH TELLINGS -----------------------------------------------------------------------------
+
+
+@settings(max_examples=150)
+@given(scenes(), st.booleans())
+def test_both_tellings_come_to_the_same_store(scene: Scene, with_policy: bool) -> None:
+    engine = Engine(policy=scene.policy, clock=StoppedClock(NOON_NS))
+    engine.add_stores(scene.stores)
+    engine.set_stock(scene.rows)
+    if with_policy:
+        engine.activate_policy(engine.draft_policy(""))
+    known = set(engine.skus)
+    for order in scene.orders:
+        if not all(line[0] in known for line in order.lines):
+            continue
+        with engine._command():
+            before = state_hash(engine)
+        told = engine.explain(order)
+        with engine._command():
+            assert state_hash(engine) == before
+        assert told.complete, told
+        assert told.decision == replace_id(engine.route(order, dry_run=True), told)
+        excluded = {one.store_id for one in told.excluded}
+        if told.winner is not None:
+            assert told.winner.store_id == told.decision.store_id
+            assert told.winner.store_id not in excluded
+        engine.route(order)
+
+
+def replace_id(decision: Any, told: Explanation) -> Any:
+    assert decision.order_id == told.order_id
+    return decision
+
+
+# -- BAD INPUT ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [-1, 1_001])
+def test_a_limit_that_cannot_be_is_refused(limit: int) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        a_chain().explain(an_order(), limit=limit)
+    assert refused.value.field == "limit"
+
+
+def test_a_limit_that_is_no_number_is_refused() -> None:
+    with pytest.raises(WrongTypeError):
+        a_chain().explain(an_order(), limit="3")  # type: ignore[arg-type]
+
+
+def test_a_limit_of_none_tells_of_no_excluded_store() -> None:
+    engine = a_chain(A_RADIUS)
+    engine.set_stock((name, sku, 0) for name in PLACES for sku in SKUS)
+    assert engine.explain(an_order(), limit=0).excluded == ()
+    assert len(engine.explain(an_order(), limit=2).excluded) == 2

@@ -1,0 +1,130 @@
+"""A service says why as the engine does, beside the lane in which orders are routed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from clock import StoppedClock
+from fendan import Client, Engine, NotAllowedError, Order, Store
+from fendan.exclusions import Exclusion
+from fendan.explain_messages import explanation_message, explanation_of
+from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.rules import OrderType, StepName
+from fendan.server.callers import Scope
+from fendan.server.tokens import new_token
+from fendan.v1 import routing_service_pb2 as messages
+from keeping import a_kept_chain, an_order
+from serving import a_chain, serving
+from test_client import Scenes, aio_client, client, played
+
+ORDER = Order(id="A", lat=31.2, lng=121.4, lines=[("tea", 1)])
+STORES = [Store(id=f"S{east}", lat=31.2, lng=121.4 + east / 100) for east in range(3)]
+
+SCENES: Scenes = {
+    "stores": lambda face: face.add_stores(STORES),
+    "stock": lambda face: face.set_stock((one.id, "tea", 5) for one in STORES),
+    "an order": lambda face: face.explain(ORDER),
+    "one excluded store": lambda face: face.explain(replace(ORDER, lines=[("tea", 9)]), limit=1),
+    "none of them": lambda face: face.explain(replace(ORDER, lines=[("tea", 9)]), limit=0),
+    "a type and a channel": lambda face: face.explain(
+        replace(ORDER, order_type=OrderType.INSTANT, channel="meituan")
+    ),
+    "no known order": lambda face: face.explain("nobody's"),
+    "no name": lambda face: face.explain(""),
+    "routed": lambda face: face.route(ORDER),
+    "explained by its record": lambda face: face.explain("A"),
+    "too many": lambda face: face.explain("A", limit=1_001),
+    "fewer than none": lambda face: face.explain(ORDER, limit=-1),
+    "half a one": lambda face: face.explain(ORDER, limit=1.5),
+    "an unknown SKU": lambda face: face.explain(replace(ORDER, lines=[("gold", 1)])),
+    "nowhere": lambda face: face.explain(replace(ORDER, lat=91.0)),
+    "nothing": lambda face: face.explain(replace(ORDER, lines=[])),
+}
+
+
+@pytest.mark.parametrize("opened", [client, aio_client], ids=["Client", "aio.Client"])
+def test_a_client_is_told_what_the_engine_tells(opened: Callable[[], Any]) -> None:
+    expected = played(SCENES, Engine())
+    with opened() as there:
+        given = played(SCENES, there)
+    different = {name: (expected[name], given[name]) for name in SCENES}
+    assert {name: pair for name, pair in different.items() if pair[0] != pair[1]} == {}
+
+
+def test_an_explanation_survives_with_all_there_is_in_it() -> None:
+    decision = a_chain().route(ORDER, dry_run=True)
+    store = Candidate(store_id="S1", distance_m=1.5, values={"LOAD": 0.5, "SCORE": -2.0})
+    told = Explanation(
+        order_id="A",
+        decision=decision,
+        policy_version=7,
+        order_type=OrderType.PICKUP,
+        step=StepName.WIDER,
+        steps=(
+            TriedStep(name=StepName.WIDER, radius_m=float("inf"), eligible=5, in_radius=4, able=3),
+        ),
+        winner=store,
+        runners_up=(store,),
+        excluded=tuple(
+            Excluded(store_id="S2", distance_m=1.0, step=StepName.STORE, code=code, text="because")
+            for code in Exclusion
+        ),
+        change=Change(
+            store_id="S2",
+            distance_m=1.0,
+            step=StepName.STORE,
+            needed=("1 more", "2 fewer"),
+            loses_to="S1",
+            loses_by="LOAD: 0.5 against 0.9",
+        ),
+        complete=False,
+        note="all of it",
+    )
+    assert explanation_of(explanation_message(told)) == told
+
+
+def test_a_past_decision_is_told_by_a_service_with_a_journal(tmp_path: Path) -> None:
+    with a_kept_chain(tmp_path) as engine:
+        before = engine.explain(an_order("A"))
+        with serving(engine) as served, Client(served.address) as client:
+            decided = client.route(an_order("A"))
+            client.set_stock([("S1", "tea", 5), ("S1", "milk", 0)])
+            told = client.explain("A", timeout_s=60.0)
+            assert told == replace(before, decision=decided)
+
+
+def test_a_request_for_both_or_for_nothing_is_refused() -> None:
+    with serving() as served, grpc.insecure_channel(served.address) as channel:
+        ask = channel.unary_unary("/fendan.v1.RoutingService/Explain")
+        for request in (
+            messages.ExplainRequest(),
+            messages.ExplainRequest(order={"id": "A"}, order_id="A"),
+        ):
+            with pytest.raises(grpc.RpcError) as refused:
+                ask(request.SerializeToString())
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert "either an order or an order_id" in refused.value.details()
+
+
+def test_a_store_is_not_told_what_its_neighbours_have(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.toml"
+    token = new_token(file, name="shop", scope=Scope.STORE, of="S1")
+    with (
+        serving(a_chain(), tokens=file) as served,
+        Client(served.address, token=token) as client,
+        pytest.raises(NotAllowedError),
+    ):
+        client.explain(ORDER)
+
+
+def test_the_clock_of_a_service_is_that_of_its_engine() -> None:
+    engine = Engine(clock=StoppedClock())
+    engine.add_stores(STORES)
+    engine.set_stock((one.id, "tea", 5) for one in STORES)
+    engine.activate_policy(engine.draft_policy(""))
+    with serving(engine) as served, Client(served.address) as client:
+        assert client.explain(ORDER) == engine.explain(ORDER)

@@ -1,0 +1,605 @@
+"""What a chain may count on, rule by rule, in plain sentences.
+
+Each is told twice: in a street of three shops, and among the stores of Shanghai with their real
+places, opening hours and districts, where the data is there.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from fendan import OrderState, Reason, Status
+from fendan.rules import OrderType, StepName, StoreKind
+from town import PLAIN, Town, a_street_town, later, shanghai
+
+INSTANT, SAME_DAY, NEXT_DAY = OrderType.INSTANT, OrderType.SAME_DAY, OrderType.NEXT_DAY
+PICKUP, PRESALE, GROUP = OrderType.PICKUP, OrderType.PRESALE, OrderType.GROUP
+
+
+@pytest.fixture(params=["street", pytest.param("shanghai", marks=pytest.mark.real_data)])
+def town(request: pytest.FixtureRequest) -> Town:
+    if request.param == "street":
+        return a_street_town()
+    data: Path = request.getfixturevalue("shared_data")
+    return shanghai(data)
+
+
+# -- STEPS -------------------------------------------------------------------------------------
+
+
+def test_the_nearest_store_that_has_it_all_gets_the_order(town: Town) -> None:
+    town.stock(town.near, tea=1)
+    town.stock(town.next, tea=9, milk=1)
+    assert town.where(("tea", 1), ("milk", 1)) == town.next
+    assert town.where() == town.near
+
+
+def test_each_decision_says_under_which_version_and_at_which_step_it_was_made(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    first = town.routed()
+    assert (first.policy_version, first.step) == (1, StepName.STORE)
+    town.policy('default_type = "SAME_DAY"')
+    assert town.routed().policy_version == 2
+    town.engine.activate_policy(0)
+    assert town.routed().policy_version == 0
+
+
+def test_an_instant_order_goes_no_farther_than_its_radius(town: Town) -> None:
+    town.stock(town.next, tea=9)
+    metres = town.metres[town.next]
+    reach = "[types.INSTANT]\nsteps = [{{ name = 'STORE', radius_m = {} }}]"
+    town.policy(reach.format(metres - 1))
+    assert town.routed(kind=INSTANT).reason is Reason.NO_STOCK_IN_RADIUS
+    town.policy(reach.format(metres))
+    assert town.where(kind=INSTANT) == town.next
+
+
+def test_no_store_within_the_radius_is_a_reason_of_its_own(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.policy("[types.INSTANT]\nsteps = [{ name = 'STORE', radius_m = 0 }]")
+    assert town.routed(kind=INSTANT).reason is Reason.NO_STORE_IN_RADIUS
+
+
+def test_what_no_shop_has_comes_from_the_regional_warehouse_then_the_central_one(
+    town: Town,
+) -> None:
+    town.store(town.next, kind=StoreKind.CDC)
+    town.store(town.far, kind=StoreKind.RDC)
+    town.stock(town.next, tea=1, milk=1)
+    town.stock(town.far, tea=1)
+    tea, milk, gone = town.routed(), town.routed(("milk", 1)), town.routed(("ice", 1))
+    assert (tea.store_id, tea.step) == (town.far, StepName.RDC)
+    assert (milk.store_id, milk.step) == (town.next, StepName.CDC)
+    assert (gone.store_id, gone.step, gone.reason) == (None, StepName.NONE, Reason.NO_STOCK)
+
+
+def test_nationwide_transfer_asks_any_store_wherever_it_may_deliver(town: Town) -> None:
+    town.engine.set_areas({"elsewhere": town.elsewhere})
+    town.store(town.near, areas=("elsewhere",))
+    town.stock(town.near, tea=1)
+    told = town.routed(kind=NEXT_DAY)
+    assert (told.store_id, told.step) == (town.near, StepName.NATIONWIDE)
+
+
+# -- WHO MAY -----------------------------------------------------------------------------------
+
+
+def test_a_paused_store_gets_nothing(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.engine.pause_stores([town.near])
+    assert town.where() == town.next
+    town.engine.resume_stores([town.near])
+    assert town.where() == town.near
+
+
+def test_a_shop_gets_no_same_day_order_after_its_cut_off(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    cut_off = later(town.hours[6:], -60)
+    town.at(later(cut_off, -1))
+    assert town.where(kind=SAME_DAY) == town.near
+    town.at(cut_off)
+    assert town.where(kind=SAME_DAY) == town.next
+
+
+def test_a_shop_that_is_still_closed_may_have_a_same_day_order_but_no_instant_one(
+    town: Town,
+) -> None:
+    town.at(later(town.hours[:5], -1))
+    town.engine.pause_stores(set(town.engine.store_ids) - {town.near})
+    town.stock(town.near, tea=9)
+    assert town.routed(kind=INSTANT).reason is Reason.NO_STORE_ELIGIBLE
+    assert town.where(kind=SAME_DAY) == town.near
+    town.at(town.hours[:5])
+    assert town.where(kind=INSTANT) == town.near
+
+
+def test_a_holiday_comes_before_the_weekday(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.store(town.near, hours={"daily": town.hours, "2025-06-17": "closed"})
+    assert town.where(kind=SAME_DAY) == town.near
+    town.at("12:00", day=17)
+    assert town.where(kind=SAME_DAY) == town.next
+    town.at("12:00", day=18)
+    assert town.where(kind=SAME_DAY) == town.near
+
+
+def test_a_night_shop_is_open_past_midnight(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.store(town.near, hours={"daily": "22:00-02:00"})
+    town.engine.pause_stores(set(town.engine.store_ids) - {town.near})
+    assert town.where(kind=INSTANT) is None
+    town.at("23:30")
+    assert town.where(kind=INSTANT) == town.near
+    town.at("01:30", day=17)
+    assert town.where(kind=INSTANT) == town.near
+    town.at("02:00", day=17)
+    assert town.where(kind=INSTANT) is None
+
+
+def test_a_next_day_order_can_be_placed_at_night_and_is_promised_from_the_opening(
+    town: Town,
+) -> None:
+    town.stock(town.near, tea=9)
+    town.policy("[types.NEXT_DAY]\npromise = { pick = '1h', detour = 0 }")
+    town.at("03:00", day=17)
+    promised_ns = town.routed(kind=NEXT_DAY).promised_ns
+    assert promised_ns == town.at(later(town.hours[:5], 60), day=17)
+
+
+def test_a_store_takes_only_the_types_of_order_that_it_says(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.store(town.near, order_types=frozenset({PICKUP}))
+    assert town.where(kind=SAME_DAY) == town.next
+    assert town.where(kind=PICKUP) == town.near
+
+
+def test_frozen_goods_go_only_to_stores_with_a_freezer(town: Town) -> None:
+    town.sku("ice", needs=frozenset({"frozen"}))
+    town.store(town.next, abilities=frozenset({"frozen"}))
+    town.stock(town.near, tea=9, ice=9)
+    town.stock(town.next, tea=9, ice=9)
+    assert town.where(("ice", 1), ("tea", 1)) == town.next
+    assert town.where(("tea", 1)) == town.near
+
+
+def test_a_rule_may_ask_only_stores_of_some_regions(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    store = next(s.store for s in town.engine.stores() if s.store.id == town.next)
+    town.engine.update_stores([type(store)(id=store.id, lat=store.lat, lng=store.lng, region="R")])
+    town.policy("[types.NEXT_DAY]\nstore_regions = ['R']")
+    assert town.where() == town.next
+    town.policy("[types.NEXT_DAY]\nstore_regions = ['elsewhere']")
+    assert town.routed().reason is Reason.NO_STORE_ELIGIBLE
+
+
+def test_a_store_delivers_only_inside_its_areas(town: Town) -> None:
+    town.engine.set_areas({"around": town.around, "elsewhere": town.elsewhere})
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.store(town.near, areas=("elsewhere",))
+    assert town.where(kind=SAME_DAY) == town.next
+    town.store(town.near, areas=("elsewhere", "around"))
+    assert town.where(kind=SAME_DAY) == town.near
+
+
+def test_who_comes_to_fetch_an_order_may_live_outside_all_areas(town: Town) -> None:
+    town.engine.set_areas({"elsewhere": town.elsewhere})
+    town.store(town.near, areas=("elsewhere",))
+    town.stock(town.near, tea=9)
+    assert town.where(kind=PICKUP) == town.near
+
+
+# -- WHAT MAY BE SOLD --------------------------------------------------------------------------
+
+
+def test_a_channel_with_half_a_share_is_offered_one_of_three(town: Town) -> None:
+    town.stock(town.near, tea=3)
+    town.engine.set_shares("app", {town.near: 0.5})
+    assert town.where(("tea", 2), channel="app") is None
+    assert town.where(("tea", 1), channel="app") == town.near
+    assert town.where(("tea", 2), channel="shop") == town.near
+
+
+def test_what_is_hidden_from_a_channel_is_not_sold_to_it(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.engine.set_hidden_skus("app", ["tea"])
+    assert town.routed(channel="app").reason is Reason.NO_STOCK
+    assert town.where(channel="shop") == town.near
+
+
+@pytest.mark.parametrize("part", ["safety", "locked", "display"])
+def test_what_is_held_back_is_not_sold_online(town: Town, part: str) -> None:
+    town.stock(town.near, tea=6)
+    town.engine.set_held([town.near], ["tea"], **{part: [5]})
+    assert town.where(("tea", 2)) is None
+    assert town.where(("tea", 1)) == town.near
+
+
+def test_below_its_threshold_a_sku_is_off_the_shelf_until_there_is_plenty_again(
+    town: Town,
+) -> None:
+    town.sku("tea", off_below=3, on_from=6)
+    town.stock(town.near, tea=6)
+    assert town.where(("tea", 4)) == town.near
+    assert town.where(("tea", 1)) is None
+    town.stock(town.near, tea=9)  # four of which are reserved
+    assert town.where(("tea", 1)) is None
+    town.stock(town.near, tea=10)
+    assert town.where(("tea", 1)) == town.near
+
+
+def test_a_bundle_is_sold_where_its_parts_are(town: Town) -> None:
+    town.sku("breakfast", parts={"tea": 2, "milk": 1})
+    town.stock(town.near, tea=3, milk=9)
+    town.stock(town.next, tea=2, milk=1)
+    assert town.where(("breakfast", 2)) is None
+    assert town.where(("breakfast", 1)) == town.near
+    assert town.where(("breakfast", 1)) == town.next
+
+
+# -- WHICH IS BETTER ---------------------------------------------------------------------------
+
+
+def test_within_a_band_of_distance_the_store_of_higher_priority_wins(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.store(town.next, priority=1)
+    by = "[types.NEXT_DAY]\nranking = [{{ by = 'DISTANCE_BAND', width_m = {} }}, 'PRIORITY']"
+    town.policy(by.format(town.metres[town.next] + 1))
+    assert town.where() == town.next
+    town.policy(by.format(town.metres[town.next] - 0.5))
+    assert town.where() == town.near
+
+
+def test_the_cheaper_store_wins_where_cost_comes_first(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.store(town.near, cost=501)
+    town.store(town.next, cost=500)
+    town.policy("[types.NEXT_DAY]\nranking = ['COST']")
+    assert town.where() == town.next
+
+
+def test_the_store_with_the_deepest_stock_wins_where_that_comes_first(town: Town) -> None:
+    town.stock(town.near, tea=3, milk=9)
+    town.stock(town.next, tea=4, milk=4)
+    town.policy("[types.NEXT_DAY]\nranking = ['STOCK']")
+    assert town.where(("tea", 1), ("milk", 1)) == town.next
+
+
+def test_a_score_weighs_metres_against_money(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.store(town.near, cost=100)
+    more_m = town.metres[town.next] - town.metres[town.near]
+    by = "[types.NEXT_DAY]\nscore = [{{ by = 'DISTANCE', weight = {} }}, 'COST']"
+    town.policy(by.format(99 / more_m))
+    assert town.where() == town.next
+    town.policy(by.format(101 / more_m))
+    assert town.where() == town.near
+
+
+# -- SPLITS ------------------------------------------------------------------------------------
+
+
+def who_sends(town: Town, *lines: tuple[str, int] | tuple[str, int, int]) -> dict[str, dict]:
+    sent = town.routed(*lines, kind=NEXT_DAY).shipments
+    return {one.store_id: dict(one.lines) for one in sent}
+
+
+TRIO = (("tea", 1), ("milk", 1), ("ice", 1))
+
+
+def splits(rest: str) -> str:
+    return f"[types.NEXT_DAY]\nsplit = {{ {rest} }}"
+
+
+def test_an_order_is_split_into_as_few_shipments_as_can_be(town: Town) -> None:
+    town.stock(town.near, tea=1)
+    town.stock(town.next, milk=1, tea=1)
+    town.stock(town.far, tea=1, ice=1)
+    town.policy(splits("mode = 'FEWEST'"))
+    assert who_sends(town, *TRIO) == {town.next: {"tea": 1, "milk": 1}, town.far: {"ice": 1}}
+
+
+def test_or_the_nearest_store_sends_all_it_has_and_then_the_next(town: Town) -> None:
+    town.stock(town.near, tea=1)
+    town.stock(town.next, milk=1, tea=1)
+    town.stock(town.far, tea=1, ice=1)
+    town.policy(splits("mode = 'NEAREST'"))
+    assert list(who_sends(town, *TRIO)) == [town.near, town.next, town.far]
+
+
+def test_never_in_more_shipments_than_the_cap(town: Town) -> None:
+    for store, sku in ((town.near, "tea"), (town.next, "milk"), (town.far, "ice")):
+        town.stock(store, **{sku: 1})
+    town.policy(splits("mode = 'FEWEST', most_shipments = 2"))
+    assert town.routed(*TRIO).reason is Reason.NO_STOCK
+    town.policy(splits("mode = 'FEWEST', most_shipments = 3"))
+    assert len(town.routed(*TRIO).shipments) == 3
+
+
+def test_a_split_order_reserves_at_each_of_its_stores_and_is_given_up_as_a_whole(
+    town: Town,
+) -> None:
+    town.stock(town.near, tea=1)
+    town.stock(town.next, milk=1)
+    told = town.routed(("tea", 1), ("milk", 1))
+    assert town.where(("tea", 1)) is None and town.where(("milk", 1)) is None
+    town.engine.cancel_order(told.order_id)
+    assert town.engine.order(told.order_id).state is OrderState.CANCELLED
+    assert (town.where(("tea", 1)), town.where(("milk", 1))) == (town.near, town.next)
+
+
+def test_an_instant_order_is_never_split(town: Town) -> None:
+    town.stock(town.near, tea=1)
+    town.stock(town.next, milk=1)
+    assert town.routed(("tea", 1), ("milk", 1), kind=INSTANT).status is Status.UNASSIGNED
+
+
+def test_a_shipment_must_be_worth_its_way(town: Town) -> None:
+    town.stock(town.near, tea=1)
+    town.stock(town.next, milk=1)
+    basket = (("tea", 1, 5000), ("milk", 1, 900))
+    town.policy(splits("mode = 'FEWEST', least_amount = 901"))
+    assert who_sends(town, *basket) == {}
+    town.policy(splits("mode = 'FEWEST', least_amount = 900"))
+    assert len(who_sends(town, *basket)) == 2
+
+
+@pytest.mark.parametrize("pieces", ["false", "true"])
+def test_frozen_goods_that_stay_together_come_from_one_store(town: Town, pieces: str) -> None:
+    town.sku("ice", product_class="frozen")
+    town.sku("milk", product_class="frozen")
+    town.stock(town.near, ice=1, tea=1)
+    town.stock(town.next, milk=1)
+    town.policy(splits(f"mode = 'FEWEST', split_lines = {pieces}"))
+    assert town.routed(*TRIO, kind=NEXT_DAY, id="apart").status is Status.ASSIGNED
+    town.engine.release("apart")
+    town.policy(splits(f"mode = 'FEWEST', split_lines = {pieces}, together = ['frozen']"))
+    assert town.routed(*TRIO).reason is Reason.NO_STOCK
+    town.stock(town.next, milk=1, ice=1)
+    assert who_sends(town, *TRIO) == {town.near: {"tea": 1}, town.next: {"ice": 1, "milk": 1}}
+
+
+def test_the_pieces_of_a_line_come_from_several_stores_only_if_the_policy_lets_them(
+    town: Town,
+) -> None:
+    town.stock(town.near, tea=2)
+    town.stock(town.next, tea=2)
+    town.policy(splits("mode = 'FEWEST'"))
+    assert who_sends(town, ("tea", 3)) == {}
+    town.policy(splits("mode = 'FEWEST', split_lines = true"))
+    assert who_sends(town, ("tea", 3)) == {town.near: {"tea": 2}, town.next: {"tea": 1}}
+
+
+def test_a_shipment_without_a_price_is_worth_nothing_whoever_else_orders(town: Town) -> None:
+    town.stock(town.near, tea=2)
+    town.stock(town.next, tea=2)
+    town.policy(splits("mode = 'FEWEST', split_lines = true, least_amount = 1"))
+    with_price = town.an_order(("ice", 1, 100))
+    assert town.engine.route_batch([town.an_order(("tea", 3)), with_price])[0].store_id is None
+    assert town.where(("tea", 3)) is None
+
+
+# -- WHAT WILL COME ----------------------------------------------------------------------------
+
+
+def test_a_presale_order_reserves_what_will_come_first(town: Town) -> None:
+    town.sku("ice", presale=True)
+    town.engine.set_supply(town.near, "ice", "2025-06-20", 5)
+    town.engine.set_supply(town.far, "ice", "2025-06-18", 1)
+    first, second = (town.routed(("ice", 1), kind=PRESALE) for _ in range(2))
+    assert (first.store_id, first.shipments[0].supply_date) == (town.far, "2025-06-18")
+    assert (second.store_id, second.shipments[0].supply_date) == (town.near, "2025-06-20")
+    assert first.step is StepName.BACKORDER
+
+
+def test_what_is_there_goes_now_and_the_rest_later(town: Town) -> None:
+    town.sku("ice", presale=True)
+    town.engine.set_supply(town.far, "ice", "2025-06-18", 1)
+    town.stock(town.near, tea=1)
+    now, then = town.routed(("ice", 1), ("tea", 1), kind=PRESALE).shipments
+    assert (now.store_id, now.lines, now.supply_date) == (town.near, (("tea", 1),), "")
+    assert (then.store_id, then.lines) == (town.far, (("ice", 1),))
+    assert then.supply_date == "2025-06-18"
+
+
+def test_without_supply_nothing_of_a_presale_order_goes(town: Town) -> None:
+    town.sku("ice", presale=True)
+    town.stock(town.near, tea=1)
+    told = town.routed(("ice", 1), ("tea", 1), kind=PRESALE)
+    assert (told.reason, told.shipments) == (Reason.NO_SUPPLY, ())
+    assert town.where() == town.near  # the tea is still there
+
+
+def test_a_shipment_waits_for_the_last_of_its_supplies(town: Town) -> None:
+    for sku, day in (("ice", "2025-06-20"), ("milk", "2025-06-18")):
+        town.sku(sku, presale=True)
+        town.engine.set_supply(town.near, sku, day, 1)
+    (told,) = town.routed(("ice", 1), ("milk", 1), kind=PRESALE).shipments
+    assert told.supply_date == "2025-06-20"
+    assert told.promised_ns is not None and told.promised_ns > town.at("00:00", day=20)
+
+
+def test_supply_that_is_late_is_promised_from_now_on(town: Town) -> None:
+    town.sku("ice", presale=True)
+    town.engine.set_supply(town.near, "ice", "2025-06-10", 1)
+    promised_ns = town.routed(("ice", 1), kind=PRESALE).promised_ns
+    assert promised_ns is not None and promised_ns > town.clock.ns
+
+
+def test_what_is_sold_out_can_be_ordered_back_with_a_date(town: Town) -> None:
+    town.engine.set_supply(town.near, "tea", "2025-06-18", 1)
+    town.stock(town.near, tea=0)
+    town.policy("[types.NEXT_DAY]\nsteps = ['STORE', 'BACKORDER']")
+    told = town.routed(kind=NEXT_DAY)
+    assert (told.store_id, told.step) == (town.near, StepName.BACKORDER)
+    assert told.shipments[0].supply_date == "2025-06-18"
+
+
+# -- PICKUP ------------------------------------------------------------------------------------
+
+
+def test_an_order_is_fetched_at_the_store_that_it_names_however_far_that_is(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.far, tea=1)
+    town.policy("[types.PICKUP]\nsteps = [{ name = 'STORE', radius_m = 1 }]")
+    assert town.where(kind=PICKUP, pickup_store_id=town.far) == town.far
+    assert town.routed(kind=PICKUP, pickup_store_id=town.far).reason is Reason.PICKUP_STORE
+
+
+def test_without_a_name_it_is_fetched_at_the_nearest(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.far, tea=9)
+    assert town.where(kind=PICKUP) == town.near
+
+
+# -- GROUPS ------------------------------------------------------------------------------------
+
+
+def test_a_group_is_filled_whole_by_one_store(town: Town) -> None:
+    town.stock(town.near, tea=2)
+    town.stock(town.next, tea=3)
+    orders = [town.an_order(kind=GROUP, group_id="g") for _ in range(3)]
+    told = town.engine.route_batch(orders)
+    assert {one.store_id for one in told} == {town.next}
+
+
+def test_or_by_none(town: Town) -> None:
+    town.stock(town.near, tea=2)
+    town.stock(town.next, tea=2)
+    orders = [town.an_order(kind=GROUP, group_id="g") for _ in range(3)]
+    told = town.engine.route_batch(orders)
+    assert {one.reason for one in told} == {Reason.GROUP_NOT_WHOLE}
+
+
+def test_orders_of_the_default_type_are_part_of_their_group(town: Town) -> None:
+    town.policy('default_type = "GROUP"')
+    town.stock(town.near, tea=1)
+    town.stock(town.next, tea=2)
+    said, unsaid = (town.an_order(kind=kind, group_id="g") for kind in (GROUP, OrderType(0)))
+    assert [one.store_id for one in town.engine.route_batch([said, unsaid])] == [town.next] * 2
+
+
+def test_who_joins_a_group_later_goes_where_it_is_or_nowhere(town: Town) -> None:
+    town.policy("[types.GROUP]\nmerge_window = '1h'")
+    town.stock(town.near, tea=2)
+    town.stock(town.next, tea=9)
+    first = town.routed(kind=GROUP, group_id="g")
+    town.clock.pass_s(3600)
+    second, third = (town.routed(kind=GROUP, group_id="g") for _ in range(2))
+    assert (first.store_id, second.store_id, third.store_id) == (town.near, town.near, None)
+    assert first.merge_group == second.merge_group == third.merge_group
+    town.clock.pass_s(3601)
+    assert town.where(kind=GROUP, group_id="g") == town.next
+
+
+# -- MERGING -----------------------------------------------------------------------------------
+
+HOME = {"buyer_id": "li", "address_id": "home"}
+
+
+def test_orders_of_one_buyer_to_one_address_go_together_within_the_window(town: Town) -> None:
+    town.policy("[types.NEXT_DAY]\nmerge_window = '10min'")
+    town.stock(town.near, tea=2)
+    town.stock(town.next, tea=9, milk=9)
+    first = town.routed(("milk", 1), **HOME)
+    town.clock.pass_s(600)
+    second = town.routed(("tea", 1), **HOME)
+    assert (first.store_id, second.store_id) == (town.next, town.next)
+    assert first.merge_group == second.merge_group != 0
+    town.clock.pass_s(601)
+    third = town.routed(("tea", 1), **HOME)
+    assert (third.store_id, third.merge_group == first.merge_group) == (town.near, False)
+
+
+def test_to_another_address_they_do_not(town: Town) -> None:
+    town.policy("[types.NEXT_DAY]\nmerge_window = '10min'")
+    town.stock(town.near, tea=9)
+    one, other = town.routed(**HOME), town.routed(buyer_id="li", address_id="work")
+    assert one.merge_group != other.merge_group
+    assert town.routed(buyer_id="li").merge_group == 0
+
+
+def test_where_the_merged_store_has_it_not_another_does(town: Town) -> None:
+    town.policy("[types.NEXT_DAY]\nmerge_window = '10min'")
+    town.stock(town.near, tea=1)
+    town.stock(town.next, milk=1)
+    assert town.where(("milk", 1), **HOME) == town.next
+    assert town.where(("tea", 1), **HOME) == town.near
+
+
+def test_a_dry_run_founds_no_group_and_reserves_nothing(town: Town) -> None:
+    town.policy("[types.NEXT_DAY]\nmerge_window = '10min'")
+    town.stock(town.near, tea=1)
+    town.stock(town.next, tea=1, milk=1)
+    tried = town.engine.route(town.an_order(("milk", 1), **HOME), dry_run=True)
+    assert tried.store_id == town.next
+    assert town.where(("tea", 1), **HOME) == town.near
+
+
+# -- PROMISES ----------------------------------------------------------------------------------
+
+
+def test_an_instant_order_is_refused_where_its_promise_cannot_be_kept(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    way_s = town.metres[town.near] * 1.0 / 5.0
+    rule = "[types.INSTANT]\npromise = {{ pick = 60, detour = 1, speed_kmh = 18, most = {} }}"
+    town.policy(rule.format(60 + way_s + 0.5))
+    assert town.where(kind=INSTANT) == town.near
+    town.policy(rule.format(60 + way_s - 0.5))
+    assert town.routed(kind=INSTANT).reason is Reason.CANNOT_BE_PROMISED
+
+
+def test_in_the_rush_hour_the_way_takes_longer(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    speeds = "{ '17-19' = 9, rest = 18 }"
+    town.policy(f"[types.NEXT_DAY]\npromise = {{ pick = 0, detour = 1, speed_kmh = {speeds} }}")
+    way_ns = int(town.metres[town.near] / 5 * 1e9)
+    start_ns = town.at("16:59")
+    assert town.routed().promised_ns == pytest.approx(start_ns + way_ns, abs=1e3)
+    start_ns = town.at("17:00")
+    assert town.routed().promised_ns == pytest.approx(start_ns + 2 * way_ns, abs=1e3)
+
+
+def test_a_store_that_never_opens_again_promises_nothing(town: Town) -> None:
+    town.store(town.near, hours={"daily": "closed"})
+    town.stock(town.near, tea=9)
+    told = town.routed()
+    assert (told.store_id, told.promised_ns) == (town.near, None)
+
+
+# -- OVERRIDES ---------------------------------------------------------------------------------
+
+
+def test_a_channel_has_rules_of_its_own(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.store(town.near, kind=StoreKind.RDC)
+    steps = "steps = [{ name = 'RDC', areas = false }]"
+    town.policy(f"{PLAIN}[[override]]\nchannel = ['app']\n{steps}")
+    assert town.where(channel="app") == town.near
+    assert town.where(channel="web") == town.next
+
+
+def test_a_class_of_products_has_rules_of_its_own(town: Town) -> None:
+    town.sku("ice", product_class="frozen")
+    town.stock(town.near, tea=9, ice=9)
+    town.policy(f"{PLAIN}[[override]]\nproduct_class = ['frozen']\nstore_regions = ['cold']")
+    assert town.where(("tea", 1)) == town.near
+    assert town.where(("tea", 1), ("ice", 1)) is None
+
+
+def test_the_areas_say_in_which_region_an_order_is_unless_it_says_so_itself(town: Town) -> None:
+    town.engine.set_areas({"around": town.around})
+    town.stock(town.near, tea=9)
+    town.policy(f"{PLAIN}[[override]]\nregion = ['around']\nstore_regions = ['nobody']")
+    assert town.where() is None
+    assert town.where(region="elsewhere") == town.near

@@ -1,0 +1,113 @@
+"""Whatever a chain writes into its policy, the engine decides as the slow twin does."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import rule_strategies as rs
+from fendan import Order, SkuProfile, Store, StoreProfile
+from rule_judge import Judge
+
+Rows = list[tuple[str, str, int]]
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> dict[str, Any]:
+    """A chain with all that can be said of it, a policy, and orders that come at once."""
+    stores = draw(rs.store_lists)
+    ids = [store.id for store in stores]
+    store_id = st.sampled_from(ids)
+    pairs = st.tuples(store_id, st.sampled_from(rs.SKUS), st.integers(0, 6))
+    rows = [(name, sku, draw(st.sampled_from([0, 0, 1, 2, 3, 6]))) for name in ids for sku in rs.SKUS]
+    supplies = st.tuples(
+        store_id, st.sampled_from(rs.SKUS), st.sampled_from(rs.DAYS), st.integers(0, 6)
+    )
+    count = draw(st.integers(2, 8))
+    return {
+        "stores": stores,
+        "profiles": draw(st.dictionaries(store_id, rs.store_profiles, max_size=3)),
+        "skus": draw(st.dictionaries(st.sampled_from(rs.SKUS), rs.sku_profiles)),
+        "stock": rows + draw(st.lists(pairs, max_size=8, unique_by=lambda row: row[:2])),
+        "held": draw(st.lists(pairs, max_size=2)),
+        "shares": draw(
+            st.lists(
+                st.tuples(st.sampled_from(rs.CHANNELS), store_id, st.sampled_from([0, 0.3, 0.5, 1])),
+                max_size=2,
+            )
+        ),
+        "hidden": draw(
+            st.dictionaries(st.sampled_from(rs.CHANNELS), rs.some(*rs.SKUS), max_size=1)
+        ),
+        "supplies": draw(st.lists(supplies, min_size=1, max_size=5)),
+        "paused": draw(rs.mostly(frozenset(), frozenset(ids[:1]))),
+        "policy": draw(rs.policies),
+        "later_s": draw(st.sampled_from([0, 900, 6 * 3600, 17 * 3600, 30 * 3600])),
+        "orders": [draw(rs.orders(tuple(ids), number)) for number in range(count)],
+    }
+
+
+def played(
+    *,
+    stores: list[Store],
+    profiles: dict[str, StoreProfile],
+    skus: dict[str, SkuProfile],
+    stock: Rows,
+    held: Rows,
+    shares: list[tuple[str, str, float]],
+    hidden: dict[str, frozenset[str]],
+    supplies: list[tuple[str, str, str, int]],
+    paused: frozenset[str],
+    policy: str,
+    later_s: int,
+    orders: list[Order],
+) -> Judge:
+    """Engine and twin before the first order."""
+    judge = Judge()
+    bundles = {name: SkuProfile(parts=parts) for name, parts in rs.BUNDLES.items()}
+    judge.both(lambda face: face.add_stores(stores))
+    judge.both(lambda face: face.set_areas(rs.AREAS))
+    judge.both(lambda face: face.set_sku_profiles({**skus, **bundles}))
+    judge.both(lambda face: face.set_store_profiles(profiles))
+    for row in stock:
+        judge.both(lambda face, row=row: face.set_stock([row]) and None)
+    for store, sku, count in held:
+        judge.both(lambda face, s=store, k=sku, n=count: face.set_held([s], [k], safety=[n]))
+    for channel, store, share in shares:
+        judge.both(lambda face, c=channel, s=store, n=share: face.set_shares(c, {s: n}))
+    for channel, names in hidden.items():
+        judge.both(lambda face, c=channel, n=names: face.set_hidden_skus(c, n))
+    for supply in supplies:
+        judge.both(lambda face, supply=supply: face.set_supply(*supply) and None)
+    judge.both(lambda face: face.pause_stores(paused))
+    judge.both(lambda face: face.activate_policy(face.draft_policy(policy)))
+    judge.clock.pass_s(later_s)
+    return judge
+
+
+SETTINGS = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@given(scenes())
+@SETTINGS
+def test_a_batch_under_any_policy_is_decided_as_the_slow_twin_decides_it(
+    scene: dict[str, Any],
+) -> None:
+    judge = played(**scene)
+    orders = scene["orders"]
+    judge.both(lambda face: face.route_batch(orders, dry_run=True))
+    judge.both(lambda face: face.route_batch(orders))
+    judge.both(lambda face: face.route_batch(orders[::-1]))
+
+
+@given(scenes())
+@SETTINGS
+def test_orders_one_by_one_are_decided_as_the_slow_twin_decides_them(scene: dict[str, Any]) -> None:
+    judge = played(**scene)
+    for order in scene["orders"]:
+        judge.both(lambda face, order=order: face.route(order))
+        judge.clock.pass_s(400)

@@ -1,0 +1,216 @@
+"""Days of a chain under changing policies: engine and slow twin agree on every order.
+
+Beside the engine that is judged, whose power goes now and then, a second one does the same
+commands in memory: both must be in the same state, to the byte, whenever that is asked.
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+import rule_strategies as rs
+from fendan import Engine, Order, SkuProfile, Store, StoreProfile
+from fendan.filelog import FileLog
+from fendan.state import state_hash
+from rule_judge import Judge
+from simulated_disk import SimulatedDisk
+
+FOLDER = Path("/simulated")
+USUAL = 'default_type = "NEXT_DAY"\n'
+
+
+class Chain(RuleBasedStateMachine):
+    """One engine on a disk, one in memory, and the twin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.disk = SimulatedDisk()
+        self.judge = Judge()
+        self.other = self.judge.engine
+        self.judge.engine = self.an_engine()
+        self.versions = 0
+        self.orders: list[Order] = []
+
+    def an_engine(self) -> Engine:
+        log = FileLog(FOLDER, self.disk, segment_bytes=8192, first_segment_bytes=2048)
+        return Engine.open(FOLDER, clock=self.judge.clock, log=log)
+
+    def all(self, call: Callable[[Any], Any]) -> None:
+        """Let all of them do the same."""
+        self.judge.both(call)
+        call(self.other)
+
+    # -- THE CHAIN -----------------------------------------------------------------------------
+
+    @initialize(stores=rs.store_lists, policy=st.one_of(st.just(USUAL), rs.policies))
+    def it_begins(self, stores: list[Store], policy: str) -> None:
+        bundles = {name: SkuProfile(parts=parts) for name, parts in rs.BUNDLES.items()}
+        self.all(lambda face: face.add_stores(stores))
+        self.all(lambda face: face.set_areas(rs.AREAS))
+        self.all(lambda face: face.set_sku_profiles(bundles))
+        rows = [(store.id, sku, 2) for store in stores for sku in rs.SKUS]
+        self.all(lambda face: face.set_stock(rows) and None)
+        self.a_policy_is_written(policy, True)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.judge.twin.shops)
+
+    def named(self, number: int) -> str:
+        return self.names[number % len(self.names)]
+
+    @rule(number=st.integers(0, 4), profile=rs.store_profiles)
+    def a_store_works_otherwise(self, number: int, profile: StoreProfile) -> None:
+        profiles = {self.named(number): profile}
+        self.all(lambda face: face.set_store_profiles(profiles))
+
+    @rule(sku=st.sampled_from(rs.SKUS), profile=rs.sku_profiles)
+    def a_sku_is_sold_otherwise(self, sku: str, profile: SkuProfile) -> None:
+        self.all(lambda face: face.set_sku_profiles({sku: profile}))
+
+    @rule(store=rs.stores)
+    def a_store_opens_or_moves(self, store: Store) -> None:
+        if store.id in self.names:
+            self.all(lambda face: face.update_stores([store]))
+        else:
+            self.all(lambda face: face.add_stores([store]))
+
+    @rule(number=st.integers(0, 4), resume=st.booleans())
+    def a_store_pauses_or_goes_on(self, number: int, resume: bool) -> None:
+        name = self.named(number)
+        if resume:
+            self.all(lambda face: face.resume_stores([name]))
+        else:
+            self.all(lambda face: face.pause_stores([name]))
+
+    @rule(
+        seconds=st.sampled_from([1, 300, 599, 601, 3600, 4 * 3600, 9 * 3600, 24 * 3600, 50 * 3600])
+    )
+    def time_passes(self, seconds: int) -> None:
+        self.judge.clock.pass_s(seconds)
+
+    # -- ITS STOCK -----------------------------------------------------------------------------
+
+    @rule(number=st.integers(0, 4), sku=st.sampled_from(rs.SKUS), count=st.integers(0, 6))
+    def stock_is_counted(self, number: int, sku: str, count: int) -> None:
+        rows = [(self.named(number), sku, count)]
+        self.all(lambda face: face.set_stock(rows) and None)
+
+    @rule(
+        number=st.integers(0, 4),
+        sku=st.sampled_from(rs.SKUS),
+        part=st.sampled_from(["safety", "locked", "display"]),
+        count=st.integers(0, 3),
+    )
+    def stock_is_held_back(self, number: int, sku: str, part: str, count: int) -> None:
+        name = self.named(number)
+        self.all(lambda face: face.set_held([name], [sku], **{part: [count]}))
+
+    @rule(
+        number=st.integers(0, 4),
+        channel=st.sampled_from(rs.CHANNELS),
+        share=st.sampled_from([0, 0.3, 0.5, 1]),
+    )
+    def a_channel_gets_a_share(self, number: int, channel: str, share: float) -> None:
+        name = self.named(number)
+        self.all(lambda face: face.set_shares(channel, {name: share}))
+
+    @rule(channel=st.sampled_from(rs.CHANNELS), skus=rs.some(*rs.SKUS))
+    def a_channel_sells_some_no_more(self, channel: str, skus: frozenset[str]) -> None:
+        self.all(lambda face: face.set_hidden_skus(channel, sorted(skus)))
+
+    @rule(
+        number=st.integers(0, 4),
+        sku=st.sampled_from(rs.SKUS),
+        day=st.sampled_from(rs.DAYS),
+        count=st.integers(0, 6),
+        comes=st.booleans(),
+    )
+    def supply_is_announced_or_comes(
+        self, number: int, sku: str, day: str, count: int, comes: bool
+    ) -> None:
+        name = self.named(number)
+        if comes:
+            self.all(lambda face: face.receive_supply(name, sku, day))
+        else:
+            self.all(lambda face: face.set_supply(name, sku, day, count) and None)
+
+    # -- POLICIES ------------------------------------------------------------------------------
+
+    @rule(text=rs.policies, active=st.booleans())
+    def a_policy_is_written(self, text: str, active: bool) -> None:
+        self.all(lambda face: face.draft_policy(text))
+        self.versions = len(self.judge.twin.texts)
+        if active:
+            self.another_policy_is_in_force(self.versions)
+
+    @rule(number=st.integers(0, 5))
+    def another_policy_is_in_force(self, number: int) -> None:
+        version = number % (self.versions + 1)
+        self.all(lambda face: face.activate_policy(version))
+
+    # -- ORDERS --------------------------------------------------------------------------------
+
+    @rule(drawn=st.lists(rs.orders(()), min_size=1, max_size=4), dry_run=st.booleans())
+    def orders_come(self, drawn: list[Order], dry_run: bool) -> None:
+        first = len(self.orders)
+        orders = [rs.numbered(order, first + at) for at, order in enumerate(drawn)]
+        if not dry_run:
+            self.orders += orders
+        self.all(lambda face: face.route_batch(orders, dry_run=dry_run))
+
+    @rule(number=st.integers(0, 4), drawn=rs.orders(rs.STORES))
+    def somebody_will_fetch_it(self, number: int, drawn: Order) -> None:
+        order = rs.numbered(drawn, len(self.orders), self.named(number))
+        self.orders.append(order)
+        self.all(lambda face: face.route(order))
+
+    @rule(number=st.integers(0))
+    def an_order_is_sent_again(self, number: int) -> None:
+        if self.orders:
+            order = self.orders[number % len(self.orders)]
+            self.all(lambda face: face.route(order))
+
+    @rule(number=st.integers(0))
+    def an_order_is_given_up(self, number: int) -> None:
+        if self.orders:
+            name = self.orders[number % len(self.orders)].id
+            self.all(lambda face: face.release(name))
+
+    # -- THE ENGINE ----------------------------------------------------------------------------
+
+    def open_again(self) -> None:
+        before = state_hash(self.judge.engine)
+        self.judge.engine = self.an_engine()
+        assert state_hash(self.judge.engine) == before
+
+    @rule(seed=st.integers(0, 2**32))
+    def the_power_goes(self, seed: int) -> None:
+        self.disk.chance = random.Random(seed)
+        self.disk.crash()
+        self.open_again()
+
+    @rule(snapshot=st.booleans())
+    def the_engine_is_closed_and_opened(self, snapshot: bool) -> None:
+        if snapshot:
+            self.judge.engine.snapshot()
+        self.judge.engine.close()
+        self.open_again()
+
+    @invariant()
+    def the_same_commands_lead_to_the_same_state(self) -> None:
+        assert state_hash(self.judge.engine) == state_hash(self.other)
+
+    def teardown(self) -> None:
+        self.judge.engine.close()
+
+
+Chain.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestChain = Chain.TestCase
