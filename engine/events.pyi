@@ -21,6 +21,7 @@ class EventKind(IntEnum):
     STOCK_ADJUSTED = 17
     STOCK_CORRECTED = 18
     HELD_SET = 19
+    LOTS_SET = 20
     STORE_ADDED = 32
     STORE_UPDATED = 33
     STORE_PAUSED = 34

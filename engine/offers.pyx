@@ -272,7 +272,7 @@ cdef int32_t share_pieces(Sharing* sharing, const Shelves* shelves, const Basket
     cdef int64_t wanted = sharing.sender_count * basket.line_count
     cdef int64_t line
     cdef int32_t place
-    cdef Bid bid
+    cdef const Sender* sender
     if sharing.sender_count == 0 or (basket.amounts == NULL and terms.step.least_amount > 0):
         return 0
     if wanted > sharing.sellable_capacity:
@@ -280,10 +280,10 @@ cdef int32_t share_pieces(Sharing* sharing, const Shelves* shelves, const Basket
             return 0
         sharing.sellable_capacity = wanted
     for place in range(sharing.sender_count):
-        set_bid(&bid, sharing.senders + place)
+        sender = sharing.senders + place
         for line in range(basket.line_count):
             sharing.sellable[place * basket.line_count + line] = <int32_t>pieces_offered(
-                sharing, shelves, basket, terms, place, &bid, line, classes_of
+                sharing, shelves, basket, terms, sender, line, classes_of
             )
     demand.line_count, demand.offer_count = <int32_t>basket.line_count, sharing.sender_count
     demand.most_shipments, demand.least_amount = most_shipments, terms.step.least_amount
@@ -298,13 +298,15 @@ cdef int32_t share_pieces(Sharing* sharing, const Shelves* shelves, const Basket
 
 
 cdef int64_t pieces_offered(const Sharing* sharing, const Shelves* shelves, const Basket* basket,
-                            const Terms* terms, int32_t place, const Bid* bid, int64_t line,
+                            const Terms* terms, const Sender* sender, int64_t line,
                             const int32_t* classes_of) noexcept nogil:
     """What the sender has of a line; of lines that stay together, nothing unless it has them all."""
+    cdef Bid bid
     if (stays_together(terms.step, classes_of, basket.skus[line])
-            and not (sharing.offers[place].items >> sharing.item_of[line]) & 1):
+            and not (sender.offer.items >> sharing.item_of[line]) & 1):
         return 0
-    return offered_to(terms, shelves, basket.skus[line], bid)
+    set_bid(&bid, sender)
+    return offered_to(terms, shelves, basket.skus[line], &bid)
 
 
 cdef Basket lines_taken(Sharing* sharing, const Basket* basket, int32_t shipment) noexcept nogil:

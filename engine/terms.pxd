@@ -148,6 +148,6 @@ cdef bint serves_place(Terms* terms, const Place* place, int32_t store,
 # How long the store takes to pick and bring it, in seconds; and until then, opening included.
 cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil
 cdef double needed_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil
-# When the customer has it; and what lots must then be good for, at a store that has it there then.
+# When the customer has it, 0 where nobody can tell, as the store does not open again; and what lots must then be good for, at a store that has it there then.
 cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil
 cdef Keep keep_at(const Terms* terms, int32_t store, int64_t when_ns) noexcept nogil

@@ -91,7 +91,6 @@ cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noe
 
 
 cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
-    """0: nobody can tell, as the store does not open again."""
     if terms.standing.opens_ns[store] == NEVER_NS:
         return 0
     return terms.now_ns + <int64_t>(needed_s(terms, store, distance_m) * NS_PER_S)
@@ -99,7 +98,7 @@ cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) n
 
 cdef Keep keep_at(const Terms* terms, int32_t store, int64_t when_ns) noexcept nogil:
     cdef Keep keep
-    keep.day = local_day(terms, store, when_ns or terms.now_ns)
+    keep.day = local_day(terms, store, max(when_ns, terms.now_ns))
     keep.least_life_days = terms.rule.least_life_days
     return keep
 

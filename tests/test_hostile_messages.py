@@ -219,6 +219,7 @@ EMPTY_ANSWERS = {
     LIST_AREAS,
     "/fendan.v1.SetupService/ListHiddenSkus",
     "/fendan.v1.SetupService/GetHeld",
+    "/fendan.v1.SetupService/ListLots",
     "/fendan.v1.SetupService/ListSupply",
 }
 
