@@ -186,6 +186,16 @@ class Chain(RuleBasedStateMachine):
             name = self.orders[number % len(self.orders)].id
             self.all(lambda face: face.release(name))
 
+    @rule(number=st.integers(0))
+    def an_order_leaves_its_stores(self, number: int) -> None:
+        held = [name for name, kept in self.judge.twin.told.items() if kept.is_open and kept.stock]
+        if held:
+            name = held[number % len(held)]
+            for engine in (self.judge.engine, self.other):
+                for step in (engine.accept_order, engine.pick_order, engine.ship_order):
+                    step(name)
+            self.judge.twin.ship(name)
+
     # -- THE ENGINE ----------------------------------------------------------------------------
 
     def open_again(self) -> None:
@@ -205,6 +215,11 @@ class Chain(RuleBasedStateMachine):
             self.judge.engine.snapshot()
         self.judge.engine.close()
         self.open_again()
+
+    @invariant()
+    def both_count_the_same_stock(self) -> None:
+        for name in self.names:
+            self.judge.both(methodcaller("stock", name, rs.SKUS))
 
     @invariant()
     def the_same_commands_lead_to_the_same_state(self) -> None:
