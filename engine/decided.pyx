@@ -158,33 +158,46 @@ cdef void keep_split(Table* table, int64_t order, const Decided* decided, int64_
 cdef int64_t put_decisions(EventBuffer* buffer, const Table* table,
                            const Decided* decided) noexcept nogil:
     """Ids are read from their records, which stand side by side, and not from where the caller has
-    them, which may be anywhere.
+    them, which may be anywhere. The shipments come behind all orders, as their records do.
     """
     cdef OrderEvent event
-    cdef const Verdict* verdict
-    cdef int64_t row, count, number, first = 0, broken = -1
+    cdef int64_t row, count, first = 0, broken = -1
     for row in range(decided.orders.count):
-        verdict = decided.verdicts + row
-        number = decided.numbers[decided.rows[row]]
-        event.lat, event.lng = decided.orders.lat[row], decided.orders.lng[row]
-        event.store, event.distance_m = verdict.store, verdict.distance_m
-        event.kind, event.reason = verdict.status, verdict.reason
-        event.due_ns = due_of(decided, row)
-        event.flags = HAS_PLACE
-        if decided.grants != NULL:
-            event.flags |= HAS_GRANT
-            event.grant = decided.grants[row]
-        event.basket = basket_in(decided.orders, row)
-        event.before = decided.before + decided.orders.offsets[row]
+        begin_decision(&event, decided, row)
         count = part_count(decided, row, first)
         if count:
-            if not put_split(buffer, table, number, &event, decided.parts, first, count):
-                broken = row
-            first += count
-            continue
-        if not put_decision(buffer, table, number, &event):
+            event.kind = EVENT_SPLIT
+            event.flags |= HAS_DISTANCE
+        if not put_decision(buffer, table, decided.numbers[decided.rows[row]], &event):
             broken = row
+        first += count
+    first = 0
+    for row in range(decided.orders.count if any_is_split(decided) else 0):
+        count = part_count(decided, row, first)
+        if count and not put_shipments(buffer, table, decided, row, first, count):
+            broken = row
+        first += count
     return broken
+
+
+cdef inline bint any_is_split(const Decided* decided) noexcept nogil:
+    """Whether any order was split."""
+    return decided.parts != NULL and decided.parts.count > 0
+
+
+cdef inline void begin_decision(OrderEvent* event, const Decided* decided,
+                                int64_t row) noexcept nogil:
+    cdef const Verdict* verdict = decided.verdicts + row
+    event.lat, event.lng = decided.orders.lat[row], decided.orders.lng[row]
+    event.store, event.distance_m = verdict.store, verdict.distance_m
+    event.kind, event.reason = verdict.status, verdict.reason
+    event.due_ns = due_of(decided, row)
+    event.flags = HAS_PLACE
+    if decided.grants != NULL:
+        event.flags |= HAS_GRANT
+        event.grant = decided.grants[row]
+    event.basket = basket_in(decided.orders, row)
+    event.before = decided.before + decided.orders.offsets[row]
 
 
 cdef inline bint put_decision(EventBuffer* buffer, const Table* table, int64_t number,
@@ -200,27 +213,26 @@ cdef inline bint put_decision(EventBuffer* buffer, const Table* table, int64_t n
     return put_order_event(buffer, event)
 
 
-cdef bint put_split(EventBuffer* buffer, const Table* table, int64_t order, OrderEvent* event,
-                    const PartList* parts, int64_t first, int64_t count) noexcept nogil:
-    """The order, which moves nothing, and each of its shipments."""
+cdef bint put_shipments(EventBuffer* buffer, const Table* table, const Decided* decided,
+                        int64_t row, int64_t first, int64_t count) noexcept nogil:
+    """The shipments of one order, whose own event moves nothing."""
+    cdef int64_t order = decided.numbers[decided.rows[row]], at
+    cdef OrderEvent event
     cdef const Part* part
-    cdef int64_t at
-    cdef bint good
-    event.kind = EVENT_SPLIT
-    event.flags |= HAS_DISTANCE
-    good = put_decision(buffer, table, order, event)
+    cdef bint good = True
+    begin_decision(&event, decided, row)
     event.kind = EVENT_ASSIGNED
     event.grant.shipment_count = 1
     event.grant.merge_group = event.grant.merge_key = 0  # which the order has
     for at in range(first, first + count):
-        part = parts.parts + at
+        part = decided.parts.parts + at
         event.flags = HAS_PLACE | HAS_GRANT
         event.store, event.distance_m = part.store, part.distance_m
         event.grant.promised_ns, event.grant.keep_day = part.promised_ns, part.keep_day
-        event.basket = lines_of(parts, part)
-        event.before = parts.before + part.first_line
+        event.basket = lines_of(decided.parts, part)
+        event.before = decided.parts.before + part.first_line
         if not put_decision(buffer, table, find_shipment(table, order, <int>(at - first + 1)),
-                            event):
+                            &event):
             good = False
     return good
 

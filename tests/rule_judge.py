@@ -25,7 +25,10 @@ class Judge:
         if isinstance(theirs, Decision):
             ours = self._plain(ours, theirs)
         elif isinstance(theirs, list):
-            ours = [self._plain(one, their) for one, their in zip(ours, theirs, strict=True)]
+            ours = [
+                self._plain(one, their) if isinstance(their, Decision) else one
+                for one, their in zip(ours, theirs, strict=True)
+            ]
         assert ours == theirs
         return theirs
 

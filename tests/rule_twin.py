@@ -95,8 +95,16 @@ class RuleTwin(Chain):
         if held.is_open:
             for shop, lines in held.stock:
                 self._reserve(shop, lines, -1)
-        self.told[order_id] = Kept(held.decision, held.stock, is_open=False)
+        self.told[order_id] = replace(held, is_open=False)
         return held.is_open and bool(held.stock)
+
+    def ship(self, order_id: str) -> None:
+        """An order that is held has left, all its shipments: nothing is held for it any more."""
+        kept = self.told[order_id]
+        for shop, lines in kept.stock:
+            for sku, pieces in lines.items():
+                self._move(shop, sku, -min(pieces, self.on_hand[shop, sku]), -pieces)
+        self.told[order_id] = replace(kept, is_open=False)
 
     # -- HOW BUSY STORES ARE -------------------------------------------------------------------
 

@@ -613,7 +613,8 @@ def test_every_order_that_a_store_has_makes_the_next_wait_longer(town: Town) -> 
 def test_in_the_rush_hour_the_way_takes_longer(town: Town) -> None:
     town.stock(town.near, tea=9)
     speeds = "{ '17-19' = 9, rest = 18 }"
-    town.policy(f"[types.NEXT_DAY]\npromise = {{ pick = 0, detour = 1, speed_kmh = {speeds} }}")
+    rest = f"pick = 0, pick_per_open_order = 0, detour = 1, speed_kmh = {speeds}"
+    town.policy(f"[types.NEXT_DAY]\npromise = {{ {rest} }}")
     way_ns = int(town.metres[town.near] / 5 * 1e9)
     start_ns = town.at("16:59")
     assert town.routed().promised_ns == pytest.approx(start_ns + way_ns, abs=1e3)

@@ -25,6 +25,11 @@ FOLDER = Path("/simulated")
 USUAL = 'default_type = "NEXT_DAY"\n'
 
 
+def change(**drawn: Any) -> Any:
+    """A rule after which an order comes."""
+    return rule(then=rs.orders(()), **drawn)
+
+
 class Chain(RuleBasedStateMachine):
     """One engine on a disk, one in memory, and the twin."""
 
@@ -48,15 +53,19 @@ class Chain(RuleBasedStateMachine):
 
     # -- THE CHAIN -----------------------------------------------------------------------------
 
-    @initialize(stores=rs.store_lists, policy=st.one_of(st.just(USUAL), rs.policies))
-    def it_begins(self, stores: list[Store], policy: str) -> None:
+    @initialize(
+        stores=rs.store_lists,
+        count=st.integers(1, 9),
+        policy=st.one_of(st.just(USUAL), rs.policies),
+    )
+    def it_begins(self, stores: list[Store], count: int, policy: str) -> None:
         bundles = {name: SkuProfile(parts=parts) for name, parts in rs.BUNDLES.items()}
         self.all(lambda face: face.add_stores(stores))
         for store in stores:
             self.all(methodcaller("set_store_profiles", rs.windowed(store.id)))
         self.all(lambda face: face.set_areas(rs.AREAS))
         self.all(lambda face: face.set_sku_profiles(bundles))
-        rows = [(store.id, sku, 2) for store in stores for sku in rs.SKUS]
+        rows = [(store.id, sku, count) for store in stores for sku in rs.SKUS]
         self.all(lambda face: face.set_stock(rows) and None)
         self.a_policy_is_written(policy, True)
 
@@ -67,68 +76,77 @@ class Chain(RuleBasedStateMachine):
     def named(self, number: int) -> str:
         return self.names[number % len(self.names)]
 
-    @rule(number=st.integers(0, 4), profile=rs.store_profiles)
-    def a_store_works_otherwise(self, number: int, profile: StoreProfile) -> None:
+    @change(number=st.integers(0, 4), profile=rs.store_profiles)
+    def a_store_works_otherwise(self, number: int, profile: StoreProfile, then: Order) -> None:
         profiles = rs.windowed(self.named(number), profile)
         self.all(lambda face: face.set_store_profiles(profiles))
+        self.an_order_comes(then)
 
-    @rule(sku=st.sampled_from(rs.SKUS), profile=rs.sku_profiles)
-    def a_sku_is_sold_otherwise(self, sku: str, profile: SkuProfile) -> None:
+    @change(sku=st.sampled_from(rs.SKUS), profile=rs.sku_profiles)
+    def a_sku_is_sold_otherwise(self, sku: str, profile: SkuProfile, then: Order) -> None:
         self.all(lambda face: face.set_sku_profiles({sku: profile}))
+        self.an_order_comes(then)
 
-    @rule(store=rs.stores)
-    def a_store_opens_or_moves(self, store: Store) -> None:
+    @change(store=rs.stores)
+    def a_store_opens_or_moves(self, store: Store, then: Order) -> None:
         if store.id in self.names:
             self.all(lambda face: face.update_stores([store]))
         else:
             self.all(lambda face: face.add_stores([store]))
             self.all(lambda face: face.set_store_profiles(rs.windowed(store.id)))
+        self.an_order_comes(then)
 
-    @rule(number=st.integers(0, 4), resume=st.booleans())
-    def a_store_pauses_or_goes_on(self, number: int, resume: bool) -> None:
+    @change(number=st.integers(0, 4), resume=st.booleans())
+    def a_store_pauses_or_goes_on(self, number: int, resume: bool, then: Order) -> None:
         name = self.named(number)
         if resume:
             self.all(lambda face: face.resume_stores([name]))
         else:
             self.all(lambda face: face.pause_stores([name]))
+        self.an_order_comes(then)
 
-    @rule(
+    @change(
         seconds=st.sampled_from([1, 300, 599, 601, 3600, 4 * 3600, 9 * 3600, 24 * 3600, 50 * 3600])
     )
-    def time_passes(self, seconds: int) -> None:
+    def time_passes(self, seconds: int, then: Order) -> None:
         self.judge.clock.pass_s(seconds)
+        self.an_order_comes(then)
 
     # -- ITS STOCK -----------------------------------------------------------------------------
 
-    @rule(number=st.integers(0, 4), sku=st.sampled_from(rs.SKUS), count=st.integers(0, 6))
-    def stock_is_counted(self, number: int, sku: str, count: int) -> None:
+    @change(number=st.integers(0, 4), sku=st.sampled_from(rs.SKUS), count=st.integers(0, 6))
+    def stock_is_counted(self, number: int, sku: str, count: int, then: Order) -> None:
         rows = [(self.named(number), sku, count)]
         self.all(lambda face: face.set_stock(rows) and None)
+        self.an_order_comes(then)
 
-    @rule(
+    @change(
         number=st.integers(0, 4),
         sku=st.sampled_from(rs.SKUS),
         part=st.sampled_from(["safety", "locked", "display"]),
         count=st.integers(0, 3),
     )
-    def stock_is_held_back(self, number: int, sku: str, part: str, count: int) -> None:
+    def stock_is_held_back(self, number: int, sku: str, part: str, count: int, then: Order) -> None:
         name = self.named(number)
         self.all(lambda face: face.set_held([name], [sku], **{part: [count]}))
+        self.an_order_comes(then)
 
-    @rule(
+    @change(
         number=st.integers(0, 4),
         channel=st.sampled_from(rs.CHANNELS),
         share=st.sampled_from([0, 0.3, 0.5, 1]),
     )
-    def a_channel_gets_a_share(self, number: int, channel: str, share: float) -> None:
+    def a_channel_gets_a_share(self, number: int, channel: str, share: float, then: Order) -> None:
         name = self.named(number)
         self.all(lambda face: face.set_shares(channel, {name: share}))
+        self.an_order_comes(then)
 
-    @rule(channel=st.sampled_from(rs.CHANNELS), skus=rs.some(*rs.SKUS))
-    def a_channel_sells_some_no_more(self, channel: str, skus: frozenset[str]) -> None:
+    @change(channel=st.sampled_from(rs.CHANNELS), skus=rs.some(*rs.SKUS))
+    def a_channel_sells_some_no_more(self, channel: str, skus: frozenset[str], then: Order) -> None:
         self.all(lambda face: face.set_hidden_skus(channel, sorted(skus)))
+        self.an_order_comes(then)
 
-    @rule(
+    @change(
         number=st.integers(0, 4),
         sku=st.sampled_from(rs.SKUS),
         day=st.sampled_from(rs.DAYS),
@@ -136,13 +154,14 @@ class Chain(RuleBasedStateMachine):
         comes=st.booleans(),
     )
     def supply_is_announced_or_comes(
-        self, number: int, sku: str, day: str, count: int, comes: bool
+        self, number: int, sku: str, day: str, count: int, comes: bool, then: Order
     ) -> None:
         name = self.named(number)
         if comes:
             self.all(lambda face: face.receive_supply(name, sku, day))
         else:
             self.all(lambda face: face.set_supply(name, sku, day, count) and None)
+        self.an_order_comes(then)
 
     # -- POLICIES ------------------------------------------------------------------------------
 
@@ -151,16 +170,21 @@ class Chain(RuleBasedStateMachine):
         self.all(lambda face: face.draft_policy(text))
         self.versions = len(self.judge.twin.texts)
         if active:
-            self.another_policy_is_in_force(self.versions)
+            self.all(methodcaller("activate_policy", self.versions))
 
-    @rule(number=st.integers(0, 5))
-    def another_policy_is_in_force(self, number: int) -> None:
+    @change(number=st.integers(0, 5))
+    def another_policy_is_in_force(self, number: int, then: Order) -> None:
         version = number % (self.versions + 1)
         self.all(lambda face: face.activate_policy(version))
+        self.an_order_comes(then)
 
     # -- ORDERS --------------------------------------------------------------------------------
 
-    @rule(drawn=st.lists(rs.orders(()), min_size=1, max_size=4), dry_run=st.booleans())
+    @rule(drawn=rs.orders(()))
+    def an_order_comes(self, drawn: Order) -> None:
+        self.orders_come([drawn], False)
+
+    @rule(drawn=st.lists(rs.orders(()), min_size=2, max_size=6), dry_run=st.booleans())
     def orders_come(self, drawn: list[Order], dry_run: bool) -> None:
         first = len(self.orders)
         orders = [rs.numbered(order, first + at) for at, order in enumerate(drawn)]
@@ -186,6 +210,16 @@ class Chain(RuleBasedStateMachine):
             name = self.orders[number % len(self.orders)].id
             self.all(lambda face: face.release(name))
 
+    @rule(number=st.integers(0))
+    def an_order_leaves_its_stores(self, number: int) -> None:
+        held = [name for name, kept in self.judge.twin.told.items() if kept.is_open and kept.stock]
+        if held:
+            name = held[number % len(held)]
+            for engine in (self.judge.engine, self.other):
+                for step in (engine.accept_order, engine.pick_order, engine.ship_order):
+                    step(name)
+            self.judge.twin.ship(name)
+
     # -- THE ENGINE ----------------------------------------------------------------------------
 
     def open_again(self) -> None:
@@ -205,6 +239,11 @@ class Chain(RuleBasedStateMachine):
             self.judge.engine.snapshot()
         self.judge.engine.close()
         self.open_again()
+
+    @invariant()
+    def both_count_the_same_stock(self) -> None:
+        for name in self.names:
+            self.judge.both(methodcaller("stock", name, rs.SKUS))
 
     @invariant()
     def the_same_commands_lead_to_the_same_state(self) -> None:
