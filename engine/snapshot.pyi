@@ -9,6 +9,7 @@ from fendan.engine.orders import Orders
 LAYOUT: tuple[str, ...]
 PAGED: tuple[str, ...]
 PER_PAGE: tuple[str, ...]
+MERGE_DTYPE: np.dtype[Any]
 KINDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
 
 class Section(NamedTuple):
