@@ -25,9 +25,11 @@ FOLDER = Path("/simulated")
 USUAL = 'default_type = "NEXT_DAY"\n'
 
 
-def change(**drawn: Any) -> Any:
+def change(**drawn: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """A rule after which an order comes."""
-    return rule(then=rs.orders(()), **drawn)
+    decorator: Callable[[Callable[..., None]], Callable[..., None]]
+    decorator = rule(then=rs.orders(()), **drawn)
+    return decorator
 
 
 class Chain(RuleBasedStateMachine):
@@ -254,6 +256,6 @@ class Chain(RuleBasedStateMachine):
 
 
 Chain.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestChain = Chain.TestCase
