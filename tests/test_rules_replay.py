@@ -40,8 +40,9 @@ def order(name: str, teas: int, **said: str) -> Order:
 
 def a_day(engine: Engine) -> list[Decision]:
     """A split order and one that nobody has, in one batch; a buyer's order; a group's."""
-    told = engine.route_batch([order("split", 3), order("none", 99)])
-    told.append(engine.route(order("mine", 1, buyer_id="li", address_id="home")))
+    home = {"buyer_id": "li", "address_id": "home"}
+    told = engine.route_batch([order("split", 3, **home), order("none", 99)])
+    told.append(engine.route(order("mine", 1, **home)))
     told.append(engine.route(order("ours", 1, group_id="g")))
     return told
 
