@@ -1,7 +1,7 @@
 """Every promise about counts, held against every count: what `check` asks of an engine.
 
     of each pair     on hand and reserved are not negative; its bit is set exactly if it can be sold,
-                     and what is held back is the sum of its parts
+                     and what is held back is the sum of its parts; its lots add up to its counts
     of each leaf     its bit in the summary is set exactly if one of its pairs can be sold
     of all orders    what is reserved of a pair is what the orders there hold of it, together
     of the table     each id is found, and found to be the order that it is the id of
@@ -24,6 +24,8 @@ from fendan.engine.shelves cimport (
 from typing import NamedTuple
 
 import numpy as np
+
+from fendan.engine.perishables import first_unlike as _first_unlike
 
 
 class Audit(NamedTuple):
@@ -73,6 +75,11 @@ def audit(Orders orders not None, bint all_named=True):
             names = orders.stock.network.store_ids
             problem = f"store {names[store]!r}, SKU {orders.stock.skus[sku]!r}: {wrong.decode()}"
             return Audit(pair_count, order_count, problem)
+    unlike = _first_unlike(orders.stock)
+    if unlike is not None:
+        problem = f"store {orders.stock.network.store_ids[unlike[0]]!r}, " \
+                  f"SKU {orders.stock.skus[unlike[1]]!r}: its lots do not add up to its counts"
+        return Audit(pair_count, order_count, problem)
     return Audit(pair_count, order_count, None)
 
 

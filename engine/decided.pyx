@@ -14,6 +14,7 @@ from fendan.engine.events cimport (
     EVENT_ASSIGNED, EVENT_SPLIT, HAS_AMOUNTS, HAS_DISTANCE, HAS_DUE, HAS_GRANT, HAS_MOVED,
     HAS_PLACE, EventBuffer, OrderEvent, most_order_bytes, put_order_event,
 )
+from fendan.engine.larder cimport Keep
 from fendan.engine.loads cimport Loads, order_came
 from fendan.engine.names cimport NameTable
 from fendan.engine.network cimport Leaves
@@ -22,7 +23,7 @@ from fendan.engine.records cimport (
     record_at, set_state, set_verdict, state_of_shipments,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
-from fendan.engine.shipments cimport Part, PartList, lines_of
+from fendan.engine.shipments cimport Grant, Part, PartList, keep_of, lines_of
 from fendan.engine.splits cimport add_shipments, share_amounts
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, take
 
@@ -227,7 +228,7 @@ cdef bint put_shipments(EventBuffer* buffer, const Table* table, const Decided* 
         part = decided.parts.parts + at
         event.flags = HAS_PLACE | HAS_GRANT
         event.store, event.distance_m = part.store, part.distance_m
-        event.grant.promised_ns = part.promised_ns
+        event.grant.promised_ns, event.grant.keep_day = part.promised_ns, part.keep_day
         event.basket = lines_of(decided.parts, part)
         event.before = decided.parts.before + part.first_line
         if not put_decision(buffer, table, find_shipment(table, order, <int>(at - first + 1)),
@@ -303,17 +304,20 @@ cdef bint reserve_row(const Leaves* leaves, Shelves* shelves, const Decided* dec
     cdef int64_t end = at[0] + part_count(decided, row, at[0])
     cdef Verdict* verdict = decided.verdicts + row
     cdef Quantity* before = <Quantity*>decided.before + decided.orders.offsets[row]
+    cdef const Grant* grant = decided.grants + row
+    cdef Keep keep = keep_of(grant, grant.keep_day)
     cdef Basket basket
     cdef const Part* part
     verdict.shipments = <unsigned char>(end - at[0])
     if not verdict.shipments and verdict.status == STATUS_ASSIGNED:
         basket = basket_in(decided.orders, row)
-        return take(shelves, leaves.ordinal_of[verdict.store], &basket, before)
+        return take(shelves, leaves.ordinal_of[verdict.store], &basket, before, &keep)
     while at[0] < end:
         part = decided.parts.parts + at[0]
         basket = lines_of(decided.parts, part)
+        keep = keep_of(grant, part.keep_day)
         if not take(shelves, leaves.ordinal_of[part.store], &basket,
-                    decided.parts.before + part.first_line):
+                    decided.parts.before + part.first_line, &keep):
             return False
         at[0] += 1
     return True

@@ -60,5 +60,3 @@ cdef void assign_parts(Desk* desk, Job* job, int64_t first) noexcept nogil
 # -- SUPPLY
 cdef bint has_later_lines(const Desk* desk, const Job* job) noexcept nogil
 cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil
-
-cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil

@@ -15,6 +15,7 @@ from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.geo cimport distance_between_m
+from fendan.engine.larder cimport Keep
 from fendan.engine.loads cimport back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
@@ -24,8 +25,8 @@ from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_un
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
 from fendan.engine.terms cimport (
-    NEVER_NS, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s, may_have, needed_s,
-    offered_to, offers_all, rank, serves_place,
+    NEVER_NS, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s, keep_at, may_have,
+    offered_to, offers_all, promised_ns, rank, serves_place,
 )
 
 cdef enum:
@@ -73,7 +74,7 @@ cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
         if now.values[place] != job.guess.values[place]:
             return False
     return (may_have(&job.terms, &job.plan.place, now.store, now.distance_m)
-            and offers_all(&job.terms, desk.shelves, now.ordinal, now.store, &job.basket))
+            and offers_all(&job.terms, desk.shelves, &now, &job.basket))
 
 
 cdef inline bint may_ask(const Desk* desk, const Terms* terms, const uint64_t* allowed,
@@ -105,51 +106,55 @@ cdef bint fills(Desk* desk, Job* job, const Basket* basket, const uint64_t* allo
     """
     cdef StepTerms anywhere = job.terms.step[0]
     cdef const StepTerms* step = job.terms.step
-    cdef int32_t store = desk.leaves.store_at[ordinal]
-    cdef double distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
+    cdef Bid bid
     cdef bint does
+    set_bid(&bid, desk, job, ordinal)
     if not may_ask(desk, &job.terms, allowed, ordinal):
         return False
     if named:
         anywhere.radius_m, anywhere.areas = INFINITY, False
         job.terms.step = &anywhere
-    does = (distance_m <= job.terms.step.radius_m
-            and may_have(&job.terms, &job.plan.place, store, distance_m)
-            and offers_all(&job.terms, desk.shelves, ordinal, store, basket))
+    does = (bid.distance_m <= job.terms.step.radius_m
+            and may_have(&job.terms, &job.plan.place, bid.store, bid.distance_m)
+            and offers_all(&job.terms, desk.shelves, &bid, basket))
     job.terms.step = step
     return does
+
+
+cdef inline void set_bid(Bid* bid, const Desk* desk, const Job* job, int32_t ordinal) noexcept nogil:
+    """A store as the order sees it, without its values."""
+    bid.ordinal, bid.store = ordinal, desk.leaves.store_at[ordinal]
+    bid.distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
 
 
 cdef void assign(Desk* desk, Job* job, int32_t ordinal) noexcept nogil:
     """The whole order to one store."""
     cdef int64_t first = desk.orders.offsets[job.row]
     cdef Verdict* verdict = desk.verdicts + job.row
-    take(desk.shelves, ordinal, &job.basket, NULL if desk.before == NULL else desk.before + first)
-    verdict.store = desk.leaves.store_at[ordinal]
-    verdict.distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
+    cdef Bid bid
+    cdef int64_t when_ns
+    cdef Keep keep
+    set_bid(&bid, desk, job, ordinal)
+    when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
+    keep = keep_at(&job.terms, bid.store, when_ns)
+    take(desk.shelves, ordinal, &job.basket, NULL if desk.before == NULL else desk.before + first,
+         &keep)
+    verdict.store, verdict.distance_m = bid.store, bid.distance_m
     verdict.status, verdict.reason = STATUS_ASSIGNED, REASON_NONE
     verdict.step, verdict.shipments = job.terms.step.name, 0
-    promise(desk, job, verdict, 1, promised_ns(&job.terms, verdict.store, verdict.distance_m))
+    promise(desk, job, verdict, 1, when_ns)
     order_came(desk.book.loads, verdict.store, desk.now_ns)
-
-
-cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
-    """0: nobody can tell, as the store does not open again."""
-    if terms.standing.opens_ns[store] == NEVER_NS:
-        return 0
-    return terms.now_ns + <int64_t>(needed_s(terms, store, distance_m) * NS_PER_S)
 
 
 cdef void promise(Desk* desk, Job* job, const Verdict* verdict, int32_t shipments,
                   int64_t when_ns) noexcept nogil:
     """What an assigned order is granted."""
     cdef Grant* grant = desk.grants + job.row
-    cdef int64_t local_s = when_ns // NS_PER_S
-    local_s += job.terms.standing.utc_offset_s[verdict.store]
+    cdef Keep keep = keep_at(&job.terms, verdict.store, when_ns)
     grant.step, grant.shipment_count = verdict.step, <uint8_t>shipments
     grant.promised_ns = when_ns
-    grant.least_life_days = job.terms.rule.least_life_days
-    grant.keep_day = <int32_t>(local_s // S_PER_DAY) + grant.least_life_days
+    grant.least_life_days = keep.least_life_days
+    grant.keep_day = keep.day + keep.least_life_days
     if job.terms.rule.timeout_ns < <int64_t>NEVER_NS - desk.now_ns:
         grant.due_ns = desk.now_ns + job.terms.rule.timeout_ns
 
@@ -159,15 +164,17 @@ cdef void promise(Desk* desk, Job* job, const Verdict* verdict, int32_t shipment
 cdef bint add_shipment(Desk* desk, Job* job, const Basket* lines, int32_t ordinal,
                        int64_t when_ns) noexcept nogil:
     """Reserve the lines of one shipment; False where there is no memory."""
+    cdef int32_t store = desk.leaves.store_at[ordinal]
+    cdef Keep keep = keep_at(&job.terms, store, when_ns)
     cdef Part* part
     if not reserve_part(desk.parts, lines.line_count):
         desk.no_memory = True
         return False
     part = add_part(desk.parts, job.row, lines, NULL)
-    take(desk.shelves, ordinal, lines, desk.parts.before + part.first_line)
-    part.store = desk.leaves.store_at[ordinal]
+    take(desk.shelves, ordinal, lines, desk.parts.before + part.first_line, &keep)
+    part.store = store
     part.distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
-    part.promised_ns = when_ns
+    part.promised_ns, part.keep_day = when_ns, keep.day + keep.least_life_days
     order_came(desk.book.loads, part.store, desk.now_ns)
     return True
 
@@ -242,11 +249,13 @@ cdef int32_t supply_of(const Desk* desk, const Job* job, int32_t sku, int32_t qu
                        int32_t ordinal, int32_t* day) noexcept nogil:
     """The SKU of the earliest supply at a store that is enough, and its day; or NO_NAME."""
     cdef const RuleBook* book = desk.book
-    cdef int32_t store = desk.leaves.store_at[ordinal], place
+    cdef Bid bid
+    cdef int32_t place
+    set_bid(&bid, desk, job, ordinal)
     if job.terms.hidden != NULL and job.terms.hidden[sku]:
         return NO_NAME
     for place in range(book.supply_first[sku], book.supply_first[sku + 1]):
-        if offered_to(&job.terms, desk.shelves, book.supply_skus[place], ordinal, store) >= quantity:
+        if offered_to(&job.terms, desk.shelves, book.supply_skus[place], &bid) >= quantity:
             day[0] = book.supply_days[place]
             return book.supply_skus[place]
     return NO_NAME

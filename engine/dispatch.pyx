@@ -17,8 +17,7 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
     STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, guess,
-    has_later_lines, is_still_best, promised_ns, split_at_step, store_at_step, supply_at_step,
-    take_back,
+    has_later_lines, is_still_best, split_at_step, store_at_step, supply_at_step, take_back,
 )
 from fendan.engine.geo cimport distance_between_m
 from fendan.engine.loads cimport begin_batch, end_batch, has_room_for, refresh
@@ -36,7 +35,7 @@ from fendan.engine.router cimport (
 )
 from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant, PartList, lines_of
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, lowest_bit
-from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms
+from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms, promised_ns
 
 cdef enum:
     TYPE_GROUP = 6              # rules.OrderType
@@ -410,6 +409,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
         if 0 <= order < orders.count:
             job = &jobs[order & (RING - 1)]
             prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
+    desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     if desk.no_memory:
         undo_dispatch(book, leaves, shelves, orders, verdicts, parts)

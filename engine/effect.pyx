@@ -8,10 +8,12 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fendan.engine.changes cimport note
 from fendan.engine.events cimport (
-    EVENT_ASSIGNED, EVENT_REJECTED, EVENT_RETURNED, EVENT_SPLIT, EVENT_UNASSIGNED, HAS_DUE,
-    HAS_GRANT, HAS_MOVED, HAS_PLACE, OrderEvent, moved,
+    EVENT_ASSIGNED, EVENT_REJECTED, EVENT_RETURNED, EVENT_SHIPPED, EVENT_SPLIT, EVENT_UNASSIGNED,
+    HAS_DUE, HAS_GRANT, HAS_MOVED, HAS_PLACE, OrderEvent, moved,
 )
+from fendan.engine.larder cimport Keep, Larder, day_of, first_good
 from fendan.engine.loads cimport Loads, order_came, order_left
+from fendan.engine.lots cimport hold, put_back, release, ship
 from fendan.engine.merges cimport Merge, MergeTable, begin_merges, merge_of, note_merge
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.orders cimport Orders
@@ -21,7 +23,8 @@ from fendan.engine.records cimport (
     reserve_rejection, set_due, set_state, tell_shipment,
 )
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
-from fendan.engine.shelves cimport Quantity, Shelves, quantity, show
+from fendan.engine.shelves cimport Quantity, Shelves, has_lots, quantity, show
+from fendan.engine.shipments cimport keep_of
 
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
@@ -39,7 +42,7 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
     if event.kind == EVENT_REJECTED and not reserve_rejection(table, number):
         raise MemoryError("no room for more rejections")
     if moves:
-        move(orders, event)
+        move(orders, event, keep_by(event, time_ns), from_day_of(table, number))
     if event.kind == EVENT_REJECTED:
         add_rejection(table, number, event.store, time_ns)
     if event.kind == EVENT_RETURNED and moves:
@@ -51,6 +54,10 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
         decide(table, number, event)
         if event.grant.merge_key:
             join(&orders.merges.table, event, time_ns)
+    elif event.kind == EVENT_ASSIGNED and record.flags & FLAG_GRANTED:
+        grant_at(table, number).keep_day = keep_by(event, time_ns).day + (
+            event.grant.least_life_days if event.flags & HAS_GRANT else 0
+        )
     record.attempts = event.attempts
     set_due(table, number, event.due_ns if event.flags & HAS_DUE else NEVER_NS)
     set_state(table, number, state_after(event))
@@ -135,8 +142,24 @@ cdef bint is_as_found(Orders orders, const OrderEvent* event) noexcept:
     return True
 
 
-cdef void move(Orders orders, const OrderEvent* event) noexcept:
-    """Move the counts of the event's lines, and tell those who watch."""
+cdef inline Keep keep_by(const OrderEvent* event, int64_t time_ns) noexcept nogil:
+    """What lots are to be good for: the promise, or else for today."""
+    cdef Keep keep
+    if event.flags & HAS_GRANT:
+        return keep_of(&event.grant, event.grant.keep_day)
+    keep.day, keep.least_life_days = day_of(time_ns), 0
+    return keep
+
+
+cdef inline int32_t from_day_of(const Table* table, int64_t number) noexcept nogil:
+    """What the order holds is in lots from that day on, or was moved by others from there."""
+    if record_at(table, number).flags & FLAG_GRANTED:
+        return grant_at(table, number).keep_day
+    return 0
+
+
+cdef void move(Orders orders, const OrderEvent* event, Keep keep, int32_t from_day) noexcept:
+    """Move the counts of the event's lines and their lots, and tell those who watch."""
     cdef Shelves* shelves = &orders.stock.shelves
     cdef int32_t ordinal = orders.stock.network.layout.leaves.ordinal_of[event.store]
     cdef Quantity* pair
@@ -149,3 +172,19 @@ cdef void move(Orders orders, const OrderEvent* event) noexcept:
             note(&orders.stock.changes.ring, event.store, event.basket.skus[line])
         pair[0] = after
         show(shelves, event.basket.skus[line], ordinal, pair)
+        if has_lots(shelves, event.basket.skus[line]):
+            move_lots(&shelves.larder, event, event.basket.skus[line],
+                      event.basket.quantities[line], keep, from_day)
+
+
+cdef void move_lots(Larder* larder, const OrderEvent* event, int32_t sku, int32_t quantity,
+                    Keep keep, int32_t from_day) noexcept nogil:
+    """`from_day` is no later than the day that a line was held from, which is all that lots ask."""
+    if event.kind == EVENT_ASSIGNED:
+        hold(larder.lots, event.store, sku, first_good(larder, sku, keep), quantity)
+    elif event.kind == EVENT_SHIPPED:
+        ship(larder.lots, event.store, sku, from_day, quantity)
+    elif event.kind == EVENT_RETURNED:
+        put_back(larder.lots, event.store, sku, from_day, quantity)
+    else:
+        release(larder.lots, event.store, sku, from_day, quantity)

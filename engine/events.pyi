@@ -21,6 +21,7 @@ class EventKind(IntEnum):
     STOCK_ADJUSTED = 17
     STOCK_CORRECTED = 18
     HELD_SET = 19
+    LOTS_SET = 20
     STORE_ADDED = 32
     STORE_UPDATED = 33
     STORE_PAUSED = 34
@@ -59,6 +60,9 @@ class Events:
         skus: NDArray[np.int32],
         before: NDArray[np.int32],
         after: NDArray[np.int32],
+    ) -> None: ...
+    def lots(
+        self, store: int, sku: int, days: NDArray[np.int32], on_hand: NDArray[np.int32]
     ) -> None: ...
     def thresholds(self, sku: int, off_below: int, on_from: int) -> None: ...
     def store(self, kind: EventKind, name: str, region: str, lat: float, lng: float) -> None: ...

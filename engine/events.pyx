@@ -37,6 +37,7 @@ Inside only:     kind u8 | SKUs | text each        kind u8 | store | version
                  kind u8 | document's kind text | name text | text, none where it is gone
                  kind u8 | store | part u8 | rows | sku, before, after    a row; what is held back
                  kind u8 | sku | off below | on from
+                 kind u8 | store | sku | rows | sell-by day, on hand    a row; its STOCK_SET follows
 
 A text is its size and its bytes. Stores and SKUs are codes: the order in which they were named.
 """
@@ -82,6 +83,7 @@ class EventKind(_Named):
     STOCK_ADJUSTED = EVENT_STOCK_ADJUSTED
     STOCK_CORRECTED = EVENT_STOCK_CORRECTED
     HELD_SET = EVENT_HELD_SET
+    LOTS_SET = EVENT_LOTS_SET
     STORE_ADDED = EVENT_STORE_ADDED
     STORE_UPDATED = EVENT_STORE_UPDATED
     STORE_PAUSED = EVENT_STORE_PAUSED
@@ -97,7 +99,7 @@ class EventKind(_Named):
     @property
     def is_internal(self):
         """Whether it is no business of the ledger's readers: it only serves recovery."""
-        return self >= EVENT_SKUS_NAMED or self == EVENT_HELD_SET
+        return self >= EVENT_SKUS_NAMED or self in (EVENT_HELD_SET, EVENT_LOTS_SET)
 
 
 # -- WRITING -----------------------------------------------------------------------------------
@@ -271,6 +273,17 @@ cdef class Events:
                 at = put_varint(put_varint(put_varint(at, skus[row]), before[row]), after[row])
             self._end(at)
             row = end
+
+    def lots(self, int64_t store, int64_t sku, const int32_t[::1] days, const int32_t[::1] on_hand):
+        """The lots of a pair, as they are from here on."""
+        cdef Py_ssize_t row
+        cdef uint8_t* at
+        self.make_room(len(days), 0, 1)
+        at = self._begin(EVENT_LOTS_SET, 0)
+        at = put_varint(put_varint(put_varint(at, store), sku), days.shape[0])
+        for row in range(days.shape[0]):
+            at = put_varint(put_varint(at, days[row]), on_hand[row])
+        self._end(at)
 
     def thresholds(self, int64_t sku, int64_t off_below, int64_t on_from):
         """A SKU's thresholds as they are from here on."""

@@ -8,11 +8,11 @@ from libc.math cimport NAN
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.events cimport (
-    EVENT_DOCUMENT, EVENT_HELD_SET, EVENT_KEY, EVENT_SETTINGS, EVENT_SKUS_NAMED, EVENT_STOCK_SET,
-    EVENT_STORE_ADDED, EVENT_STORE_PAUSED, EVENT_STORE_REMOVED, EVENT_STORE_UPDATED,
-    EVENT_THRESHOLDS, EVENT_VERSION, HAS_GRANT, HAS_MOVED, HAS_PLACE, LAST_ORDER_EVENT,
-    LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, moved, read_byte, read_code, read_fixed,
-    read_order_event, read_stock_row, read_text,
+    EVENT_DOCUMENT, EVENT_HELD_SET, EVENT_KEY, EVENT_LOTS_SET, EVENT_SETTINGS, EVENT_SKUS_NAMED,
+    EVENT_STOCK_SET, EVENT_STORE_ADDED, EVENT_STORE_PAUSED, EVENT_STORE_REMOVED,
+    EVENT_STORE_UPDATED, EVENT_THRESHOLDS, EVENT_VERSION, HAS_GRANT, HAS_MOVED, HAS_PLACE,
+    LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, moved, read_byte, read_code,
+    read_fixed, read_order_event, read_stock_row, read_text,
 )
 from fendan.engine.fields cimport Reader, fail, read_varint, reader_of
 from fendan.engine.names cimport Span
@@ -315,7 +315,8 @@ cdef object promise_of(const OrderEvent* event):
 cdef object read_other(Reader* reader, int64_t sequence, int64_t time_ns):
     """Events of stores, and those inside: their texts and numbers.
 
-    Of HELD_SET the part, then (SKU, before, after) a row; of THRESHOLDS all its numbers.
+    Of HELD_SET the part, then (SKU, before, after) a row; of LOTS_SET the SKU, then (day, on hand)
+    a lot; of THRESHOLDS all its numbers.
     """
     cdef uint8_t kind, part
     cdef int32_t count = 1, store = NO_STORE
@@ -330,6 +331,12 @@ cdef object read_other(Reader* reader, int64_t sequence, int64_t time_ns):
                 and read_code(reader, &count) and read_numbers(reader, 3 * <int64_t>count, texts)):
             return None
         texts = [part, *zip(texts[0::3], texts[1::3], texts[2::3])]
+        count = 0
+    elif kind == EVENT_LOTS_SET:
+        if not (read_code(reader, &store) and read_numbers(reader, 1, texts)
+                and read_code(reader, &count) and read_numbers(reader, 2 * <int64_t>count, texts)):
+            return None
+        texts = [texts[0], *zip(texts[1::2], texts[2::2])]
         count = 0
     elif kind == EVENT_THRESHOLDS:
         if not read_numbers(reader, 3, texts):

@@ -50,7 +50,7 @@ def set_held(Stock stock not None, int part, const int32_t[::1] stores, const in
     cdef Py_ssize_t row, rank
     check(stock, part, stores, skus, values, new_skus)
     stock.enlist(stores, skus, new_skus)
-    _limit(stock, skus)
+    limit(stock, skus)
     with nogil:
         for row in range(stores.shape[0]):
             shelf = shelves.shelf + skus[row]
@@ -81,7 +81,7 @@ def set_thresholds(Stock stock not None, int32_t sku, int32_t off_below, int32_t
     if shelf.limits == NULL:
         if off_below == 0:
             return
-        _limit(stock, np.array([sku], dtype=np.int32))
+        limit(stock, np.array([sku], dtype=np.int32))
     shelf.limits.off_below, shelf.limits.on_from = off_below, on_from
     for leaf in range(leaves.leaf_count):
         bits = listed(&stock.shelves, sku)[leaf]
@@ -94,7 +94,7 @@ def set_thresholds(Stock stock not None, int32_t sku, int32_t off_below, int32_t
                 note(&stock.changes.ring, leaves.store_at[ordinal], sku)
 
 
-def _limit(Stock stock, const int32_t[::1] skus):
+def limit(Stock stock not None, const int32_t[::1] skus):
     """Give the SKUs' shelves room for limits, where they have none."""
     cdef Shelf* shelf
     cdef Py_ssize_t row
@@ -179,7 +179,7 @@ def restore(Stock stock not None, const int32_t[:, ::1] held, const int32_t[:, :
         rank = pair - shelf.quantities
         if not 0 <= rank < shelf.listed_count:
             return at
-        _limit(stock, held[at, :1])
+        limit(stock, held[at, :1])
         parts = held_parts(shelf) + rank
         parts.safety, parts.locked, parts.display = row[2], row[3], row[4]
         held_sums(shelf)[rank] = sum_of(parts[0])
@@ -187,7 +187,7 @@ def restore(Stock stock not None, const int32_t[:, ::1] held, const int32_t[:, :
         row = &thresholds[at, 0]
         if not (0 <= row[0] < stock.shelves.sku_count and 1 <= row[1] <= row[2]):
             return -1 - at
-        _limit(stock, thresholds[at, :1])
+        limit(stock, thresholds[at, :1])
         stock.shelves.shelf[row[0]].limits.off_below = row[1]
         stock.shelves.shelf[row[0]].limits.on_from = row[2]
     return None

@@ -29,6 +29,10 @@ cdef struct LotTable:
     int64_t lot_count           # of all pairs
 
 
+# -- ONE PAIR ----------------------------------------------------------------------------------
+cdef LotPair* pair_of(const LotTable* table, int32_t store, int32_t sku) noexcept nogil
+cdef int64_t reserve(LotPair* pair, int32_t from_day, int64_t quantity) noexcept nogil
+
 # -- QUERIES -----------------------------------------------------------------------------------
 cdef bint has_lots(const LotTable* table, int32_t store, int32_t sku) noexcept nogil
 cdef int64_t total(const LotTable* table, int32_t store, int32_t sku) noexcept nogil

@@ -7,8 +7,8 @@
 
 Codes of stores and SKUs never change, so nothing here moves when the stores' order does. For a pair
 with lots, the sums of on_hand and of reserved are what `stock` has; whoever moves stock there tells
-it here, with `from_day`, the first sell-by day that is late enough for the order. That must be the
-same when the order's pieces are held, released and shipped.
+it here, with `from_day`, the first sell-by day that is late enough for the order. When its pieces
+are released or shipped that may be an earlier day, but not a later one.
 
 Invariants: days strictly increase; 0 <= reserved <= on_hand in every lot. Only in a shortfall, when
 more is held than there is in all, the last lot has more reserved than on hand, and then no lot has
@@ -25,7 +25,8 @@ left for the others.) And every step keeps that true. Let an order need f, and q
     hold       from lots from f on: held(d) grows by q for d <= f only, and reserved(d) as well
     release,   from lots from f on, the earliest first. For d <= f both sums lose q. For d > f
     ship       held(d) is what it was. Either lots before d had enough, and reserved(d) is what it
-               was too; or they are empty now, and reserved(d) = reserved(f) >= held(f) >= held(d)
+               was too; or they are empty now, and reserved(d) = reserved(f) >= held(f) >= held(d).
+             With e < f instead of f, both lose q for d <= e, and held(d) alone may for d <= f
     put_back   moves on_hand only, as does a count that leaves all that is reserved
     set_lots   what was reserved moves to lots as late, as long as there are such
 
@@ -61,7 +62,7 @@ cdef inline LotPair* slot_of(LotPair* slots, uint64_t mask, uint64_t key) noexce
     return slots + place
 
 
-cdef inline LotPair* pair_of(const LotTable* table, int32_t store, int32_t sku) noexcept nogil:
+cdef LotPair* pair_of(const LotTable* table, int32_t store, int32_t sku) noexcept nogil:
     """The pair's lots, or NULL where it has none."""
     cdef LotPair* pair
     if table.slots == NULL:

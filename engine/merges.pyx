@@ -168,7 +168,11 @@ cdef class Merges:
         if self.table.slots != NULL:
             for slot in range(self.table.mask + 1):
                 if is_young(&self.table, slot):
-                    out[row] = self.table.slots[slot]
+                    # Field by field: what lies between them is not to come along.
+                    out[row].key = self.table.slots[slot].key
+                    out[row].time_ns = self.table.slots[slot].time_ns
+                    out[row].group = self.table.slots[slot].group
+                    out[row].store = self.table.slots[slot].store
                     row += 1
         return np.sort(found[:row], order="key")
 

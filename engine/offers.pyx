@@ -23,7 +23,7 @@ from fendan.engine.plan cimport NUMBER, Plan, leaf_keys_of, least_waiting, real_
 from fendan.engine.split cimport MOST_ITEMS, MOST_SHIPMENTS, Splitter, fewest, nearest
 from fendan.engine.shelves cimport Basket, Shelves, available, lowest_bit
 from fendan.engine.terms cimport (
-    SPLIT_FEWEST, StepTerms, Terms, fit_words, may_have, offered_to,
+    SPLIT_FEWEST, Bid, StepTerms, Terms, fit_words, may_have, offered_to,
 )
 
 cdef extern from "near.h" nogil:
@@ -189,14 +189,20 @@ cdef inline int32_t seeming_items(const Sharing* sharing, const Shelves* shelves
     return items
 
 
+cdef inline void set_bid(Bid* bid, const Sender* sender) noexcept nogil:
+    bid.ordinal, bid.store = sender.ordinal, sender.store
+    bid.distance_m = sender.offer.distance_m
+
+
 cdef uint64_t items_offered(const Sharing* sharing, const Shelves* shelves, const Basket* basket,
                             const Terms* terms, const Sender* sender) noexcept nogil:
     """The items that the store can send in full."""
+    cdef Bid bid
     cdef uint64_t short = 0
     cdef int64_t line
+    set_bid(&bid, sender)
     for line in range(basket.line_count):
-        if (offered_to(terms, shelves, basket.skus[line], sender.ordinal, sender.store)
-                < basket.quantities[line]):
+        if offered_to(terms, shelves, basket.skus[line], &bid) < basket.quantities[line]:
             short |= (<uint64_t>1) << sharing.item_of[line]
     return ~short & (~<uint64_t>0 >> (64 - sharing.item_count))
 
@@ -295,10 +301,12 @@ cdef int64_t pieces_offered(const Sharing* sharing, const Shelves* shelves, cons
                             const Terms* terms, const Sender* sender, int64_t line,
                             const int32_t* classes_of) noexcept nogil:
     """What the sender has of a line; of lines that stay together, nothing unless it has them all."""
+    cdef Bid bid
     if (stays_together(terms.step, classes_of, basket.skus[line])
             and not (sender.offer.items >> sharing.item_of[line]) & 1):
         return 0
-    return offered_to(terms, shelves, basket.skus[line], sender.ordinal, sender.store)
+    set_bid(&bid, sender)
+    return offered_to(terms, shelves, basket.skus[line], &bid)
 
 
 cdef Basket lines_taken(Sharing* sharing, const Basket* basket, int32_t shipment) noexcept nogil:

@@ -19,6 +19,7 @@ from fendan.engine.decided cimport (
 from fendan.engine.book cimport Rules
 from fendan.engine.dispatch cimport dispatch_many
 from fendan.engine.events cimport Events
+from fendan.engine.larder cimport begin_holds
 from fendan.engine.merges cimport Merges, forget_past, undo_merges
 from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport Leaves
@@ -74,6 +75,7 @@ cdef class Orders:
         cdef Decided* decided = &arrival.decided
         cdef const Leaves* leaves = &self.stock.network.layout.leaves
         cdef bint has_room = True
+        begin_holds(&self.stock.shelves.larder)
         forget_past(&self.merges.table)
         arrival.enter(rules is not None)
         try:
@@ -82,6 +84,9 @@ cdef class Orders:
                 with nogil:
                     route_many(leaves, &self.stock.shelves, decided.orders, radius_m,
                                decided.verdicts, <Quantity*>decided.before)
+                    has_room = not self.stock.shelves.larder.no_memory
+                    if not has_room:
+                        undo(leaves, &self.stock.shelves, decided)
             else:
                 with nogil:
                     has_room = dispatch_many(
@@ -105,6 +110,7 @@ cdef class Orders:
         cdef Arrival arrival = arrival_of(self.stock, &self.records.table, batch)
         cdef Decided* decided = &arrival.decided
         cdef bint is_there
+        begin_holds(&self.stock.shelves.larder)
         forget_past(&self.merges.table)
         arrival.enter(True)
         try:

@@ -31,6 +31,7 @@ from fendan.engine.stock cimport MAX_SKUS, Stock
 import numpy as np
 
 from fendan.engine.limits import restore as _restore_limits
+from fendan.engine.perishables import first_unlike as _first_unlike, restore as _restore_lots
 from fendan.engine.router import Reason
 from fendan.engine.snapshot import (
     LAYOUT as _LAYOUT, PAGED as _PAGED, PER_PAGE as _PER_PAGE, corrupt,
@@ -143,7 +144,7 @@ def _stock(Network network, arrays):
     if len(arrays["shelves"]) != int(counts.sum(dtype=np.int64)) + words * len(skus):
         corrupt("shelves", len(arrays["shelves"]), hint="its size is not that of its shelves")
     if not skus:
-        if len(arrays["held"]) or len(arrays["thresholds"]):
+        if len(arrays["held"]) or len(arrays["thresholds"]) or len(arrays["lot_skus"]):
             corrupt("held", hint="there are no SKUs")
         return stock
     stock.sku_code_of.extend(skus)
@@ -155,6 +156,9 @@ def _stock(Network network, arrays):
     if bad is not None:
         corrupt("held" if bad >= 0 else "thresholds", bad if bad >= 0 else -1 - bad,
                 hint="a row of what cannot be")
+    bad = _restore_lots(stock, arrays)
+    if bad is not None:
+        corrupt("lot_skus", bad, hint="a row of what cannot be")
     standing = np.bitwise_or.reduce(
         np.where(
             network.layout.arrays["store_at"].reshape(-1, STORES_PER_LEAF) != NO_STORE,
@@ -166,6 +170,9 @@ def _stock(Network network, arrays):
     bad = _first_bad_shelf(stock, standing)
     if bad != NONE_BAD:
         corrupt("shelves", skus[bad], hint="its counts and its bitmaps do not agree")
+    bad = _first_unlike(stock)
+    if bad is not None:
+        corrupt("lot_skus", skus[bad[1]], hint="its lots do not add up to its counts")
     stock.skus = skus
     return stock
 

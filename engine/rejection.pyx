@@ -14,6 +14,7 @@ from fendan.engine.events cimport (
     EVENT_ASSIGNED, EVENT_REJECTED, EVENT_UNASSIGNED, HAS_DISTANCE, HAS_DUE, HAS_GRANT, HAS_MOVED,
     Lines, OrderEvent,
 )
+from fendan.engine.lots cimport correct as correct_lots
 from fendan.engine.network cimport Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
@@ -95,6 +96,7 @@ cdef int64_t correct(Stock stock, int32_t store, set missing, int32_t[::1] store
         stores[row], skus[row], after[row] = store, sku, pair.reserved
         before[row, 0], before[row, 1] = pair.net, pair.reserved
         pair.net = 0
+        correct_lots(&stock.lots.table, store, sku, pair.reserved)
         show(shelves, sku, ordinal, pair)
         note(&stock.changes.ring, store, sku)
         row += 1

@@ -29,6 +29,7 @@ import numpy as np
 from fendan.engine.events import EventKind
 from fendan.engine.fault import Fault
 from fendan.engine.limits import set_held, set_thresholds
+from fendan.engine.perishables import set_lots as _set_lots
 from fendan.errors import FendanError, refuse
 
 cdef enum:
@@ -205,6 +206,8 @@ cdef class Replay:
             self._effects.document(*(text.decode() for text in texts))
         elif kind is EventKind.HELD_SET:
             self._apply_held(event.store, texts[0], np.array(texts[1:], dtype=np.int32))
+        elif kind is EventKind.LOTS_SET:
+            self._apply_lots(event.store, texts[0], np.array(texts[1:], dtype=np.int32))
         elif kind is EventKind.THRESHOLDS:
             if texts[0] >= self._orders.stock.shelves.sku_count:
                 raise ContradictionError(f"there is no SKU {texts[0]}")
@@ -224,6 +227,17 @@ cdef class Replay:
             raise ContradictionError(str(error)) from error
         if not np.array_equal(before, found):
             raise ContradictionError(f"store {store} does not hold back what was found")
+
+    def _apply_lots(self, int32_t store, int32_t sku, rows):
+        """Set the lots of a pair, whose count follows."""
+        stock = self._orders.stock
+        if not (0 <= store < len(stock.network.store_ids) and sku < len(stock.skus)):
+            raise ContradictionError(f"there is no pair of store {store} and SKU {sku}")
+        days, on_hand = (np.ascontiguousarray(column) for column in rows.reshape(-1, 2).T)
+        try:
+            _set_lots(stock, store, sku, days, on_hand)
+        except FendanError as error:
+            raise ContradictionError(str(error)) from error
 
     def _apply_stores(self):
         """Stores as one command added, updated, paused, resumed or removed them."""

@@ -249,7 +249,7 @@ cdef void consider_under(Search* search, int32_t ordinal) noexcept nogil:
             return
     if not may_have(terms, &search.plan.place, bid.store, bid.distance_m):
         return
-    if search.verify and not offers_all(terms, search.shelves, ordinal, bid.store, search.basket):
+    if search.verify and not offers_all(terms, search.shelves, &bid, search.basket):
         return
     search.best = ordinal
     search.bid = bid
@@ -343,10 +343,10 @@ cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
     """Reserve at the guessed store; if it cannot fill the order, search exactly first."""
     cdef Verdict verdict
     verdict.step = verdict.shipments = 0
-    if guess != NOT_FOUND and not take(shelves, guess, basket, before):
+    if guess != NOT_FOUND and not take(shelves, guess, basket, before, NULL):
         guess = find(leaves, shelves, plan, basket, allowed, radius_m, True)
         if guess != NOT_FOUND:
-            take(shelves, guess, basket, before)
+            take(shelves, guess, basket, before, NULL)
     if guess == NOT_FOUND:
         verdict.store = NO_STORE
         verdict.distance_m = NAN

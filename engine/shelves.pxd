@@ -1,6 +1,7 @@
 """A SKU's shelf through all stores: who has it, how many, and what may be sold of them."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from fendan.engine.larder cimport Keep, Larder, good_from
 from fendan.engine.network cimport Leaves
 
 cdef extern from *:
@@ -30,13 +31,14 @@ cdef struct Held:
 cdef struct Limits:
     int32_t off_below           # a pair with fewer free is off the shelf; 0: never
     int32_t on_from             # and on it again with so many
+    bint has_lots               # of some pairs at least; see larder
 
 
 # One SKU over the whole network; see shelves.pyx for the drawing.
 cdef struct Shelf:
     uint64_t* words
     Quantity* quantities
-    Limits* limits              # or NULL, where nothing is held back and there is no threshold
+    Limits* limits              # or NULL: nothing is held back, no thresholds, no lots
     int32_t listed_count
     int32_t slab                # which slab of the Stock words and quantities stand in, or NO_SLAB
 
@@ -55,6 +57,8 @@ cdef struct Shelves:
     int32_t sku_count
     int32_t leaf_count
     int32_t branch_count
+    const int32_t* store_at     # [ordinal], as in Leaves
+    Larder larder
 
 
 # -- WORDS AND COUNTS --------------------------------------------------------------------------
@@ -135,13 +139,26 @@ cdef inline bint sells(const Shelves* shelves, int32_t sku, int32_t ordinal, con
         return pair.net >= wanted
     return is_on(shelves, sku, ordinal) and free_of(shelves, sku, pair) >= wanted
 
+cdef inline bint has_lots(const Shelves* shelves, int32_t sku) noexcept nogil:
+    """Whether the SKU has lots at some stores."""
+    return shelves.shelf[sku].limits != NULL and shelves.shelf[sku].limits.has_lots
+
+cdef inline bint sells_today(const Shelves* shelves, int32_t sku, int32_t ordinal,
+                             const Quantity* pair, int32_t wanted) noexcept nogil:
+    """Whether so many can be sold to who takes them along: what has expired cannot."""
+    if shelves.shelf[sku].limits == NULL:
+        return pair.net >= wanted
+    if shelves.shelf[sku].limits.has_lots and good_today(shelves, sku, ordinal) < wanted:
+        return False
+    return sells(shelves, sku, ordinal, pair, wanted)
+
 cdef inline bint covers(const Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
-    """Whether the store can sell every line in full."""
+    """Whether the store can sell every line in full, today."""
     cdef int64_t line
     cdef Quantity* pair
     for line in range(basket.line_count):
         pair = quantity(shelves, basket.skus[line], ordinal)
-        if pair == NULL or not sells(
+        if pair == NULL or not sells_today(
             shelves, basket.skus[line], ordinal, pair, basket.quantities[line]
         ):
             return False
@@ -183,9 +200,13 @@ cdef inline void show(Shelves* shelves, int32_t sku, int32_t ordinal,
 
 # -- IN SHELVES.PYX ----------------------------------------------------------------------------
 
-# Reserve every line at a store, or nothing where one cannot be sold; whether it was done.
-cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket,
-               Quantity* before) noexcept nogil
+# How many pieces of a SKU are in lots that can be sold today; WITHOUT_LOTS where there are none.
+cdef int64_t good_today(const Shelves* shelves, int32_t sku, int32_t ordinal) noexcept nogil
+
+# Reserve every line at a store, or nothing where one cannot be sold; whether it was done. `keep`: what
+# lots must be good for, which the caller has seen; NULL: for today, which is seen here.
+cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket, Quantity* before,
+               const Keep* keep) noexcept nogil
 
 # Undo `take`, to the bit: what was taken last is given back first.
 cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil

@@ -6,6 +6,7 @@
             base[leaf_count]         uint32: how many stores before this leaf list the SKU
     quantities[listed_count]         (net, reserved) of the listing stores, in KD order
     limits  off_below, on_from       the thresholds; no limits at all where there is nothing to say
+            has_lots                 some of the pairs have sell-by days: see lots and larder
             held[listed_count]       what the listing stores hold back, all parts together
             parts[listed_count]      (safety, locked, display) of it
 
@@ -18,12 +19,16 @@ Invariants: available is a subset of listed; a bit in available stands where fre
 SKU has thresholds: then the bit itself is the state, which goes where free < off_below, comes where
 free >= on_from, and stays as it is in between; a bit in summary stands exactly where the available
 word is not zero; reserved >= 0; on_hand = net + reserved; net < 0 only where a snapshot set on_hand
-below what is already reserved. What is held back may exceed what is there: reservations stay.
+below what is already reserved. What is held back may exceed what is there: reservations stay. A bit
+knows nothing of sell-by days: where a SKU has lots, those are asked behind it.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from fendan.engine.larder cimport (
+    WITHOUT_LOTS, Keep, drop_hold, first_good, good_from, hold_for_now,
+)
 from fendan.engine.network cimport STORES_PER_LEAF, Leaves
 
 cdef enum:
@@ -44,17 +49,36 @@ cdef Limits* fresh_limits(int32_t listed_count) noexcept nogil:
     return <Limits*>calloc(1, limits_bytes(listed_count))
 
 
-cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket,
-               Quantity* before) noexcept nogil:
+cdef int64_t good_today(const Shelves* shelves, int32_t sku, int32_t ordinal) noexcept nogil:
+    if not has_lots(shelves, sku):
+        return WITHOUT_LOTS
+    return good_from(&shelves.larder, shelves.store_at[ordinal], sku,
+                     first_good(&shelves.larder, sku, keep_today(shelves)))
+
+
+cdef inline Keep keep_today(const Shelves* shelves) noexcept nogil:
+    cdef Keep keep
+    keep.day, keep.least_life_days = shelves.larder.today, 0
+    return keep
+
+
+cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket, Quantity* before,
+               const Keep* keep) noexcept nogil:
     """`before`: where the counts go that each line found, or NULL."""
     cdef Quantity* pairs[FEW_LINES]
     cdef Quantity* pair
     cdef int64_t line
+    cdef bint is_there
     for line in range(basket.line_count):
         pair = quantity(shelves, basket.skus[line], ordinal)
-        if pair == NULL or not sells(
-            shelves, basket.skus[line], ordinal, pair, basket.quantities[line]
-        ):
+        if pair == NULL:
+            return False
+        if keep == NULL:
+            is_there = sells_today(shelves, basket.skus[line], ordinal, pair,
+                                   basket.quantities[line])
+        else:
+            is_there = sells(shelves, basket.skus[line], ordinal, pair, basket.quantities[line])
+        if not is_there:
             return False
         if line < FEW_LINES:
             pairs[line] = pair
@@ -69,14 +93,27 @@ cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket,
         pair.reserved += basket.quantities[line]
         if pair.net <= 0 or shelves.shelf[basket.skus[line]].limits != NULL:
             show(shelves, basket.skus[line], ordinal, pair)
+            hold_lots(shelves, basket.skus[line], ordinal, basket.quantities[line], keep)
     return True
+
+
+cdef inline void hold_lots(Shelves* shelves, int32_t sku, int32_t ordinal, int32_t quantity,
+                           const Keep* keep) noexcept nogil:
+    if has_lots(shelves, sku):
+        hold_for_now(
+            &shelves.larder, shelves.store_at[ordinal], sku,
+            first_good(&shelves.larder, sku, keep_today(shelves) if keep == NULL else keep[0]),
+            quantity,
+        )
 
 
 cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil:
     """What could be taken was on the shelf, and is so again, unless others left too little."""
     cdef int64_t line
     cdef Quantity* pair
-    for line in range(basket.line_count):
+    for line in range(basket.line_count - 1, -1, -1):
+        if has_lots(shelves, basket.skus[line]):
+            drop_hold(&shelves.larder, shelves.store_at[ordinal], basket.skus[line])
         pair = quantity(shelves, basket.skus[line], ordinal)
         pair.net += basket.quantities[line]
         pair.reserved -= basket.quantities[line]

@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from fendan.engine.larder cimport Keep
 from fendan.engine.shelves cimport Basket, Quantity
 
 cdef enum:
@@ -39,6 +40,7 @@ cdef struct Part:
     double distance_m
     int32_t line_count
     int32_t store               # code
+    int32_t keep_day            # as in Grant
 
 
 # The shipments of the split orders of a batch, in the order in which they were decided.
@@ -63,6 +65,13 @@ cdef Part* add_part(PartList* list, int64_t row, const Basket* lines,
 
 # The first of the parts of a row, in a list by rows; or where it would stand.
 cdef int64_t first_part(const PartList* list, int64_t row) noexcept nogil
+
+# What lots must be good for, as it was promised with this day.
+cdef inline Keep keep_of(const Grant* grant, int32_t keep_day) noexcept nogil:
+    cdef Keep keep
+    keep.day = keep_day - grant.least_life_days
+    keep.least_life_days = grant.least_life_days
+    return keep
 
 # The lines of a part, which has amounts if one of them has.
 cdef inline Basket lines_of(const PartList* list, const Part* part) noexcept nogil:

@@ -2,7 +2,7 @@
 
     stores   the layout's arrays; ids and regions by code; which codes were removed
     stock    SKUs by code; for each, how many stores list it; all shelves, one after the other; what
-             stores hold back, and thresholds (see limits; bits between them are on the shelves)
+             stores hold back, and thresholds (see limits; bits between them are on the shelves); lots
     orders   by age of their pages: how many, then all records, blocks and rejections
 
 Same in, same out: two engines that lived through the same commands give the same bytes. So what
@@ -29,6 +29,7 @@ import numpy as np
 from fendan.engine.fault import Fault
 from fendan.engine.merges import MERGE_DTYPE
 from fendan.engine.limits import held_rows, threshold_rows
+from fendan.engine.lots import COLUMNS as _LOT_COLUMNS
 from fendan.errors import refuse
 
 cdef enum:
@@ -57,6 +58,7 @@ KINDS = {
     "shelves": (np.dtype(np.uint64), ()),
     "held": (np.dtype(np.int32), (5,)),
     "thresholds": (np.dtype(np.int32), (3,)),
+    **{name: (np.dtype(np.int32), ()) for name in _LOT_COLUMNS},
     "page_counts": (np.dtype(np.int32), ()),
     "block_sizes": (np.dtype(np.int64), ()),
     "rejection_counts": (np.dtype(np.int32), ()),
@@ -134,6 +136,7 @@ cdef list _stock_sections(Stock stock):
         Section("shelves", KINDS["shelves"][0], (total,), _shelves(stock)),
         whole("held", held_rows(stock)),
         whole("thresholds", threshold_rows(stock)),
+        *(whole(name, array) for name, array in stock.lots.arrays().items()),
     ]
 
 

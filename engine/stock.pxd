@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport int32_t, uint64_t
 
 from fendan.engine.changes cimport Changes
+from fendan.engine.lots cimport Lots
 from fendan.engine.names cimport Names
 from fendan.engine.network cimport Layout, Leaves, Network
 from fendan.engine.shelves cimport Shelf, Shelves
@@ -18,10 +19,13 @@ cdef class Stock:
     cdef readonly Names sku_code_of # SKU -> code
     cdef Shelves shelves
     cdef readonly Changes changes
+    cdef readonly Lots lots
+    cdef object _least_lives        # the array that the larder points at
     cdef int32_t _sku_capacity
     cdef list _slabs                # numpy arrays, or None where no shelf stands in it any more
     cdef list _slab_users           # how many shelves stand in each
 
+    cdef int own(self, Lots lots) except -1
     cdef int _reserve(self, int32_t sku_count) except -1
     cdef Shelf* _make_room(self, renewed, const uint64_t[:, ::1] wanted,
                            const Leaves* leaves) except NULL

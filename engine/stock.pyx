@@ -1,7 +1,7 @@
 """What each store can sell: the shelves of all SKUs over one network; see `shelves`.
 
 A pair costs 8 bytes, a SKU 20 bytes and a bit for each leaf: memory follows the assortment, not
-stores times catalogue. Where a SKU has limits, each of its pairs costs 16 bytes more. Shelves that
+stores times catalogue. Where a SKU has limits or lots, each of its pairs costs 16 bytes more. Shelves that
 are made many at a time stand side by side in a *slab*, one large array that numpy asks the system
 to back with huge pages: an order reads a few words in each of several shelves, and with small pages
 finding the page costs as much as reading the word.
@@ -12,12 +12,14 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from fendan.engine.changes cimport Changes, note
+from fendan.engine.larder cimport day_of
+from fendan.engine.lots cimport Lots, LotTable, correct
 from fendan.engine.names cimport Names
 from fendan.engine.network cimport STORES_PER_LEAF, Layout, Leaves, Network
 from fendan.engine.shelves cimport (
     MAX_QUANTITY, NO_SLAB, Held, Quantity, Shelf, Shelves, all_listed, arrange, available,
-    free_of, free_shelves, fresh_limits, held_parts, is_on, limits_bytes, listed, lowest_bit,
-    on_sale, popcount, quantity, show, words_of,
+    free_of, free_shelves, fresh_limits, good_today, has_lots, held_parts, is_on, limits_bytes,
+    listed, lowest_bit, on_sale, popcount, quantity, show, words_of,
 )
 
 import numpy as np
@@ -47,10 +49,19 @@ cdef class Stock:
         self._slab_users = [0]
         self.shelves.leaf_count = network.layout.leaves.leaf_count
         self.shelves.branch_count = network.layout.leaves.branch_count
+        self.shelves.store_at = network.layout.leaves.store_at
+        self._least_lives = np.zeros(0, dtype=np.int32)
+        self.own(Lots())
 
     def __dealloc__(self):
         free_shelves(self.shelves.shelf, self.shelves.sku_count)
         free(self.shelves.shelf)
+        free(self.shelves.larder.holds)
+
+    cdef int own(self, Lots lots) except -1:
+        self.lots = lots
+        self.shelves.larder.lots = &lots.table
+        return 0
 
     # -- COMMANDS ------------------------------------------------------------------------------
 
@@ -69,6 +80,7 @@ cdef class Stock:
         self.network.adopt(after, ids, regions)
         self.shelves.leaf_count = after.leaves.leaf_count
         self.shelves.branch_count = after.leaves.branch_count
+        self.shelves.store_at = after.leaves.store_at
         if fresh != NULL:
             self._renew(range(self.shelves.sku_count), fresh, wanted, &before.leaves, &after.leaves)
 
@@ -78,7 +90,7 @@ cdef class Stock:
 
         SKUs named in `new_skus` take the next codes. Nothing changes unless every row is good.
         `before`: int32[n, 2], gets each row's net and reserved as they were. Returns the rows
-        after which more is reserved than there is, as a list of row numbers.
+        after which more is reserved than there is, as a list of row numbers. Lots follow the counts.
         """
         cdef int32_t sku_count = self.shelves.sku_count + <int32_t>len(new_skus)
         cdef const int32_t* ordinal_of = self.network.layout.leaves.ordinal_of
@@ -96,6 +108,8 @@ cdef class Stock:
                 if pair.net != quantities[row] - pair.reserved:
                     note(&self.changes.ring, stores[row], skus[row])
                 pair.net = quantities[row] - pair.reserved
+                if has_lots(shelves, skus[row]):
+                    correct(&self.lots.table, stores[row], skus[row], quantities[row])
                 short = short or pair.net < 0
                 show(shelves, skus[row], ordinal_of[stores[row]], pair)
         if not short:
@@ -142,6 +156,31 @@ cdef class Stock:
                 )
             on_hand_of[pair] = on_hand[row] = <int32_t>(wide + deltas[row])
         return np.asarray(on_hand)
+
+    def set_time(self, int64_t now_ns):
+        """From now on lots that were to be sold before the day of `now_ns` are not sold."""
+        cdef const LotTable* table = &self.lots.table
+        cdef int32_t today = day_of(now_ns)
+        cdef uint64_t place, key
+        if today == self.shelves.larder.today:
+            return
+        self.shelves.larder.today = today
+        for place in range(table.mask + 1 if table.used else 0):
+            if table.slots[place].lot_count:
+                key = table.slots[place].key - 1
+                note(&self.changes.ring, <int32_t>(key >> 32), <int32_t>key)
+
+    def set_least_life(self, int32_t sku, int32_t days):
+        """How many days a SKU must be good for when the customer has it, at least."""
+        cdef int32_t[::1] lives = self._least_lives
+        if sku >= lives.shape[0] and days:
+            grown = np.zeros(max(sku + 1, self._sku_capacity), dtype=np.int32)
+            grown[:lives.shape[0]] = lives
+            self._least_lives = lives = grown
+            self.shelves.larder.least_lives = &lives[0]
+            self.shelves.larder.life_count = <int32_t>lives.shape[0]
+        if sku < lives.shape[0]:
+            lives[sku] = days
 
     def note_store(self, int32_t store):
         """What a store offers has changed as a whole."""
@@ -203,7 +242,9 @@ cdef class Stock:
         """How many of one pair can be sold, whether the store takes orders or not; 0 or more."""
         cdef int32_t ordinal = self.network.layout.leaves.ordinal_of[store]
         cdef Quantity* pair = quantity(&self.shelves, sku, ordinal)
-        return 0 if pair == NULL else on_sale(&self.shelves, sku, ordinal, pair)
+        if pair == NULL:
+            return 0
+        return min(on_sale(&self.shelves, sku, ordinal, pair), good_today(&self.shelves, sku, ordinal))
 
     def sellable(self, const int64_t[::1] pairs):
         """What can be sold now of each pair of `Changes.since`, int32[n]; 0 at a closed store."""
@@ -219,7 +260,8 @@ cdef class Stock:
                 is_on(&self.shelves, sku, ordinal)
             ):
                 pair = quantity(&self.shelves, sku, ordinal)
-                counts[row] = <int32_t>free_of(&self.shelves, sku, pair)
+                counts[row] = <int32_t>min(free_of(&self.shelves, sku, pair),
+                                           good_today(&self.shelves, sku, ordinal))
         return np.asarray(counts)
 
     def listed_by(self, int32_t store):
@@ -246,9 +288,12 @@ cdef class Stock:
             while bits:
                 ordinal = leaf * STORES_PER_LEAF + lowest_bit(bits)
                 bits &= bits - 1
-                stores.append(leaves.store_at[ordinal])
                 pair = quantity(&self.shelves, sku, ordinal)
-                counts.append(free_of(&self.shelves, sku, pair))
+                count = min(free_of(&self.shelves, sku, pair),
+                            good_today(&self.shelves, sku, ordinal))
+                if count:
+                    stores.append(leaves.store_at[ordinal])
+                    counts.append(count)
         return np.array(stores, dtype=np.int32), np.array(counts, dtype=np.int32)
 
     @property

@@ -3,6 +3,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from fendan.engine.areas cimport AreaIndex
 from fendan.engine.geo cimport Place
+from fendan.engine.larder cimport Keep
 from fendan.engine.network cimport Leaves
 from fendan.engine.shelves cimport Basket, Shelves
 
@@ -124,13 +125,15 @@ cdef extern from *:
     int __builtin_ctz(unsigned int word) noexcept nogil
 
 
-# How many pieces of a SKU a store offers the order: what is free of the pair, times the share.
+# How many pieces of a SKU a store offers the order: what is free of the pair, times the share; of
+# lots no more than will be good for long enough. Of the bid its values are not looked at, here and
+# below.
 cdef int64_t offered_to(const Terms* terms, const Shelves* shelves, int32_t sku,
-                        int32_t ordinal, int32_t store) noexcept nogil
+                        const Bid* bid) noexcept nogil
 # Whether a store that the bitmaps let through may have the order, apart from its counts.
 cdef bint may_have(Terms* terms, const Place* place, int32_t store, double distance_m) noexcept nogil
 # Whether it offers every line.
-cdef bint offers_all(const Terms* terms, const Shelves* shelves, int32_t ordinal, int32_t store,
+cdef bint offers_all(const Terms* terms, const Shelves* shelves, const Bid* bid,
                      const Basket* basket) noexcept nogil
 # Fill in `bid.values` of a bid with its store and its distance.
 cdef void rank(const Terms* terms, const Shelves* shelves, const Basket* basket,
@@ -145,3 +148,6 @@ cdef bint serves_place(Terms* terms, const Place* place, int32_t store,
 # How long the store takes to pick and bring it, in seconds; and until then, opening included.
 cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil
 cdef double needed_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil
+# When the customer has it, 0 where nobody can tell, as the store does not open again; and what lots must then be good for, at a store that has it there then.
+cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil
+cdef Keep keep_at(const Terms* terms, int32_t store, int64_t when_ns) noexcept nogil

@@ -13,33 +13,48 @@ from libc.stdint cimport INT64_MAX, int32_t, int64_t
 
 from fendan.engine.areas cimport serves
 from fendan.engine.geo cimport Place
-from fendan.engine.shelves cimport Basket, Quantity, Shelves, offered, on_sale, quantity
+from fendan.engine.larder cimport Keep, first_good, good_from
+from fendan.engine.lots cimport NO_DAY, first_day
+from fendan.engine.shelves cimport (
+    Basket, Quantity, Shelves, has_lots, offered, on_sale, quantity,
+)
 
 cdef enum:
     NS_PER_S = 1000000000
+    S_PER_DAY = 86400
 
 
 cdef int64_t offered_to(const Terms* terms, const Shelves* shelves, int32_t sku,
-                        int32_t ordinal, int32_t store) noexcept nogil:
+                        const Bid* bid) noexcept nogil:
     cdef const Quantity* pair
     cdef int64_t free
     if terms.hidden != NULL and terms.hidden[sku]:
         return 0
-    pair = quantity(shelves, sku, ordinal)
+    pair = quantity(shelves, sku, bid.ordinal)
     if pair == NULL:
         return 0
-    free = on_sale(shelves, sku, ordinal, pair)
-    if terms.millionths == NULL:
-        return free
-    return offered(free, terms.millionths[store])
+    free = on_sale(shelves, sku, bid.ordinal, pair)
+    if terms.millionths != NULL:
+        free = offered(free, terms.millionths[bid.store])
+    if has_lots(shelves, sku):
+        free = min(free, good_from(&shelves.larder, bid.store, sku,
+                                   good_day(terms, shelves, sku, bid)))
+    return free
 
 
-cdef bint offers_all(const Terms* terms, const Shelves* shelves, int32_t ordinal, int32_t store,
+cdef inline int32_t good_day(const Terms* terms, const Shelves* shelves, int32_t sku,
+                             const Bid* bid) noexcept nogil:
+    """The first sell-by day that is late enough, if the store has the order."""
+    return first_good(&shelves.larder, sku, keep_at(
+        terms, bid.store, promised_ns(terms, bid.store, bid.distance_m)
+    ))
+
+
+cdef bint offers_all(const Terms* terms, const Shelves* shelves, const Bid* bid,
                      const Basket* basket) noexcept nogil:
     cdef int64_t line
     for line in range(basket.line_count):
-        if (offered_to(terms, shelves, basket.skus[line], ordinal, store)
-                < basket.quantities[line]):
+        if offered_to(terms, shelves, basket.skus[line], bid) < basket.quantities[line]:
             return False
     return True
 
@@ -73,6 +88,23 @@ cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noe
         + rule.pick_s_per_open_order * terms.standing.open_orders[store]
         + distance_m * rule.detour / rule.speeds_mps[terms.standing.local_hour[store]]
     )
+
+
+cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
+    if terms.standing.opens_ns[store] == NEVER_NS:
+        return 0
+    return terms.now_ns + <int64_t>(needed_s(terms, store, distance_m) * NS_PER_S)
+
+
+cdef Keep keep_at(const Terms* terms, int32_t store, int64_t when_ns) noexcept nogil:
+    cdef Keep keep
+    keep.day = local_day(terms, store, max(when_ns, terms.now_ns))
+    keep.least_life_days = terms.rule.least_life_days
+    return keep
+
+
+cdef inline int32_t local_day(const Terms* terms, int32_t store, int64_t when_ns) noexcept nogil:
+    return <int32_t>((when_ns // NS_PER_S + terms.standing.utc_offset_s[store]) // S_PER_DAY)
 
 
 # -- RANKING -----------------------------------------------------------------------------------
@@ -115,7 +147,7 @@ cdef double depth(const Terms* terms, const Shelves* shelves, const Basket* bask
     """What the store offers beyond the order, of the line where that is least."""
     cdef int64_t least = MOST_DEPTH, line, more
     for line in range(basket.line_count):
-        more = offered_to(terms, shelves, basket.skus[line], bid.ordinal, bid.store)
+        more = offered_to(terms, shelves, basket.skus[line], bid)
         more -= basket.quantities[line]
         if more < least:
             least = more
@@ -125,7 +157,17 @@ cdef double depth(const Terms* terms, const Shelves* shelves, const Basket* bask
 cdef double life_days(const Terms* terms, const Shelves* shelves, const Basket* basket,
                       const Bid* bid) noexcept nogil:
     """How many days what the store would send may still be sold, of the line where that is least."""
-    return <double>MOST_LIFE_DAYS
+    cdef int64_t least = MOST_LIFE_DAYS, line
+    cdef int32_t sku, day
+    for line in range(basket.line_count):
+        sku = basket.skus[line]
+        if not has_lots(shelves, sku):
+            continue
+        day = first_day(shelves.larder.lots, bid.store, sku, good_day(terms, shelves, sku, bid),
+                        basket.quantities[line])
+        if day != NO_DAY:
+            least = min(least, <int64_t>day - local_day(terms, bid.store, terms.now_ns))
+    return <double>least
 
 
 cdef int compare(const Terms* terms, const Bid* one, const Bid* other) noexcept nogil:

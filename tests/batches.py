@@ -57,9 +57,13 @@ class Shelf:
         self.reserve(day, count)
         self.held.append((day, count))
 
-    def release(self, order: tuple[int, int], *, sent: bool = False) -> None:
+    def release(
+        self, order: tuple[int, int], *, sent: bool = False, from_day: int | None = None
+    ) -> None:
+        """`from_day`: no later than the day that it was held from, which it is by default."""
         day, count = order
         self.held.remove(order)
+        day = day if from_day is None else from_day
         absent = 0
         for _ in range(count):
             batch = next(batch for batch in self.in_turn(day) if batch.reserved)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clock import StoppedClock
-from fendan import Engine, Order, Reason, Store, UnknownOrderError
+from fendan import Engine, InvalidInputError, Order, Reason, Store, UnknownOrderError
 from fendan.exclusions import Exclusion
 from fendan.explanation import Explanation
 from fendan.filelog import FileLog
@@ -159,6 +159,60 @@ def test_a_split_order_is_explained_by_its_steps(engine: Engine) -> None:
     everything_changes(engine)
     assert engine.explain("A") == in_the_words_of(before, "A", engine)
     assert engine.explain("A").step is StepName.STORE
+
+
+# -- AFTER A REJECTION -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["", POLICY])
+def test_the_next_store_is_explained_by_who_had_rejected_the_order(
+    engine: Engine, policy: str
+) -> None:
+    if policy:
+        engine.activate_policy(engine.draft_policy(policy))
+    first = engine.route(an_order("A"))
+    pass_s(engine, 60.0)
+    engine.reject_order("A", "S-near")
+    everything_changes(engine)
+    assert engine.explain("A").decision == first
+    told = engine.explain("A", attempt=2)
+    assert told.complete, told
+    assert told.winner is not None
+    assert told.winner.store_id == told.decision.store_id == "S-far"
+    assert [(one.store_id, one.code) for one in told.excluded] == [
+        ("S-near", Exclusion.REJECTED_BEFORE),
+        ("S-next", Exclusion.STOCK),
+    ]
+    assert str(told.change) == "S-near would have it with no rejection by S-near"
+
+
+def test_who_rejected_it_long_ago_may_have_it_again(engine: Engine) -> None:
+    engine.set_stock([("S-next", "tea", 6)])
+    engine.route(an_order("A"))
+    engine.reject_order("A", "S-near")
+    pass_s(engine, 3600.0)
+    assert engine.reject_order("A", "S-next").store_id == "S-near"
+    told = engine.explain("A", attempt=3)
+    assert told.winner is not None
+    assert (told.winner.store_id, told.complete, told.change) == ("S-near", True, None)
+
+
+def test_an_order_that_has_had_its_attempts_asked_nobody(engine: Engine) -> None:
+    engine.activate_policy(engine.draft_policy(""))
+    order = an_order("A", order_type=OrderType.PICKUP, pickup_store_id="S-near")
+    engine.route(order)
+    engine.reject_order("A", "S-near")
+    told = engine.explain("A", attempt=2)
+    assert (told.decision.reason, told.complete, told.steps) == (Reason.PICKUP_STORE, True, ())
+    assert "no other store was asked" in told.note
+
+
+@pytest.mark.parametrize("attempt", [0, 2, -1])
+def test_an_attempt_that_never_was_is_refused(engine: Engine, attempt: int) -> None:
+    engine.route(an_order("A"))
+    with pytest.raises(InvalidInputError) as refused:
+        engine.explain("A", attempt=attempt)
+    assert refused.value.field == "attempt"
 
 
 # -- WHERE NOT ALL IS KNOWN --------------------------------------------------------------------

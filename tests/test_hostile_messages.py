@@ -71,11 +71,13 @@ from fendan.v1.setup_service_pb2 import (
     GetStoreProfileRequest,
     ListAreasRequest,
     ListHiddenSkusRequest,
+    ListLotsRequest,
     ListSupplyRequest,
     ReceiveSupplyRequest,
     SetAreasRequest,
     SetHeldRequest,
     SetHiddenSkusRequest,
+    SetLotsRequest,
     SetSharesRequest,
     SetSkuProfilesRequest,
     SetStoreProfilesRequest,
@@ -192,6 +194,10 @@ REQUESTS: dict[str, Message] = {
         stores=["nowhere"], skus=["tea"], safety=[1], locked=[1], display=[1]
     ),
     "/fendan.v1.SetupService/GetHeld": GetHeldRequest(store_id="S1", sku="tea"),
+    "/fendan.v1.SetupService/SetLots": SetLotsRequest(
+        store_id="nowhere", sku="tea", lots={"2030-12-01": 1}
+    ),
+    "/fendan.v1.SetupService/ListLots": ListLotsRequest(store_id="S1", sku="tea"),
     "/fendan.v1.SetupService/SetSupply": SetSupplyRequest(
         store_id="nowhere", sku="tea", date="2030-12-01", quantity=1
     ),
@@ -213,6 +219,7 @@ EMPTY_ANSWERS = {
     LIST_AREAS,
     "/fendan.v1.SetupService/ListHiddenSkus",
     "/fendan.v1.SetupService/GetHeld",
+    "/fendan.v1.SetupService/ListLots",
     "/fendan.v1.SetupService/ListSupply",
 }
 
@@ -393,6 +400,8 @@ TAKE_ONE = (
     "/fendan.v1.SetupService/GetShare",
     "/fendan.v1.SetupService/ListHiddenSkus",
     "/fendan.v1.SetupService/GetHeld",
+    "/fendan.v1.SetupService/SetLots",
+    "/fendan.v1.SetupService/ListLots",
     "/fendan.v1.SetupService/SetSupply",
     "/fendan.v1.SetupService/ReceiveSupply",
     "/fendan.v1.SetupService/ListSupply",

@@ -81,6 +81,17 @@ SCENES: Scenes = {
     "hold nowhere": lambda face: face.set_held(["S1", "S9"], ["tea", "tea"], safety=[1, 1]),
     "hold ragged": lambda face: face.set_held(["S1"], ["tea"], safety=[1, 1]),
     "held of sand": lambda face: face.held("S1", "sand"),
+    "lots": lambda face: (
+        face.set_lots("S1", "cheese", {"2030-12-02": 3, "2030-12-01": 2}),
+        face.lots("S1", "cheese"),
+        face.lots("店2", "cheese"),
+        face.set_lots("S1", "cheese", {}),
+    ),
+    "lots on no day": lambda face: face.set_lots("S1", "cheese", {"2030-13-01": 1}),
+    "fewer than no lots": lambda face: face.set_lots("S1", "cheese", {"2030-12-01": -1}),
+    "lots of nothing": lambda face: face.set_lots("S1", "", {}),
+    "lots nowhere": lambda face: face.set_lots("S9", "cheese", {}),
+    "lots of sand": lambda face: face.lots("S1", "sand"),
     "supply": lambda face: (face.set_supply("S1", "ice", "2030-12-01", 20), face.supply()),
     "supply of some": lambda face: [
         face.supply(*which) for which in (("ice", "S1"), ("tea",), (None, "店2"))

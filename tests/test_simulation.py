@@ -224,11 +224,13 @@ class World:
             engine._write_documents(self.chance.choice(["note", "page"]), texts)
 
     def strategy(self, engine: Engine) -> None:
-        """What is held back, thresholds, shares, and supply that comes and arrives."""
+        """What is held back, thresholds, shares, supply that comes and arrives, and lots."""
         store_id = f"S{self.chance.randrange(self.stores + 1)}"
         sku, some = self.chance.choice(SKUS), self.chance.randrange(5)
         least = self.chance.randrange(4)
-        profile = SkuProfile(off_below=least, on_from=least + self.chance.randrange(3))
+        profile = SkuProfile(
+            off_below=least, on_from=least + self.chance.randrange(3), least_life_days=some
+        )
         changes = [
             lambda: engine.set_held([store_id], [sku], safety=[some], display=[least]),
             lambda: engine.set_held([store_id], [f"of late {some}"], locked=[1]),
@@ -237,6 +239,8 @@ class World:
             lambda: engine.set_shares("jd", {store_id: some / 4}),
             lambda: engine.set_supply(store_id, sku, f"2026-12-0{some + 1}", some),
             lambda: engine.receive_supply(store_id, sku, f"2026-12-0{some + 1}"),
+            lambda: engine.set_lots(store_id, sku, {"2024-02-29": some, "2040-01-01": least}),
+            lambda: engine.set_lots(store_id, sku, {f"204{some}-01-01": least} if some else {}),
         ]
         self.chance.choice(changes)()
 

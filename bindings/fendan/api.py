@@ -30,6 +30,7 @@ from fendan.journal import Durability
 from fendan.ledger_face import LedgerFace
 from fendan.life_face import LifeFace
 from fendan.log import Log
+from fendan.lot_face import LotFace
 from fendan.model import Line, Nearby, Order, Policy, Routed
 from fendan.ruling_face import RulingFace
 from fendan.snapshotting import EVERY_BYTES, Snapshots
@@ -45,6 +46,7 @@ class Engine(
     StoreFace,
     StockFace,
     HeldFace,
+    LotFace,
     SupplyFace,
     WatchFace,
     LifeFace,

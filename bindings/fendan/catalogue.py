@@ -15,7 +15,7 @@ from fendan.hours import path
 from fendan.profile_text import sku_profile_of
 from fendan.profiles import SkuProfile
 
-__all__ = ["SKU", "Catalogue", "SkuArrays"]
+__all__ = ["SKU", "Catalogue", "SkuArrays", "least_life_days_in"]
 
 SKU = "sku"
 MOST_ABILITIES = 32  # the bits of a mask
@@ -118,6 +118,11 @@ class Catalogue:
             arrays.presale[code] = profile.presale
             arrays.least_life_days[code] = profile.least_life_days
         return arrays
+
+
+def least_life_days_in(text: str) -> int:
+    """What a profile's text says of that; most say nothing."""
+    return sku_profile_of(text).least_life_days if "least_life_days" in text else 0
 
 
 def _all_names(parts: Mapping[str, Mapping[str, int]]) -> set[str]:

@@ -249,13 +249,14 @@ class Client(OrderClient, LedgerClient, PolicyClient, SetupClient):
         order_or_id: Order | str,
         *,
         limit: int = USUAL_EXCLUDED,
+        attempt: int = 1,
         timeout_s: float | None = None,
     ) -> Explanation:
         """Why an order would go where it would go now; or, of a known id, why it went where it did.
 
         Of a known order it may take as long as a recovery of the service: give it the time.
         """
-        return self._do(explain_calls.explain(order_or_id, limit), timeout_s)
+        return self._do(explain_calls.explain(order_or_id, limit, attempt), timeout_s)
 
     def stores(self, *, timeout_s: float | None = None) -> list[StoreStatus]:
         """All stores, in the order in which they were added."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fendan import busy, columns, documents
 from fendan.bundles import Bundles
-from fendan.catalogue import Catalogue
+from fendan.catalogue import SKU, Catalogue, least_life_days_in
 from fendan.columns import Column
 from fendan.documents import Documents
 from fendan.engine.batch import Batch
@@ -138,12 +138,18 @@ class Core:
             for row in rows:
                 events.texts(EventKind.DOCUMENT, row)
         for name in new:
-            if texts[name]:
-                self._documents[kind, name] = texts[name]
-            else:
-                del self._documents[kind, name]
+            self._keep_document(kind, name, texts[name])
         self._limits_changed |= busy.concerns({kind})
         self._documents_changed({kind})
+
+    def _keep_document(self, kind: str, name: str, text: str) -> None:
+        """A document as it is from here on; and what lots are to be good for, which moves them."""
+        if text:
+            self._documents[kind, name] = text
+        else:
+            self._documents.pop((kind, name), None)
+        if kind == SKU and name in self._stock.sku_code_of:
+            self._stock.set_least_life(self._stock.sku_code_of[name], least_life_days_in(text))
 
     def _follow(self, now_ns: int) -> None:
         """The end of a command, or of its replay: what is counted of stores follows the stores."""
@@ -303,6 +309,7 @@ class _Command:
                 core._journal.check()
             self.now_ns = core._last_ns = max(core._last_ns, core._clock.now_ns())
             self._changes = len(core._stock.changes)
+            core._stock.set_time(self.now_ns)
         except BaseException:
             core._lock.release()
             raise

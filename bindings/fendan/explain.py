@@ -16,10 +16,11 @@ from fendan.obstacles import eligible_count, obstacles
 from fendan.rules import Step, StepName
 from fendan.scene import NOBODY, Scene
 
-__all__ = ["USUAL_EXCLUDED", "checked_limit", "explained"]
+__all__ = ["USUAL_EXCLUDED", "checked_attempt", "checked_limit", "explained"]
 
 USUAL_EXCLUDED = 10
 MOST_EXCLUDED = 1_000
+MOST_ATTEMPTS = 2**31 - 1
 RUNNERS_UP = 3
 
 MERGED = "the buyer's earlier order"
@@ -33,6 +34,16 @@ def checked_limit(limit: int) -> int:
     if not 0 <= limit <= MOST_EXCLUDED:
         refuse(Fault.OUT_OF_RANGE, "limit", limit, hint=hint)
     return limit
+
+
+def checked_attempt(attempt: int) -> int:
+    """Which decision on an order, or a WrongTypeError or InvalidInputError."""
+    hint = "must be the number of one, from 1"
+    if isinstance(attempt, bool) or not isinstance(attempt, int):
+        refuse(Fault.WRONG_TYPE, "attempt", attempt, hint=hint)
+    if not 1 <= attempt <= MOST_ATTEMPTS:
+        refuse(Fault.OUT_OF_RANGE, "attempt", attempt, hint=hint)
+    return attempt
 
 
 class _Search(NamedTuple):

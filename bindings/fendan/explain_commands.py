@@ -9,7 +9,7 @@ from rich.console import Console
 from fendan import loaders
 from fendan.api import Engine
 from fendan.errors import Fault, refuse
-from fendan.explain import USUAL_EXCLUDED
+from fendan.explain import USUAL_EXCLUDED, checked_attempt, checked_limit
 from fendan.explain_face import Told
 from fendan.explain_look import show_explanation
 from fendan.filelog import FileLog
@@ -38,6 +38,9 @@ def explain(
     limit: Annotated[
         int, typer.Option(help="Of how many excluded stores to tell at most.")
     ] = USUAL_EXCLUDED,
+    attempt: Annotated[
+        int, typer.Option(help="Which decision; 2: after its first store rejected it.")
+    ] = 1,
     map: Annotated[Path | None, typer.Option("--map", help="Draw it, too: a .png file.")] = None,
 ) -> None:
     """Why an order has its store: who was nearer and could not have it, and what was missing.
@@ -47,10 +50,10 @@ def explain(
     """
     with plain_errors():
         if data is not None and stores is None and stock is None and orders is None:
-            told = _told_by_folder(data, order_id, radius_m, limit)
+            told = _told_by_folder(data, order_id, radius_m, limit, checked_attempt(attempt))
         elif data is None and stores is not None and stock is not None and orders is not None:
             engine = _engine_of_files(stores, stock, policy, radius_m)
-            told = engine._explain_now(_order_of_file(orders, order_id), limit)
+            told = engine._explain_now(_order_of_file(orders, order_id), checked_limit(limit))
         else:
             hint = "give either --data, or --stores, --stock and --orders"
             refuse(Fault.MISSING, "--data", hint=hint)
@@ -59,14 +62,16 @@ def explain(
             _draw(told, map)
 
 
-def _told_by_folder(folder: Path, order_id: str, radius_m: float | None, limit: int) -> Told:
+def _told_by_folder(
+    folder: Path, order_id: str, radius_m: float | None, limit: int, attempt: int
+) -> Told:
     """Reads only, so that a server may write the folder meanwhile."""
     log = FileLog(folder)
     engine = Engine(policy=Policy(radius_m=radius_m))
     recovery = recover(engine, log)
     with engine._command():
         decided = engine._decided_of(order_id)
-    return engine._explain_by(log, recovery.last_sequence, decided, limit)
+    return engine._explain_by(log, recovery.last_sequence, decided, checked_limit(limit), attempt)
 
 
 def _engine_of_files(

@@ -1,17 +1,21 @@
 """The engine's face for those who ask why."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from fendan.engine.batch import Batch
+from fendan.engine.events import EventKind
 from fendan.engine.history import Event
 from fendan.engine.outcome import Decision, decisions
-from fendan.explain import USUAL_EXCLUDED, checked_limit, explained
+from fendan.engine.router import Reason, Status
+from fendan.errors import Fault, refuse
+from fendan.explain import USUAL_EXCLUDED, checked_attempt, checked_limit, explained
 from fendan.explanation import Candidate, Explanation
 from fendan.log import Log
 from fendan.model import Order, Policy
-from fendan.past import brought_back, decision_event
-from fendan.rules import OrderType
+from fendan.past import brought_back, deciding, events_of, rejected_by
+from fendan.rules import OrderType, StepName
 from fendan.scene import NOBODY, Scene
 from fendan.scene_face import Asker, SceneFace
 
@@ -19,8 +23,12 @@ __all__ = ["Decided", "ExplainFace", "Told"]
 
 PICKUP_NAMED = 1  # of Grant.flags
 
+# Why a rejected order goes to no other store, whoever has what it asks for.
+UNASKED = frozenset({Reason.TOO_MANY_ATTEMPTS, Reason.PICKUP_STORE, Reason.GROUP_NOT_WHOLE})
+
 NO_JOURNAL = "this engine keeps no journal: stock, hours and policy are not what they were then"
 TRIMMED = "the journal does not reach back so far any more"
+NOBODY_ASKED = "after it was rejected, no other store was asked"
 NAMELESS = "at which store the customer wanted to fetch it is not recorded"
 
 
@@ -29,19 +37,24 @@ class ExplainFace(SceneFace):
 
     _policy: Policy
 
-    def explain(self, order_or_id: Order | str, *, limit: int = USUAL_EXCLUDED) -> Explanation:
+    def explain(
+        self, order_or_id: Order | str, *, limit: int = USUAL_EXCLUDED, attempt: int = 1
+    ) -> Explanation:
         """Why an order would go where it would go now; or, of a known id, why it went where it did.
 
         A known order is explained by what was so when it was first decided, brought back from the
         journal: that takes as long as `open` does, and the engine goes on meanwhile. Where that is
         not to be had, the Explanation is not `complete`, and says why. An Order is explained as a
         new one, whatever its id. `limit`: of how many excluded stores it tells at most, 0 to 1,000.
+        `attempt`: of a known order, which decision; 2 and more: after so many stores but one have
+        rejected it.
 
         Raises UnknownOrderError, UnknownSkuError, InvalidInputError.
         """
         checked_limit(limit)
+        checked_attempt(attempt)
         if isinstance(order_or_id, str):
-            return self._explain_past(order_or_id, limit)
+            return self._explain_past(order_or_id, limit, attempt)
         return self._explain_now(order_or_id, limit).explanation
 
     # -- NOW -----------------------------------------------------------------------------------
@@ -70,13 +83,14 @@ class ExplainFace(SceneFace):
 
     # -- THEN ----------------------------------------------------------------------------------
 
-    def _explain_past(self, order_id: str, limit: int) -> Explanation:
+    def _explain_past(self, order_id: str, limit: int, attempt: int) -> Explanation:
         with self._command():
             decided, journal = self._decided_of(order_id), self._journal
         if journal is None:
             return _recorded(decided, NO_JOURNAL)
         journal.wait(journal.sequence)  # what was decided just now is there, too
-        return self._explain_by(journal.log, journal.durable_sequence, decided, limit).explanation
+        last_sequence = journal.durable_sequence
+        return self._explain_by(journal.log, last_sequence, decided, limit, attempt).explanation
 
     def _decided_of(self, order_id: str) -> "Decided":
         """What is remembered of an order; under the lock."""
@@ -86,16 +100,31 @@ class ExplainFace(SceneFace):
             store = self._network.store_ids.index(decision.store_id)
         return Decided(decision, grant, store)
 
-    def _explain_by(self, log: Log, last_sequence: int, decided: "Decided", limit: int) -> "Told":
+    def _explain_by(
+        self, log: Log, last_sequence: int, decided: "Decided", limit: int, attempt: int
+    ) -> "Told":
         """By what a log tells of the time before; needs no lock."""
         if decided.is_named and decided.store == NOBODY:
             return Told(_recorded(decided, NAMELESS))
         order_id = decided.decision.order_id
-        event = decision_event(log, order_id, last_sequence)
-        shadow = SceneFace(self._datum, self._orders.remembered)
-        if event is None or not brought_back(shadow, log, event):
+        events = events_of(log, order_id, last_sequence)
+        if not events:
             return Told(_recorded(decided, TRIMMED))
-        scene = shadow._scene(_asker_then(event, decided), self._most_m(), event.time_ns)
+        tries, asker = deciding(events), _asker_then(events[0], decided)
+        if attempt > len(tries):
+            hint = f"it was given to a store, or to none, {len(tries):,} times"
+            refuse(Fault.OUT_OF_RANGE, "attempt", attempt, hint=hint)
+        event = tries[attempt - 1]
+        if attempt > 1:
+            decided = decided._replace(decision=_decision_of(event, self._network.store_ids))
+            if decided.decision.reason in UNASKED:
+                return Told(_recorded(decided, NOBODY_ASKED, complete=True))
+            rejected = rejected_by(events, event, self._policy.cool_down_s)
+            asker = asker._replace(merge_group=0, rejected=rejected)
+        shadow = SceneFace(self._datum, self._orders.remembered)
+        if not brought_back(shadow, log, event):
+            return Told(_recorded(decided, TRIMMED))
+        scene = shadow._scene(asker, self._most_m(), event.time_ns)
         return Told(explained(scene, order_id, decided.decision, limit), scene)
 
 
@@ -117,6 +146,22 @@ class Told(NamedTuple):
 
     explanation: Explanation
     scene: Scene | None = None
+
+
+def _decision_of(event: Event, store_ids: Sequence[str]) -> Decision:
+    """What was decided when an order was given to another store."""
+    is_assigned = event.kind is EventKind.ASSIGNED
+    grant = event.grant
+    return Decision(
+        order_id=event.order_id,
+        status=Status.ASSIGNED if is_assigned else Status.UNASSIGNED,
+        store_id=store_ids[event.store] if is_assigned else None,
+        distance_m=event.distance_m if is_assigned else None,
+        reason=Reason(event.reason),
+        policy_version=0 if grant is None else grant.policy_version,
+        step=StepName(0 if grant is None else grant.step),
+        promised_ns=None if grant is None else grant.promised_ns or None,
+    )
 
 
 def _asker_of(batch: Batch, decision: Decision) -> Asker:
@@ -153,7 +198,7 @@ def _asker_then(event: Event, decided: Decided) -> Asker:
     )
 
 
-def _recorded(decided: Decided, why: str) -> Explanation:
+def _recorded(decided: Decided, why: str, *, complete: bool = False) -> Explanation:
     """What the record alone tells."""
     decision, grant = decided.decision, decided.grant
     winner = None
@@ -166,6 +211,6 @@ def _recorded(decided: Decided, why: str) -> Explanation:
         order_type=OrderType(0 if grant is None else grant["order_type"]),
         step=decision.step,
         winner=winner,
-        complete=False,
+        complete=complete,
         note=why,
     )

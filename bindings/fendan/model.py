@@ -238,6 +238,19 @@ class Supply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """Pieces that may be sold until the end of a day, "2026-12-01", and how many are reserved.
+
+    Which order gets which is not settled before it is shipped: reserved are as many pieces, each
+    late enough, as orders hold. In a shortfall more of the last lot is reserved than there is.
+    """
+
+    date: str
+    on_hand: int
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
     """How many of a SKU a store can sell now; none while it is paused."""
 

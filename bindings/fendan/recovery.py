@@ -139,8 +139,5 @@ class _Effects:
 
     def document(self, kind: str, name: str, text: str) -> None:
         """A document as it is from here on."""
-        if text:
-            self._core._documents[kind, name] = text
-        else:
-            self._core._documents.pop((kind, name), None)
+        self._core._keep_document(kind, name, text)
         self._core._limits_changed |= busy.concerns({kind})

@@ -26,6 +26,7 @@ class Asker(NamedTuple):
     """What an order says, by codes, and what its decision says of others it goes with.
 
     `lines`: (SKU code, pieces). `named_store`: where the customer will fetch it, or NOBODY.
+    `rejected`: the stores that may not have it again.
     """
 
     place: tuple[float, float]
@@ -35,6 +36,7 @@ class Asker(NamedTuple):
     region: int = NO_NAME
     named_store: int = NOBODY
     merge_group: int = 0
+    rejected: frozenset[int] = frozenset()
 
 
 class SceneFace(RulingFace):
@@ -95,7 +97,7 @@ class SceneFace(RulingFace):
         return Scene(
             policy_version=0,
             rule=plain_rule(radius_m),
-            wish=Wish(place=asker.place),
+            wish=Wish(place=asker.place, rejected=asker.rejected),
             lines=lines_of(self._stock, asker.lines),
             needs=frozenset(),
             hidden=frozenset(),
@@ -140,6 +142,7 @@ class SceneFace(RulingFace):
             channel=_name(self._named("channels"), asker.channel),
             only=only,
             preferred=preferred,
+            rejected=asker.rejected,
         )
 
     def _region_of(self, asker: Asker, chain: Chain) -> str:

@@ -13,7 +13,8 @@ from fendan.channel import Call, Exchange
 from fendan.columns import Column
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, FendanError, refuse
-from fendan.model import Held, Shortfall, Supply
+from fendan.lot_face import check_lots, check_sku
+from fendan.model import Held, Lot, Shortfall, Supply
 from fendan.profile_checks import check_sku_profile, check_store_profile
 from fendan.profile_face import check_each
 from fendan.profile_text import profile_text, sku_profile_of, store_profile_of
@@ -166,6 +167,29 @@ def held(store_id: str, sku: str) -> Exchange[Held]:
     return Held(answer.safety, answer.locked, answer.display)
 
 
+def set_lots(store_id: str, sku: str, lots: Mapping[str, int]) -> Exchange[list[Shortfall]]:
+    """How much there is of each sell-by date."""
+    check_lots(lots)
+    check_known(Fault.UNKNOWN_STORE, "store_id", store_id)
+    check_sku(sku)
+    request = messages.SetLotsRequest(store_id=store_id, sku=sku, lots=lots)
+    answer: messages.SetLotsResponse = yield Call.of(
+        f"{SETUP}/SetLots", request, messages.SetLotsResponse
+    )
+    return [_shortfall(store_id, sku, answer.shortfall)] if answer.HasField("shortfall") else []
+
+
+def lots(store_id: str, sku: str) -> Exchange[list[Lot]]:
+    """What one store has of one SKU."""
+    check_known(Fault.UNKNOWN_STORE, "store_id", store_id)
+    check_known(Fault.UNKNOWN_SKU, "sku", sku)
+    request = messages.ListLotsRequest(store_id=store_id, sku=sku)
+    answer: messages.ListLotsResponse = yield Call.of(
+        f"{SETUP}/ListLots", request, messages.ListLotsResponse
+    )
+    return [Lot(date=one.date, on_hand=one.on_hand, reserved=one.reserved) for one in answer.lots]
+
+
 def set_supply(store_id: str, sku: str, date: str, quantity: int) -> Exchange[list[Shortfall]]:
     """What is to arrive."""
     checked_date(date)
@@ -180,18 +204,7 @@ def set_supply(store_id: str, sku: str, date: str, quantity: int) -> Exchange[li
     answer: messages.SetSupplyResponse = yield Call.of(
         f"{SETUP}/SetSupply", request, messages.SetSupplyResponse
     )
-    if not answer.HasField("shortfall"):
-        return []
-    short = answer.shortfall
-    return [
-        Shortfall(
-            store_id=store_id,
-            sku=sku,
-            on_hand=short.on_hand,
-            reserved=short.reserved,
-            order_ids=tuple(short.order_ids),
-        )
-    ]
+    return [_shortfall(store_id, sku, answer.shortfall)] if answer.HasField("shortfall") else []
 
 
 def receive_supply(store_id: str, sku: str, date: str) -> Exchange[int]:
@@ -226,6 +239,18 @@ def supply(sku: str | None, store_id: str | None) -> Exchange[list[Supply]]:
         )
         for one in answer.supplies
     ]
+
+
+def _shortfall(
+    store_id: str, sku: str, short: messages.LotShortfall | messages.SupplyShortfall
+) -> Shortfall:
+    return Shortfall(
+        store_id=store_id,
+        sku=sku,
+        on_hand=short.on_hand,
+        reserved=short.reserved,
+        order_ids=tuple(short.order_ids),
+    )
 
 
 def _columnwise(call: Call) -> Exchange[Any]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from fendan import setup_calls
 from fendan.channel import Exchange
 from fendan.columns import Column
-from fendan.model import Held, Shortfall, Supply
+from fendan.model import Held, Lot, Shortfall, Supply
 from fendan.profiles import SkuProfile, StoreProfile
 
 __all__ = ["AioSetupClient", "SetupClient"]
@@ -86,6 +86,16 @@ class SetupClient(ABC):
     def held(self, store_id: str, sku: str, *, timeout_s: float | None = None) -> Held:
         """What a store holds back of a SKU."""
         return self._do(setup_calls.held(store_id, sku), timeout_s)
+
+    def set_lots(
+        self, store_id: str, sku: str, lots: Mapping[str, int], *, timeout_s: float | None = None
+    ) -> list[Shortfall]:
+        """Set how much of a SKU a store has of each sell-by date, in units: all of its lots."""
+        return self._do(setup_calls.set_lots(store_id, sku, lots), timeout_s)
+
+    def lots(self, store_id: str, sku: str, *, timeout_s: float | None = None) -> list[Lot]:
+        """The lots of a SKU in a store, by date."""
+        return self._do(setup_calls.lots(store_id, sku), timeout_s)
 
     def set_supply(
         self, store_id: str, sku: str, date: str, quantity: int, *, timeout_s: float | None = None
@@ -179,6 +189,16 @@ class AioSetupClient(ABC):
     async def held(self, store_id: str, sku: str, *, timeout_s: float | None = None) -> Held:
         """What a store holds back of a SKU."""
         return await self._do(setup_calls.held(store_id, sku), timeout_s)
+
+    async def set_lots(
+        self, store_id: str, sku: str, lots: Mapping[str, int], *, timeout_s: float | None = None
+    ) -> list[Shortfall]:
+        """Set how much of a SKU a store has of each sell-by date, in units: all of its lots."""
+        return await self._do(setup_calls.set_lots(store_id, sku, lots), timeout_s)
+
+    async def lots(self, store_id: str, sku: str, *, timeout_s: float | None = None) -> list[Lot]:
+        """The lots of a SKU in a store, by date."""
+        return await self._do(setup_calls.lots(store_id, sku), timeout_s)
 
     async def set_supply(
         self, store_id: str, sku: str, date: str, quantity: int, *, timeout_s: float | None = None

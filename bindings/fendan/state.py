@@ -83,7 +83,8 @@ def restore(core: Core, data: memoryview) -> Moment:
     kept = documents.restored(arrays)
     orders.events = core._orders.events
     core._adopt(Datum(datum), orders, applied)
-    core._documents = kept
+    for (kind, name), text in kept.items():
+        core._keep_document(kind, name, text)
     busy.restore(orders, kept, arrays, moment.time_ns)
     return moment
 

@@ -76,14 +76,14 @@ def supply_name(sku: str, day: str) -> str:
     return name
 
 
-def checked_date(day: Any) -> str:
+def checked_date(day: Any, field: str = "date") -> str:
     """A date as it is written: "2026-12-01". Raises InvalidInputError for what is none."""
     hint = 'must be a date, such as "2026-12-01"'
     if not isinstance(day, str):
-        refuse(Fault.WRONG_TYPE, "date", day, hint=hint)
+        refuse(Fault.WRONG_TYPE, field, day, hint=hint)
     try:
         if datetime.date.fromisoformat(day).isoformat() == day:
             return str(day)
     except ValueError:
         pass
-    refuse(Fault.OUT_OF_RANGE, "date", day, hint=hint)
+    refuse(Fault.OUT_OF_RANGE, field, day, hint=hint)

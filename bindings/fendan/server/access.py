@@ -72,6 +72,8 @@ METHODS: dict[str, frozenset[Scope]] = {
     "/fendan.v1.SetupService/ListHiddenSkus": _STORES,
     "/fendan.v1.SetupService/SetHeld": _STORES,
     "/fendan.v1.SetupService/GetHeld": _STORES,
+    "/fendan.v1.SetupService/SetLots": _STORES,
+    "/fendan.v1.SetupService/ListLots": _STORES,
     "/fendan.v1.SetupService/SetSupply": _STORES,
     "/fendan.v1.SetupService/ReceiveSupply": _STORES,
     "/fendan.v1.SetupService/ListSupply": _STORES,

@@ -41,7 +41,8 @@ class Explaining:
         wanted = _wanted(request)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._thread, partial(_explained, self._engine, wanted, limit)
+            self._thread,
+            partial(_explained, self._engine, wanted, limit, request.attempt or 1),
         )
 
 
@@ -55,6 +56,8 @@ def _wanted(request: messages.ExplainRequest) -> Order | str:
     return order_of(request.order, "order")
 
 
-def _explained(engine: Engine, wanted: Order | str, limit: int) -> messages.ExplainResponse:
-    told = engine.explain(wanted, limit=limit)
+def _explained(
+    engine: Engine, wanted: Order | str, limit: int, attempt: int
+) -> messages.ExplainResponse:
+    told = engine.explain(wanted, limit=limit, attempt=attempt)
     return messages.ExplainResponse(explanation=explanation_message(told))

@@ -189,6 +189,41 @@ class SetupService(setup_service_pb2_grpc.SetupServiceServicer):
 
         return await self._do(request, context, work)
 
+    async def SetLots(  # noqa: N802
+        self, request: messages.SetLotsRequest, context: Context
+    ) -> messages.SetLotsResponse:
+        """Say how much there is of each sell-by date."""
+        reached = self._reach([("store_id", request.store_id)])
+
+        def work() -> messages.SetLotsResponse:
+            reached()
+            answer = messages.SetLotsResponse()
+            lots = dict(sorted(request.lots.items()))
+            for short in self._engine.set_lots(request.store_id, request.sku, lots):
+                answer.shortfall.on_hand, answer.shortfall.reserved = short.on_hand, short.reserved
+                answer.shortfall.order_ids.extend(short.order_ids)
+            return answer
+
+        return await self._do(request, context, work)
+
+    async def ListLots(  # noqa: N802
+        self, request: messages.ListLotsRequest, context: Context
+    ) -> messages.ListLotsResponse:
+        """The lots of one pair."""
+        reached = self._reach([("store_id", request.store_id)])
+
+        def work() -> messages.ListLotsResponse:
+            reached()
+            lots = self._engine.lots(request.store_id, request.sku)
+            return messages.ListLotsResponse(
+                lots=[
+                    messages.Lot(date=lot.date, on_hand=lot.on_hand, reserved=lot.reserved)
+                    for lot in lots
+                ]
+            )
+
+        return await self._do(request, context, work)
+
     async def SetSupply(  # noqa: N802
         self, request: messages.SetSupplyRequest, context: Context
     ) -> messages.SetSupplyResponse:

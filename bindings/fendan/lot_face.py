@@ -1,0 +1,120 @@
+"""The engine's face for perishables: stock of which each piece has a last day to be sold."""
+
+import datetime
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan.core import Core
+from fendan.engine import perishables
+from fendan.engine.network import ID_HINT, is_usable_id
+from fendan.errors import Fault, refuse
+from fendan.hours import path
+from fendan.model import Lot, Shortfall
+from fendan.supplies import JOINT, checked_date
+
+__all__ = ["LotFace", "check_lots", "check_sku"]
+
+EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
+NONE = np.empty(0, dtype=np.int32)
+MOST = 2**31 - 1
+MOST_LOTS = 64  # of one pair: two months of a daily delivery
+
+
+class Days(NamedTuple):
+    """Lots as the core takes them: days since 1970, ascending, and the units of each."""
+
+    days: NDArray[np.int32]
+    units: NDArray[np.int32]
+
+
+class LotFace(Core):
+    """Sell-by lots: what expires first is sold first, and what has expired is not sold."""
+
+    def set_lots(self, store_id: str, sku: str, lots: Mapping[str, int]) -> list[Shortfall]:
+        """Set how much of a SKU a store has of each sell-by date, "2026-12-01": all of its lots.
+
+        In units, as stock is counted, from 0; on hand becomes their sum. At most 64 dates; with
+        none the pair has no lots any more, and nothing on hand. A piece is sold up to the end of
+        its date, in the store's own time; where no policy file is in force, in Asia/Shanghai.
+        `set_stock`, `adjust_stock` and whoever finds less on the shelf change lots as well: what is
+        missing was of the earliest, and what is more is of the last.
+
+        Unknown SKUs are taken into the catalogue. What is reserved stays reserved, in lots as late
+        as it was where there are such; where on-hand is now below it, the pair is returned as a
+        Shortfall. Raises UnknownStoreError, or what names the field by its path, such as
+        ``lots.2026-12-01``.
+        """
+        wanted = check_lots(lots)
+        with self._command():
+            store = self._store_code(store_id)
+            sku_code, new_skus = self._sku_named(check_sku(sku))
+            each = np.full(len(wanted.units), sku_code, dtype=np.int32)
+            pieces = self._in_pieces(each, wanted.units, "lots")
+            total = int(pieces.sum(dtype=np.int64))
+            if total > MOST:
+                refuse(Fault.OVERFLOW, "lots", total, hint=f"at most {MOST:,} in all")
+            stores, skus, counts = (
+                np.array([value], dtype=np.int32) for value in (store, sku_code, total)
+            )
+            self._stock.check(stores, skus, counts, len(self._stock.skus) + len(new_skus))
+            if new_skus:
+                self._set_on_hand(NONE, NONE, NONE, new_skus)
+            if self._journal is not None:
+                events = self._journal.begin(len(pieces) + 1, 0, 2)
+                events.lots(store, sku_code, wanted.days, pieces)
+            perishables.set_lots(self._stock, store, sku_code, wanted.days, pieces)
+            return self._set_on_hand(stores, skus, counts, [])
+
+    def lots(self, store_id: str, sku: str) -> list[Lot]:
+        """The lots of a SKU in a store, by date, in pieces; none where it has none.
+
+        Raises UnknownStoreError, UnknownSkuError.
+        """
+        with self._command():
+            store = self._store_code(store_id)
+            code = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "sku", sku)
+            return [
+                Lot(date=_date_of(day), on_hand=on_hand, reserved=reserved)
+                for day, on_hand, reserved in self._stock.lots.lots_of(store, code)
+            ]
+
+    def _sku_named(self, sku: str) -> tuple[int, list[str]]:
+        """The code of a SKU, and the SKU where it is new: it will have the next code."""
+        code = self._stock.sku_code_of.get(sku)
+        return (len(self._stock.skus), [sku]) if code is None else (code, [])
+
+
+def check_sku(sku: str) -> str:
+    """Refuse what cannot be the name of a SKU."""
+    if not is_usable_id(sku) or JOINT in sku:
+        refuse(Fault.BAD_ID, "sku", sku, hint=ID_HINT)
+    return sku
+
+
+def check_lots(lots: Mapping[str, int]) -> Days:
+    """Lots by date as columns by day; refuses the first that cannot be."""
+    if not isinstance(lots, Mapping):
+        refuse(Fault.WRONG_TYPE, "lots", lots, hint="must map dates to quantities")
+    if len(lots) > MOST_LOTS:
+        refuse(Fault.TOO_MANY, "lots", len(lots), hint=f"at most {MOST_LOTS} dates a pair")
+    units_of = {}
+    hint = f"must be a whole number from 0 to {MOST}"
+    for date, units in lots.items():
+        day = datetime.date.fromisoformat(checked_date(date, path("lots", str(date))))
+        field = path("lots", date)
+        if not isinstance(units, int) or isinstance(units, bool):
+            refuse(Fault.WRONG_TYPE, field, units, hint=hint)
+        if not 0 <= units <= MOST:
+            refuse(Fault.OUT_OF_RANGE, field, units, hint=hint)
+        units_of[day.toordinal() - EPOCH_DAY] = units
+    if units_of and min(units_of) < 0:
+        refuse(Fault.OUT_OF_RANGE, path("lots", _date_of(min(units_of))), hint="from 1970 on")
+    days = np.array(sorted(units_of), dtype=np.int32)
+    return Days(days, np.array([units_of[day] for day in days.tolist()], dtype=np.int32))
+
+
+def _date_of(day: int) -> str:
+    return datetime.date.fromordinal(EPOCH_DAY + day).isoformat()

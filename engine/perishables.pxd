@@ -1,0 +1,1 @@
+"""Lots on the shelves; for Python alone."""
