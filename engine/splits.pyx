@@ -73,6 +73,8 @@ cdef int64_t add_shipments(Table* table, int64_t order, const PartList* list, in
             return number - 1
         grant_at(table, shipment)[0] = grant_at(table, order)[0]
         grant_at(table, shipment).shipment_count = 1
+        grant_at(table, shipment).merge_group = 0  # which the order has
+        grant_at(table, shipment).merge_key = 0
         grant_at(table, shipment).promised_ns = part.promised_ns
         grant_at(table, shipment).keep_day = part.keep_day
     return count

@@ -60,7 +60,7 @@ def some(*values: Any) -> st.SearchStrategy[frozenset[Any]]:
     return st.frozensets(st.sampled_from(values))
 
 
-# From 16:46 on Sunday, 2025-06-15, in Shanghai.
+# It begins at 16:00 on Sunday, 2025-06-15, in Shanghai.
 hours = mostly(
     None,
     {"daily": "09:00-22:00"},
