@@ -184,6 +184,7 @@ STORE_VALUES: list[tuple[str, Any, str, str]] = [
     ("most_open_orders", True, "WRONG_TYPE", "must be a whole number from 1 to"),
     ("most_open_orders", MOST + 1, "OUT_OF_RANGE", "must be a whole number from 1 to"),
     ("most_orders_in_window", -1, "OUT_OF_RANGE", "must be a whole number from 1 to"),
+    ("most_orders_in_window", 100_001, "OUT_OF_RANGE", "must be a whole number from 1 to 100,000"),
     ("most_orders_in_window", 2.5, "WRONG_TYPE", "must be a whole number from 1 to"),
     ("window_s", 0.0, "OUT_OF_RANGE", "must be seconds, more than 0 and at most 604800"),
     ("window_s", math.inf, "OUT_OF_RANGE", "must be seconds, more than 0 and at most 604800"),

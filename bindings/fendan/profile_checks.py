@@ -15,6 +15,9 @@ __all__ = ["check_bundles", "check_sku_profile", "check_store_profile"]
 
 MOST_COUNT = 2**31 - 1  # what the engine can count
 MOST_PRIORITY = 1000
+# The time of each is remembered: 800 kB a store.
+MOST_IN_WINDOW = 100_000
+
 MOST_WINDOW_S = 7 * 86_400.0
 MOST_LIFE_DAYS = 36_500
 
@@ -32,10 +35,11 @@ def check_store_profile(profile: StoreProfile, field: str = "") -> OpeningHours:
     _check_order_types(profile.order_types, path(field, "order_types"))
     _check_ids(profile.abilities, (frozenset, set), path(field, "abilities"))
     _check_ids(profile.areas, (tuple, list), path(field, "areas"))
-    for name in ("most_open_orders", "most_orders_in_window"):
+    limits = (("most_open_orders", MOST_COUNT), ("most_orders_in_window", MOST_IN_WINDOW))
+    for name, most in limits:
         value = getattr(profile, name)
         if value is not None:
-            _check_count(value, 1, MOST_COUNT, path(field, name))
+            _check_count(value, 1, most, path(field, name))
     window_s, hint = profile.window_s, f"must be seconds, more than 0 and at most {MOST_WINDOW_S:g}"
     if isinstance(window_s, bool) or not isinstance(window_s, (int, float)):
         refuse(Fault.WRONG_TYPE, path(field, "window_s"), window_s, hint=hint)
