@@ -32,7 +32,7 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 	$(BIN)/python tests/check_stubs.py
 
 # A second build beside the first, and the tests that judge the core. Leaks are not looked for:
-# Python itself has many.
+# Python itself has many. GEOS throws C++ exceptions, which the sanitizer must know of from the start.
 SANITIZED := build/sanitized
 JUDGES := areas arrays availability bad_input breach engine_machine exactness frames geo life life_machine \
 	log_damage lots lots_machine names order_events orders pieces records rejections reservations scale \
@@ -40,7 +40,7 @@ JUDGES := areas arrays availability bad_input breach engine_machine exactness fr
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)
-	PYTHONPATH=$(SANITIZED) LD_PRELOAD="$$(cc -print-file-name=libasan.so)" \
+	PYTHONPATH=$(SANITIZED) LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so.6)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
 		$(BIN)/python -m pytest $(AT_ONCE) $(JUDGES:%=tests/test_%.py)
 
