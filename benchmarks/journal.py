@@ -20,12 +20,11 @@ from statistics import median
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 import command
 import fendan
 from machine import machine
-from rows import Row, as_json, target, verdict
+from rows import Row, as_json, as_table
 from workload import Orders, Workload, fill, metro
 
 SEED = 1
@@ -265,17 +264,7 @@ def show(report: Report, console: Console) -> None:
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs, {sizes.skus_per_store:,} in a store; two "
         f"lines and an id of {ID_BYTES} bytes an order; seed {report.seed}"
     )
-    table = Table("", "median", "", "from – to", "target", "met")
-    for row in report.rows:
-        table.add_row(
-            row.name,
-            f"{row.value:,.2f}",
-            row.unit,
-            "" if row.low is None else f"{row.low:,.2f} – {row.high:,.2f}",
-            target(row),
-            verdict(row, judged=sizes == FULL),
-        )
-    console.print(table)
+    console.print(as_table(report.rows, judged=sizes == FULL))
     console.print(
         "The journal's own: what is left of the difference when the disk's sync of as many bytes, "
         "measured in the same turn, is taken off."

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.table import Table
+
 
 @dataclass(frozen=True)
 class Row:
@@ -40,6 +42,21 @@ def verdict(row: Row, *, judged: bool) -> str:
     if not judged:
         return "-"
     return "[green]yes[/]" if row.met else "[red]no[/]"
+
+
+def as_table(rows: Sequence[Row], *, judged: bool) -> Table:
+    """The rows for the terminal; `judged` as above."""
+    table = Table("", "median", "", "from – to", "target", "met")
+    for row in rows:
+        table.add_row(
+            row.name,
+            f"{row.value:,.2f}",
+            row.unit,
+            "" if row.low is None else f"{row.low:,.2f} – {row.high:,.2f}",
+            target(row),
+            verdict(row, judged=judged),
+        )
+    return table
 
 
 def as_json(report: Any, rows: Sequence[Row]) -> str:

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import shapely
 from rich.console import Console
-from rich.table import Table
 
 import command
 import fendan
@@ -24,7 +23,7 @@ from contest import EngineArrays, take_turns
 from fendan.profiles import SkuProfile, StoreProfile
 from fendan.rules import OrderType
 from machine import machine
-from rows import Row, as_json, target, verdict
+from rows import Row, as_json, as_table
 from workload import KM_PER_DEGREE, Workload, engine_for, metro, sku_names, store_ids
 
 SEED = 1
@@ -230,17 +229,7 @@ def show(report: Report, console: Console) -> None:
         f"thread; {sizes.turns} turns of {sizes.batches} batches of {sizes.orders:,} orders; "
         f"{MILLISECONDS} are for 10,000 orders; seed {report.seed}"
     )
-    table = Table("", "median", "", "from – to", "target", "met")
-    for row in report.rows:
-        table.add_row(
-            row.name,
-            f"{row.value:,.2f}",
-            row.unit,
-            "" if row.low is None else f"{row.low:,.2f} – {row.high:,.2f}",
-            target(row),
-            verdict(row, judged=sizes == FULL),
-        )
-    console.print(table)
+    console.print(as_table(report.rows, judged=sizes == FULL))
     for name, share in report.assigned.items():
         console.print(f"{name}: {share:.1%} assigned, decisions {report.decisions[name]}")
 
