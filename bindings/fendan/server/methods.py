@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from fendan.errors import Fault, FendanError, refuse
+from fendan.server.lane import Lane
 
-__all__ = ["Context", "apart", "at_most", "deadline_of", "indexed", "rename"]
+__all__ = ["Commanding", "Context", "apart", "at_most", "deadline_of", "indexed", "rename"]
 
 # Converting so many rows takes about a millisecond, for which other calls can wait.
 FEW_ROWS = 1_000
@@ -47,3 +49,21 @@ def rename(error: FendanError, field: str, row: int | None = None) -> NoReturn:
 def indexed(field: str, row: int | None) -> str:
     """The path of one of a repeated field: ``store_ids[3]``."""
     return field if row is None or re.search(r"\[\d+\]", field) else f"{field}[{row}]"
+
+
+class Commanding:
+    """What services share whose methods are commands of one engine, each done by the lane."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    async def _do(
+        self, request: Message, context: Context, command: Callable[[], Result]
+    ) -> Result:
+        """Have the engine carry out a command; its errors name fields as the request does."""
+        try:
+            return await self._lane.run(
+                command, size_bytes=request.ByteSize(), deadline=deadline_of(context)
+            )
+        except FendanError as error:
+            rename(error, indexed(error.field, error.row), error.row)

@@ -4,15 +4,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from google.protobuf.message import Message
-
 from fendan.api import Engine
-from fendan.errors import FendanError
 from fendan.messages import shortfall_message, store_of, store_status_message
 from fendan.model import Store, StoreStatus
 from fendan.server.access import Caller, Scope, caller
 from fendan.server.lane import Lane
-from fendan.server.methods import Context, apart, at_most, deadline_of, indexed, rename
+from fendan.server.methods import Commanding, Context, apart, at_most, deadline_of
 from fendan.server.metrics import Metrics
 from fendan.server.pages import page_size_of, position_of, token_of
 from fendan.v1 import network_service_pb2 as messages
@@ -29,12 +26,12 @@ Naming = messages.PauseStoresRequest | messages.ResumeStoresRequest | messages.R
 Result = TypeVar("Result")
 
 
-class NetworkService(network_service_pb2_grpc.NetworkServiceServicer):
+class NetworkService(Commanding, network_service_pb2_grpc.NetworkServiceServicer):
     """Opens, moves, pauses, closes and lists the stores of one engine."""
 
     def __init__(self, engine: Engine, lane: Lane, metrics: Metrics) -> None:
+        super().__init__(lane)
         self._engine = engine
-        self._lane = lane
         self._metrics = metrics
 
     # -- COMMANDS ------------------------------------------------------------------------------
@@ -160,14 +157,3 @@ class NetworkService(network_service_pb2_grpc.NetworkServiceServicer):
             return command(store_ids)
 
         return await self._do(request, context, work)
-
-    async def _do(
-        self, request: Message, context: Context, command: Callable[[], Result]
-    ) -> Result:
-        """Have the engine carry out a command; its errors name fields as the request does."""
-        try:
-            return await self._lane.run(
-                command, size_bytes=request.ByteSize(), deadline=deadline_of(context)
-            )
-        except FendanError as error:
-            rename(error, indexed(error.field, error.row), error.row)

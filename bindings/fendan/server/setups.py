@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from google.protobuf.message import Message
-
 from fendan.api import Engine
-from fendan.errors import Fault, FendanError, refuse
+from fendan.errors import Fault, refuse
 from fendan.hours import path
 from fendan.profile_text import profile_text, sku_profile_of, store_profile_of
 from fendan.server.access import caller
 from fendan.server.lane import Lane
-from fendan.server.methods import Context, at_most, deadline_of, indexed, rename
+from fendan.server.methods import Commanding, Context, at_most
 from fendan.v1 import setup_service_pb2 as messages
 from fendan.v1 import setup_service_pb2_grpc
 
@@ -24,12 +22,12 @@ MOST_ROWS = 1_000_000
 Result = TypeVar("Result")
 
 
-class SetupService(setup_service_pb2_grpc.SetupServiceServicer):
+class SetupService(Commanding, setup_service_pb2_grpc.SetupServiceServicer):
     """Sets up one engine. Callers bound to stores reach theirs alone."""
 
     def __init__(self, engine: Engine, lane: Lane) -> None:
+        super().__init__(lane)
         self._engine = engine
-        self._lane = lane
 
     # -- PROFILES AND AREAS --------------------------------------------------------------------
 
@@ -291,14 +289,3 @@ class SetupService(setup_service_pb2_grpc.SetupServiceServicer):
                 who.check_store(store_id, self._engine.region_of, field)
 
         return check
-
-    async def _do(
-        self, request: Message, context: Context, command: Callable[[], Result]
-    ) -> Result:
-        """Have the engine carry out a command; its errors name fields as the request does."""
-        try:
-            return await self._lane.run(
-                command, size_bytes=request.ByteSize(), deadline=deadline_of(context)
-            )
-        except FendanError as error:
-            rename(error, indexed(error.field, error.row), error.row)
