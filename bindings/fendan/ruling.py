@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.catalogue import SkuArrays
 from fendan.eligible import Facts, abilities, eligible_by_step, next_edge_ns
 from fendan.engine.areas import Areas
 from fendan.engine.asking import Asking
@@ -27,20 +28,19 @@ from fendan.engine.network import Layout
 from fendan.hours import OpeningHours
 from fendan.opening import Opening
 from fendan.policy import PolicyBook
-from fendan.profiles import SkuProfile, StoreProfile
+from fendan.profiles import StoreProfile
+from fendan.rules import Step
 from fendan.supplies import SupplyArrays
 
-__all__ = ["MOST_ABILITIES", "Chain", "Ruling", "words_of"]
-
-MOST_ABILITIES = 32
-"""That SKUs need, in one chain: the bits of a mask."""
+__all__ = ["Chain", "Ruling", "words_of"]
 
 
 class Chain(NamedTuple):
     """What rules look at of a chain, by store and SKU code.
 
     `shares`: millionths by channel code and store. `hidden`: by channel code and SKU. None where
-    there is nothing. `channels`, `regions`: all that have a code. `loads`: how busy stores are.
+    there is nothing. `abilities`, `classes`: what the bits and codes of `skus` mean. `channels`,
+    `regions`: all that have a code. `loads`: how busy stores are.
     """
 
     layout: Layout
@@ -48,8 +48,9 @@ class Chain(NamedTuple):
     regions_of_stores: Sequence[str]
     store_profiles: Sequence[StoreProfile]
     hours: Sequence[OpeningHours | None]
-    sku_profiles: Mapping[int, SkuProfile]
-    sku_count: int
+    skus: SkuArrays
+    abilities: Sequence[str]
+    classes: Sequence[str]
     channels: Names
     regions: Names
     shares: NDArray[np.int32] | None
@@ -75,7 +76,6 @@ class Ruling:
         self.chain = chain
         self.facts = Facts.of(chain.store_profiles, chain.regions_of_stores)
         self.opening: Opening = Opening(chain.hours, None if before is None else before.opening)
-        self.abilities = _needed(chain.sku_profiles.values())
         self.moment = self.opening.at(now_ns)
         self.next_edge_ns = 0
         asking = Asking(chain.channels, chain.regions, chain.store_code_of)
@@ -114,14 +114,14 @@ class Ruling:
         leaves = len(chain.layout.arrays["sketches"])
         able = abilities(profiles)
         nobody = np.zeros(stores, dtype=np.bool_)
-        has = [words_of(able.get(name, nobody), chain.layout) for name in self.abilities]
+        has = [words_of(able.get(name, nobody), chain.layout) for name in chain.abilities]
         return {
             "numbers": np.ascontiguousarray(book.table()),
             "channel_rows": _rows(chain.channels, book.channels),
             "region_rows": _rows(chain.regions, book.regions),
             "region_areas": self._region_areas(),
             "store_count": stores,
-            "sku_count": chain.sku_count,
+            "sku_count": len(chain.skus.needs),
             "priority": np.array([one.priority for one in profiles], dtype=np.float64),
             "cost": np.array([one.cost for one in profiles], dtype=np.float64),
             "most_open": np.array(
@@ -152,32 +152,20 @@ class Ruling:
             return {}
         return {"supply_first": first, "supply_days": days, "supply_skus": skus}
 
-    def _sku_arrays(self, steps: Sequence[Any]) -> dict[str, NDArray[Any]]:
+    def _sku_arrays(self, steps: Sequence[Step]) -> dict[str, NDArray[Any]]:
         """What rules look at of SKUs; nothing where no SKU has it."""
-        profiles, count = self.chain.sku_profiles, self.chain.sku_count
+        skus, classes, named = self.chain.skus, self.chain.classes, self.book.product_classes
         arrays: dict[str, NDArray[Any]] = {"together": np.zeros((len(steps), 0), dtype=np.uint8)}
-        if any(profile.needs for profile in profiles.values()):
-            arrays["needs_of"] = needs = np.zeros(count, dtype=np.uint32)
-            for sku, profile in profiles.items():
-                needs[sku] = sum(1 << self.abilities.index(name) for name in profile.needs)
-        if any(profile.presale for profile in profiles.values()):
-            arrays["presale"] = np.zeros(count, dtype=np.uint8)
-            for sku, profile in profiles.items():
-                arrays["presale"][sku] = profile.presale
-        named = self.book.product_classes
-        if named and any(profile.product_class in named for profile in profiles.values()):
-            arrays["class_sets_of"] = np.zeros(count, dtype=np.uint8)
-            for sku, profile in profiles.items():
-                if profile.product_class in named:
-                    arrays["class_sets_of"][sku] = 1 << named.index(profile.product_class)
-        classes = sorted({name for step in steps for name in step.split.together})
-        if classes:
-            arrays["classes_of"] = np.full(count, -1, dtype=np.int32)
-            for sku, profile in profiles.items():
-                if profile.product_class in classes:
-                    arrays["classes_of"][sku] = classes.index(profile.product_class)
-            kept = [[name in step.split.together for name in classes] for step in steps]
-            arrays["together"] = np.array(kept, dtype=np.uint8)
+        if skus.needs.any():
+            arrays["needs_of"] = skus.needs
+        if skus.presale.any():
+            arrays["presale"] = skus.presale
+        bits = [1 << named.index(name) if name in named else 0 for name in classes]
+        if any(bits):
+            arrays["class_sets_of"] = np.array(bits, dtype=np.uint8)[skus.classes]
+        kept = np.array([[name in step.split.together for name in classes] for step in steps])
+        if kept.any():
+            arrays["classes_of"], arrays["together"] = skus.classes, kept.astype(np.uint8)
         return arrays
 
 
@@ -186,11 +174,6 @@ def words_of(stores: NDArray[np.bool_], layout: Layout) -> NDArray[np.uint64]:
     slots = np.zeros(max(64, len(layout.arrays["store_at"])), dtype=np.uint8)
     slots[layout.arrays["ordinal_of"]] = stores
     return np.packbits(slots, bitorder="little").view(np.uint64)
-
-
-def _needed(profiles: Any) -> list[str]:
-    """The abilities that any SKU needs: their places are their bits."""
-    return sorted({name for profile in profiles for name in profile.needs})
 
 
 def _rows(codes: Names, named: Sequence[str]) -> NDArray[np.int32]:

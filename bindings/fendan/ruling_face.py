@@ -41,7 +41,7 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
         if (
             ruling is None
             or ruling.chain.layout is not self._network.layout
-            or ruling.chain.sku_count != len(self._stock.skus)
+            or len(ruling.chain.skus.needs) != len(self._stock.skus)
         ):
             ruling = self._ruling = Ruling(
                 self._versions.active,
@@ -88,7 +88,6 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
         assert self._orders.loads is not None, "a policy is in force"
         profiles = [self._store_profiles.get(name, _PLAIN) for name in network.store_ids]
         code_of = self._stock.sku_code_of
-        catalogue = self._catalogue.profiles
         channels = self._named("channels")
         shares = self._shares.arrays(channels, network.code_of, len(profiles), code_of)
         return Chain(
@@ -97,8 +96,9 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
             regions_of_stores=network.regions,
             store_profiles=profiles,
             hours=[_hours_of(one) for one in profiles],
-            sku_profiles={code_of[name]: one for name, one in catalogue.items()},
-            sku_count=len(self._stock.skus),
+            skus=self._catalogue.arrays(code_of),
+            abilities=self._catalogue.abilities,
+            classes=self._catalogue.classes,
             channels=_codes(channels),
             regions=_codes(self._named("regions")),
             shares=shares.millionths,

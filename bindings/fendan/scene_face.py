@@ -48,27 +48,22 @@ class SceneFace(RulingFace):
         if self._ruling is None or self._book is None:
             return self._plain_scene(asker, radius_m, now_ns)
         chain = self._ruling.chain
-        profiles = [chain.sku_profiles.get(sku) for sku, _ in asker.lines]
-        known = [one for one in profiles if one is not None]
+        profiles = [self._catalogue.profile(self._stock.skus[sku]) for sku, _ in asker.lines]
         rule = self._book.rule_for(
             asker.order_type,
             _name(self._named("channels"), asker.channel),
             self._region_of(asker, chain),
-            {one.product_class for one in known},
+            {one.product_class for one in profiles},
         )
         lines = asker.lines
         if rule.order_type is OrderType.PRESALE:
-            lines = [
-                line
-                for line, one in zip(lines, profiles, strict=True)
-                if one is None or not one.presale
-            ]
+            lines = [line for line, one in zip(lines, profiles, strict=True) if not one.presale]
         return Scene(
             policy_version=self._versions.active,
             rule=rule,
             wish=self._wish(asker, rule),
             lines=lines_of(self._stock, lines),
-            needs=frozenset(need for one in known for need in one.needs),
+            needs=frozenset(need for one in profiles for need in one.needs),
             hidden=_hidden(chain, asker.channel),
             stores=self._stores_of(chain, asker.channel, now_ns),
         )
