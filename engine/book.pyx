@@ -136,7 +136,8 @@ cdef class Rules:
         terms.step_count = <int32_t>len(rule.steps)
         for place, one in enumerate(rule.steps):
             step = steps + place
-            step.allowed = &allowed[first + place, 0]
+            if allowed.shape[1]:  # there are stores
+                step.allowed = &allowed[first + place, 0]
             if together.shape[1]:
                 step.together = &together[first + place, 0]
             step.name, step.radius_m, step.areas = one.name, one.radius_m, one.areas

@@ -44,14 +44,15 @@ cdef void guess(Desk* desk, Job* job) noexcept nogil
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil
 
 # -- ONE STORE
-cdef int32_t store_at_step(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
-                           int32_t preferred) noexcept nogil
+cdef void set_bid(Bid* bid, const Desk* desk, const Job* job, int32_t ordinal) noexcept nogil
+cdef bint finds(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
+                int32_t preferred, Bid* best) noexcept nogil
 cdef bint fills(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
-                int32_t ordinal, bint named) noexcept nogil
-cdef void assign(Desk* desk, Job* job, int32_t ordinal) noexcept nogil
+                int32_t store, bint named, Bid* bid) noexcept nogil
+cdef void assign(Desk* desk, Job* job, const Bid* bid) noexcept nogil
 
 # -- SEVERAL STORES
-cdef bint add_shipment(Desk* desk, Job* job, const Basket* lines, int32_t ordinal,
+cdef bint add_shipment(Desk* desk, Job* job, const Basket* lines, const Bid* bid,
                        int64_t when_ns) noexcept nogil
 cdef void take_back(Desk* desk, int64_t first) noexcept nogil
 cdef bint split_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil

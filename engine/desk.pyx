@@ -19,7 +19,7 @@ from fendan.engine.larder cimport Keep
 from fendan.engine.loads cimport back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
-from fendan.engine.offers cimport Sharing, lines_taken, reserve_sharing, share_out
+from fendan.engine.offers cimport Sharing, bid_of, lines_taken, reserve_sharing, share_out
 from fendan.engine.plan cimport NOT_FOUND, make_plan
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_under
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
@@ -86,71 +86,61 @@ cdef inline bint may_ask(const Desk* desk, const Terms* terms, const uint64_t* a
 
 # -- ONE STORE ---------------------------------------------------------------------------------
 
-cdef int32_t store_at_step(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
-                           int32_t preferred) noexcept nogil:
-    """The store that fills the basket at the job's step, or NOT_FOUND: the preferred one if it can."""
-    cdef Bid best
-    cdef int32_t ordinal
-    if preferred != NO_STORE:
-        ordinal = desk.leaves.ordinal_of[preferred]
-        if fills(desk, job, basket, allowed, ordinal, False):
-            return ordinal
+cdef bint finds(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
+                int32_t preferred, Bid* best) noexcept nogil:
+    """Whether a store fills the basket at the job's step; which one: the preferred one if it can."""
+    if preferred != NO_STORE and fills(desk, job, basket, allowed, preferred, False, best):
+        return True
     return find_under(desk.leaves, desk.shelves, &job.plan, basket, &job.terms, allowed, True,
-                      &best)
+                      best) != NOT_FOUND
 
 
 cdef bint fills(Desk* desk, Job* job, const Basket* basket, const uint64_t* allowed,
-                int32_t ordinal, bint named) noexcept nogil:
+                int32_t store, bint named, Bid* bid) noexcept nogil:
     """Whether one store may have the basket at the job's step; a store that is `named` by the
     order may be anywhere.
     """
     cdef StepTerms anywhere = job.terms.step[0]
     cdef const StepTerms* step = job.terms.step
-    cdef Bid bid
     cdef bint does
-    set_bid(&bid, desk, job, ordinal)
-    if not may_ask(desk, &job.terms, allowed, ordinal):
+    set_bid(bid, desk, job, desk.leaves.ordinal_of[store])
+    if not may_ask(desk, &job.terms, allowed, bid.ordinal):
         return False
     if named:
         anywhere.radius_m, anywhere.areas = INFINITY, False
         job.terms.step = &anywhere
     does = (bid.distance_m <= job.terms.step.radius_m
             and may_have(&job.terms, &job.plan.place, bid.store, bid.distance_m)
-            and offers_all(&job.terms, desk.shelves, &bid, basket))
+            and offers_all(&job.terms, desk.shelves, bid, basket))
     job.terms.step = step
     return does
 
 
-cdef inline void set_bid(Bid* bid, const Desk* desk, const Job* job, int32_t ordinal) noexcept nogil:
+cdef void set_bid(Bid* bid, const Desk* desk, const Job* job, int32_t ordinal) noexcept nogil:
     """A store as the order sees it, without its values."""
     bid.ordinal, bid.store = ordinal, desk.leaves.store_at[ordinal]
     bid.distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
 
 
-cdef void assign(Desk* desk, Job* job, int32_t ordinal) noexcept nogil:
+cdef void assign(Desk* desk, Job* job, const Bid* bid) noexcept nogil:
     """The whole order to one store."""
     cdef int64_t first = desk.orders.offsets[job.row]
     cdef Verdict* verdict = desk.verdicts + job.row
-    cdef Bid bid
-    cdef int64_t when_ns
-    cdef Keep keep
-    set_bid(&bid, desk, job, ordinal)
-    when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
-    keep = keep_at(&job.terms, bid.store, when_ns)
-    take(desk.shelves, ordinal, &job.basket, NULL if desk.before == NULL else desk.before + first,
-         &keep)
+    cdef int64_t when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
+    cdef Keep keep = keep_at(&job.terms, bid.store, when_ns)
+    take(desk.shelves, bid.ordinal, &job.basket,
+         NULL if desk.before == NULL else desk.before + first, &keep)
     verdict.store, verdict.distance_m = bid.store, bid.distance_m
     verdict.status, verdict.reason = STATUS_ASSIGNED, REASON_NONE
     verdict.step, verdict.shipments = job.terms.step.name, 0
-    promise(desk, job, verdict, 1, when_ns)
+    promise(desk, job, verdict, 1, when_ns, keep)
     order_came(desk.book.loads, verdict.store, desk.now_ns)
 
 
-cdef void promise(Desk* desk, Job* job, const Verdict* verdict, int32_t shipments,
-                  int64_t when_ns) noexcept nogil:
+cdef void promise(Desk* desk, Job* job, const Verdict* verdict, int32_t shipments, int64_t when_ns,
+                  Keep keep) noexcept nogil:
     """What an assigned order is granted."""
     cdef Grant* grant = desk.grants + job.row
-    cdef Keep keep = keep_at(&job.terms, verdict.store, when_ns)
     grant.step, grant.shipment_count = verdict.step, <uint8_t>shipments
     grant.promised_ns = when_ns
     grant.least_life_days = keep.least_life_days
@@ -161,19 +151,17 @@ cdef void promise(Desk* desk, Job* job, const Verdict* verdict, int32_t shipment
 
 # -- SEVERAL STORES ----------------------------------------------------------------------------
 
-cdef bint add_shipment(Desk* desk, Job* job, const Basket* lines, int32_t ordinal,
+cdef bint add_shipment(Desk* desk, Job* job, const Basket* lines, const Bid* bid,
                        int64_t when_ns) noexcept nogil:
     """Reserve the lines of one shipment; False where there is no memory."""
-    cdef int32_t store = desk.leaves.store_at[ordinal]
-    cdef Keep keep = keep_at(&job.terms, store, when_ns)
+    cdef Keep keep = keep_at(&job.terms, bid.store, when_ns)
     cdef Part* part
     if not reserve_part(desk.parts, lines.line_count):
         desk.no_memory = True
         return False
     part = add_part(desk.parts, job.row, lines, NULL)
-    take(desk.shelves, ordinal, lines, desk.parts.before + part.first_line, &keep)
-    part.store = store
-    part.distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
+    take(desk.shelves, bid.ordinal, lines, desk.parts.before + part.first_line, &keep)
+    part.store, part.distance_m = bid.store, bid.distance_m
     part.promised_ns, part.keep_day = when_ns, keep.day + keep.least_life_days
     order_came(desk.book.loads, part.store, desk.now_ns)
     return True
@@ -194,9 +182,10 @@ cdef void take_back(Desk* desk, int64_t first) noexcept nogil:
 
 cdef bint split_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil:
     """Fill the basket from several stores at the job's step, if its rule lets it."""
-    cdef int32_t count, shipment, ordinal
+    cdef int32_t count, shipment
     cdef int64_t when_ns, first = desk.parts.count
     cdef Basket lines
+    cdef Bid bid
     if job.terms.step.split == SPLIT_NEVER or job.terms.step.most_shipments < 2:
         return False
     if not reserve_sharing(desk.book.sharing, desk.leaves.store_count, basket.line_count):
@@ -206,12 +195,9 @@ cdef bint split_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nog
                       desk.book.classes_of)
     for shipment in range(count):
         lines = lines_taken(desk.book.sharing, basket, shipment)
-        ordinal = desk.book.sharing.senders[desk.book.sharing.positions[shipment]].ordinal
-        when_ns = promised_ns(
-            &job.terms, desk.leaves.store_at[ordinal],
-            distance_between_m(&job.plan.place, desk.leaves.places + ordinal),
-        )
-        if not add_shipment(desk, job, &lines, ordinal, when_ns):
+        bid_of(&bid, desk.book.sharing.senders + desk.book.sharing.positions[shipment])
+        when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
+        if not add_shipment(desk, job, &lines, &bid, when_ns):
             take_back(desk, first)
             return False
     return count > 0
@@ -229,7 +215,9 @@ cdef void assign_parts(Desk* desk, Job* job, int64_t first) noexcept nogil:
     for part in range(first, desk.parts.count):
         when_ns = max(when_ns, desk.parts.parts[part].promised_ns)
         can_tell &= desk.parts.parts[part].promised_ns != 0
-    promise(desk, job, verdict, verdict.shipments, when_ns if can_tell else 0)
+    when_ns = when_ns if can_tell else 0
+    promise(desk, job, verdict, verdict.shipments, when_ns,
+            keep_at(&job.terms, verdict.store, when_ns))
 
 
 # -- SUPPLY ------------------------------------------------------------------------------------
@@ -246,29 +234,26 @@ cdef bint has_later_lines(const Desk* desk, const Job* job) noexcept nogil:
 
 
 cdef int32_t supply_of(const Desk* desk, const Job* job, int32_t sku, int32_t quantity,
-                       int32_t ordinal, int32_t* day) noexcept nogil:
+                       const Bid* bid, int32_t* day) noexcept nogil:
     """The SKU of the earliest supply at a store that is enough, and its day; or NO_NAME."""
     cdef const RuleBook* book = desk.book
-    cdef Bid bid
     cdef int32_t place
-    set_bid(&bid, desk, job, ordinal)
     if job.terms.hidden != NULL and job.terms.hidden[sku]:
         return NO_NAME
     for place in range(book.supply_first[sku], book.supply_first[sku + 1]):
-        if offered_to(&job.terms, desk.shelves, book.supply_skus[place], &bid) >= quantity:
+        if offered_to(&job.terms, desk.shelves, book.supply_skus[place], bid) >= quantity:
             day[0] = book.supply_days[place]
             return book.supply_skus[place]
     return NO_NAME
 
 
 cdef int32_t supply_day(const Desk* desk, const Job* job, const Basket* basket,
-                        int32_t ordinal) noexcept nogil:
+                        const Bid* bid) noexcept nogil:
     """The day on which a store will have all of the basket, or NO_NAME."""
     cdef int32_t last = NO_NAME, day
     cdef int64_t line
     for line in range(basket.line_count):
-        if supply_of(desk, job, basket.skus[line], basket.quantities[line], ordinal,
-                     &day) == NO_NAME:
+        if supply_of(desk, job, basket.skus[line], basket.quantities[line], bid, &day) == NO_NAME:
             return NO_NAME
         last = max(last, day)
     return last
@@ -277,10 +262,9 @@ cdef int32_t supply_day(const Desk* desk, const Job* job, const Basket* basket,
 cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil:
     """Reserve the basket where it will come first, of equals at the nearest store; one shipment."""
     cdef const RuleBook* book = desk.book
-    cdef int32_t sku = basket.skus[0], place, leaf, ordinal, day, best_day = NO_NAME
-    cdef int32_t best = NOT_FOUND
-    cdef double distance_m, best_m = 0.0
+    cdef int32_t sku = basket.skus[0], place, leaf, day, best_day = NO_NAME
     cdef uint64_t candidates
+    cdef Bid bid, best
     if book.supply_first == NULL:
         return False
     for place in range(book.supply_first[sku], book.supply_first[sku + 1]):
@@ -289,48 +273,46 @@ cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept no
             if candidates:
                 candidates &= job.terms.step.allowed[leaf] & fit_words(&job.terms, desk.leaves, leaf)
             while candidates:
-                ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
+                set_bid(&bid, desk, job, leaf * STORES_PER_LEAF + lowest_bit(candidates))
                 candidates &= candidates - 1
-                distance_m = distance_between_m(&job.plan.place, desk.leaves.places + ordinal)
-                if distance_m > job.terms.step.radius_m or not serves_place(
-                    &job.terms, &job.plan.place, desk.leaves.store_at[ordinal], distance_m
+                if bid.distance_m > job.terms.step.radius_m or not serves_place(
+                    &job.terms, &job.plan.place, bid.store, bid.distance_m
                 ):
                     continue
-                day = supply_day(desk, job, basket, ordinal)
-                if day != NO_NAME and (best == NOT_FOUND or comes_before(
-                    desk.leaves, day, distance_m, ordinal, best_day, best_m, best
+                day = supply_day(desk, job, basket, &bid)
+                if day != NO_NAME and (best_day == NO_NAME or comes_before(
+                    desk.leaves, day, &bid, best_day, &best
                 )):
-                    best, best_day, best_m = ordinal, day, distance_m
-    return best != NOT_FOUND and add_later(desk, job, basket, best, best_day)
+                    best, best_day = bid, day
+    return best_day != NO_NAME and add_later(desk, job, basket, &best, best_day)
 
 
-cdef inline bint comes_before(const Leaves* leaves, int32_t day, double distance_m, int32_t ordinal,
-                              int32_t best_day, double best_m, int32_t best) noexcept nogil:
+cdef inline bint comes_before(const Leaves* leaves, int32_t day, const Bid* bid, int32_t best_day,
+                              const Bid* best) noexcept nogil:
     if day != best_day:
         return day < best_day
-    if distance_m != best_m:
-        return distance_m < best_m
-    return id_is_smaller(leaves, leaves.store_at[ordinal], leaves.store_at[best])
+    if bid.distance_m != best.distance_m:
+        return bid.distance_m < best.distance_m
+    return id_is_smaller(leaves, bid.store, best.store)
 
 
-cdef bint add_later(Desk* desk, Job* job, const Basket* basket, int32_t ordinal,
+cdef bint add_later(Desk* desk, Job* job, const Basket* basket, const Bid* bid,
                     int32_t day) noexcept nogil:
     """One shipment that leaves when all of its supplies have come."""
     cdef Sharing* sharing = desk.book.sharing
     cdef Basket lines = basket[0]
-    cdef int32_t store = desk.leaves.store_at[ordinal], unused
+    cdef int32_t unused
     cdef int64_t line, when_ns
     if not reserve_sharing(sharing, 0, basket.line_count):
         desk.no_memory = True
         return False
     for line in range(basket.line_count):
-        sharing.skus[line] = supply_of(desk, job, basket.skus[line], basket.quantities[line],
-                                       ordinal, &unused)
+        sharing.skus[line] = supply_of(desk, job, basket.skus[line], basket.quantities[line], bid,
+                                       &unused)
     lines.skus = sharing.skus
     # What should have come before may come at any time.
-    when_ns = (<int64_t>day * S_PER_DAY - job.terms.standing.utc_offset_s[store]) * NS_PER_S
+    when_ns = (<int64_t>day * S_PER_DAY - job.terms.standing.utc_offset_s[bid.store]) * NS_PER_S
     when_ns = max(when_ns, desk.now_ns)
-    return add_shipment(desk, job, &lines, ordinal, when_ns + <int64_t>(
-        NS_PER_S * handling_s(&job.terms, store,
-                              distance_between_m(&job.plan.place, desk.leaves.places + ordinal))
+    return add_shipment(desk, job, &lines, bid, when_ns + <int64_t>(
+        NS_PER_S * handling_s(&job.terms, bid.store, bid.distance_m)
     ))

@@ -11,15 +11,11 @@ from fendan.engine.shelves cimport Basket, Quantity, Shelves
 
 # As `router.route_many`, under a policy: choose, reserve, and say what was promised. `grants`:
 # [count]; `parts` gets the shipments of orders that were split (theirs stand there, and not in
-# `before`, which may be NULL). False where there is no memory for it: nothing is reserved then.
+# `before`, which may be NULL). False where there is no memory for all: what was decided until then
+# is the caller's to undo (see decided), and the orders without a status were not.
 cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
                         const Columns* orders, int64_t now_ns, Verdict* verdicts, Grant* grants,
                         PartList* parts, Quantity* before) noexcept nogil
-
-# Give back what a batch has just reserved, and forget its merge groups: the end of a dry run.
-cdef void undo_dispatch(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
-                        const Columns* orders, const Verdict* verdicts,
-                        const PartList* parts) noexcept nogil
 
 # Another store for an order, or for one of its shipments, whole, under the rule that its grant
 # names; `allowed` has the stores that may be asked at all. Reserves, and renews the promise.

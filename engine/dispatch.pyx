@@ -16,12 +16,11 @@ from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
-    STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, guess,
-    has_later_lines, is_still_best, split_at_step, store_at_step, supply_at_step, take_back,
+    STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, finds, guess,
+    has_later_lines, is_still_best, set_bid, split_at_step, supply_at_step, take_back,
 )
-from fendan.engine.geo cimport distance_between_m
 from fendan.engine.loads cimport begin_batch, end_batch, has_room_for, refresh
-from fendan.engine.merges cimport Merge, begin_merges, merge_of, note_merge, undo_merges
+from fendan.engine.merges cimport Merge, begin_merges, merge_of, note_merge
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves
 from fendan.engine.offers cimport Sharing, reserve_sharing
@@ -33,8 +32,8 @@ from fendan.engine.router cimport (
     REASON_NO_STORE_ELIGIBLE, REASON_NO_STORE_IN_RADIUS, REASON_NO_STORES, REASON_NO_SUPPLY,
     REASON_PICKUP_STORE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict, find, find_under,
 )
-from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant, PartList, lines_of
-from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, lowest_bit
+from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant, PartList
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, lowest_bit
 from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms, promised_ns
 
 cdef enum:
@@ -78,7 +77,8 @@ cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
     """Step after step, until one fills the order."""
     cdef const RuleTerms* rule = job.terms.rule
     cdef const Merge* merge = NULL
-    cdef int32_t place, ordinal, preferred = NO_STORE
+    cdef Bid best
+    cdef int32_t place, preferred = NO_STORE
     cdef int64_t group = 0, first = desk.parts.count
     cdef bint merges = asked != NULL and asked.buyer and rule.merge_window_ns > 0
     if merges:
@@ -95,13 +95,11 @@ cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
                     assign_parts(desk, job, first)
             elif (place == 0 and preferred == NO_STORE and job.guess.ordinal != NOT_FOUND
                     and is_still_best(desk, job)):
-                assign(desk, job, job.guess.ordinal)
-            else:
-                ordinal = store_at_step(desk, job, &job.basket, job.terms.step.allowed, preferred)
-                if ordinal != NOT_FOUND:
-                    assign(desk, job, ordinal)
-                elif split_at_step(desk, job, &job.basket):
-                    assign_parts(desk, job, first)
+                assign(desk, job, &job.guess)
+            elif finds(desk, job, &job.basket, job.terms.step.allowed, preferred, &best):
+                assign(desk, job, &best)
+            elif split_at_step(desk, job, &job.basket):
+                assign_parts(desk, job, first)
             if desk.verdicts[job.row].status or desk.no_memory:
                 break
     if desk.verdicts[job.row].status == 0:
@@ -118,14 +116,15 @@ cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
 cdef void settle_named(Desk* desk, Job* job, int32_t store) noexcept nogil:
     """The store where the customer will fetch it, or none."""
     cdef const RuleTerms* rule = job.terms.rule
+    cdef Bid bid
     cdef int32_t place
     desk.grants[job.row].flags = PICKUP_NAMED
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
         if job.terms.step.name != STEP_BACKORDER and fills(
-            desk, job, &job.basket, job.terms.step.allowed, desk.leaves.ordinal_of[store], True
+            desk, job, &job.basket, job.terms.step.allowed, store, True, &bid
         ):
-            assign(desk, job, desk.leaves.ordinal_of[store])
+            assign(desk, job, &bid)
             return
     refuse_order(desk, job, REASON_PICKUP_STORE)
 
@@ -142,8 +141,9 @@ cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
     cdef const RuleTerms* rule = job.terms.rule
     cdef Sharing* sharing = desk.book.sharing
     cdef Basket now, later
+    cdef Bid best
     cdef int64_t first = desk.parts.count
-    cdef int32_t place, ordinal
+    cdef int32_t place
     cdef bint filled
     if not reserve_sharing(sharing, desk.leaves.store_count, job.basket.line_count):
         desk.no_memory = True
@@ -154,12 +154,9 @@ cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
         job.terms.step = rule.steps + place
         if filled or job.terms.step.name == STEP_BACKORDER:
             continue
-        ordinal = store_at_step(desk, job, &now, job.terms.step.allowed, preferred)
-        if ordinal != NOT_FOUND:
-            filled = add_shipment(desk, job, &now, ordinal, promised_ns(
-                &job.terms, desk.leaves.store_at[ordinal],
-                distance_between_m(&job.plan.place, desk.leaves.places + ordinal),
-            ))
+        if finds(desk, job, &now, job.terms.step.allowed, preferred, &best):
+            filled = add_shipment(desk, job, &now, &best,
+                                  promised_ns(&job.terms, best.store, best.distance_m))
         else:
             filled = split_at_step(desk, job, &now)
     if not filled:
@@ -210,38 +207,41 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
     cdef const Merge* merge = NULL
     cdef Basket whole
     cdef Job member
+    cdef Bid bid
     cdef int64_t row, group = 0, members = 0
-    cdef int32_t store = NO_STORE, ordinal = NOT_FOUND
+    cdef int32_t store = NO_STORE
+    cdef bint filled
     cdef uint64_t key = asked.group ^ GROUP_KEYS
     if rule.merge_window_ns > 0:
         merge = merge_of(desk.book.merges, key, desk.now_ns, rule.merge_window_ns)
     if merge != NULL:
         group, store = merge.group, merge.store
-    if group_basket(desk, job, asked, &whole, &members):
-        ordinal = store_of_group(desk, job, &whole, members, store)
-    if ordinal != NOT_FOUND:
-        store = desk.leaves.store_at[ordinal]
+    filled = (group_basket(desk, job, asked, &whole, &members)
+              and finds_for_group(desk, job, &whole, members, store, &bid))
+    if filled:
+        store = bid.store
     for row in range(job.row, orders.count):
         if not is_member(desk, row, asked.group, &member):
             continue
         member.terms.step = job.terms.step
         begin_grant(desk, &member, orders.asked + row)
         desk.grants[row].flags = IN_GROUP
-        if ordinal == NOT_FOUND:
-            refuse_order(desk, &member, REASON_GROUP_NOT_WHOLE)
+        if filled:
+            set_bid(&bid, desk, &member, bid.ordinal)
+            assign(desk, &member, &bid)
         else:
-            assign(desk, &member, ordinal)
+            refuse_order(desk, &member, REASON_GROUP_NOT_WHOLE)
         if rule.merge_window_ns > 0:
             group = note_merge(desk.book.merges, key, desk.now_ns, group, store)
             desk.grants[row].merge_key, desk.grants[row].merge_group = key, group
 
 
-cdef int32_t store_of_group(Desk* desk, Job* job, const Basket* whole, int64_t members,
-                            int32_t store) noexcept nogil:
+cdef bint finds_for_group(Desk* desk, Job* job, const Basket* whole, int64_t members,
+                          int32_t store, Bid* bid) noexcept nogil:
     """Who has all of it: the store that the group has already, or else the best one."""
     cdef const RuleTerms* rule = job.terms.rule
     cdef uint64_t* words = desk.book.sharing.words
-    cdef int32_t place, ordinal
+    cdef int32_t place
     set_terms(desk.book, &job.terms, desk.orders.asked + job.row, whole,
               desk.orders.lat[job.row], desk.orders.lng[job.row], desk.now_ns)
     for place in range(rule.step_count):
@@ -250,12 +250,11 @@ cdef int32_t store_of_group(Desk* desk, Job* job, const Basket* whole, int64_t m
             continue
         leave_room_for(desk, job.terms.step.allowed, members, words)
         if store == NO_STORE:
-            ordinal = store_at_step(desk, job, whole, words, NO_STORE)
-            if ordinal != NOT_FOUND:
-                return ordinal
-        elif fills(desk, job, whole, words, desk.leaves.ordinal_of[store], True):
-            return desk.leaves.ordinal_of[store]
-    return NOT_FOUND
+            if finds(desk, job, whole, words, NO_STORE, bid):
+                return True
+        elif fills(desk, job, whole, words, store, True, bid):
+            return True
+    return False
 
 
 cdef void leave_room_for(const Desk* desk, const uint64_t* allowed, int64_t members,
@@ -411,27 +410,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
             prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
-    if desk.no_memory:
-        undo_dispatch(book, leaves, shelves, orders, verdicts, parts)
     return not desk.no_memory
-
-
-cdef void undo_dispatch(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
-                        const Columns* orders, const Verdict* verdicts,
-                        const PartList* parts) noexcept nogil:
-    cdef Basket basket
-    cdef int64_t row, part = parts.count - 1
-    for row in range(orders.count - 1, -1, -1):  # what was taken last goes back first
-        while part >= 0 and parts.parts[part].row == row:
-            basket = lines_of(parts, parts.parts + part)
-            give_back(shelves, leaves.ordinal_of[parts.parts[part].store], &basket)
-            part -= 1
-        if verdicts[row].status == STATUS_ASSIGNED and verdicts[row].shipments == 0:
-            basket.skus = orders.skus + orders.offsets[row]
-            basket.quantities = orders.quantities + orders.offsets[row]
-            basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
-            give_back(shelves, leaves.ordinal_of[verdicts[row].store], &basket)
-    undo_merges(book.merges)
 
 
 cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
@@ -444,7 +423,8 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     cdef Job job
     cdef Verdict verdict
     cdef int64_t offsets[2]
-    cdef int32_t place, leaf, ordinal
+    cdef Bid best
+    cdef int32_t place, leaf
     cdef uint64_t* words
     memset(&verdict, 0, sizeof(Verdict))
     memset(&asked, 0, sizeof(Asked))
@@ -471,9 +451,8 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
             continue
         for leaf in range(leaves.leaf_count):
             words[leaf] = job.terms.step.allowed[leaf] & allowed[leaf]
-        ordinal = store_at_step(&desk, &job, &job.basket, words, NO_STORE)
-        if ordinal != NOT_FOUND:
-            assign(&desk, &job, ordinal)
+        if finds(&desk, &job, &job.basket, words, NO_STORE, &best):
+            assign(&desk, &job, &best)
             break
     if verdict.status == 0:
         refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket))

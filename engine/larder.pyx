@@ -11,9 +11,9 @@ Holding only adds to what lots have reserved. So once as many lines are dropped 
 are what they were, whatever the order in between.
 """
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport realloc
 
 from fendan.engine.lots cimport MOST_LOTS, LotPair, pair_of, reserve
+from fendan.engine.room cimport grow
 
 cdef enum:
     LEAST_HOLDS = 1024
@@ -57,12 +57,10 @@ cdef void drop_hold(Larder* larder, int32_t store, int32_t sku) noexcept nogil:
 
 cdef bint has_room(Larder* larder, int64_t more) noexcept nogil:
     cdef int64_t wanted = larder.hold_count + more
-    cdef void* larger
     if wanted <= larder.hold_capacity:
         return True
     wanted = max(2 * wanted, <int64_t>LEAST_HOLDS)
-    larger = realloc(larder.holds, wanted * sizeof(Hold))
-    if larger == NULL:
+    if not grow(<void**>&larder.holds, wanted * sizeof(Hold)):
         return False
-    larder.holds, larder.hold_capacity = <Hold*>larger, wanted
+    larder.hold_capacity = wanted
     return True

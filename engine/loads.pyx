@@ -12,9 +12,10 @@ Orders in a window count however they came: also again, after another store reje
 """
 cimport cython
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 
 from fendan.engine.network cimport Layout
+from fendan.engine.room cimport grow
 
 import numpy as np
 
@@ -29,16 +30,11 @@ KINDS = {
 
 
 cdef bint begin_batch(Loads* loads, int64_t most) noexcept nogil:
-    cdef void* larger
     if most > loads.log_capacity:
-        larger = realloc(loads.came_to, most * sizeof(int32_t))
-        if larger == NULL:
+        if not (grow(<void**>&loads.came_to, most * sizeof(int32_t))
+                and grow(<void**>&loads.came_over, most * sizeof(int64_t))):
             return False
-        loads.came_to = <int32_t*>larger
-        larger = realloc(loads.came_over, most * sizeof(int64_t))
-        if larger == NULL:
-            return False
-        loads.came_over, loads.log_capacity = <int64_t*>larger, most
+        loads.log_capacity = most
     loads.log_count, loads.is_batch = 0, True
     return True
 

@@ -10,7 +10,9 @@ counted on.
 """
 cimport cython
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free
+
+from fendan.engine.room cimport grow
 
 import numpy as np
 
@@ -82,13 +84,11 @@ cdef inline bint is_young(const MergeTable* table, uint64_t slot) noexcept nogil
 cdef bint begin_merges(MergeTable* table, int64_t count) noexcept nogil:
     cdef int64_t wanted = max(count, LEAST_PAST)
     cdef uint64_t slot_count = LEAST_SLOTS
-    cdef Merge* larger
     forget_past(table)
     if wanted > table.past_capacity:
-        larger = <Merge*>realloc(table.past, wanted * sizeof(Merge))
-        if larger == NULL:
+        if not grow(<void**>&table.past, wanted * sizeof(Merge)):
             return False
-        table.past, table.past_capacity = larger, wanted
+        table.past_capacity = wanted
     if table.slots != NULL and 2 * (table.count + count) <= <int64_t>(table.mask + 1):
         return True
     while <int64_t>slot_count < 2 * (table.count + count):

@@ -15,6 +15,7 @@ def points_of(
 
 @final
 class Layout:
+    def words(self, stores: NDArray[np.bool_]) -> NDArray[np.uint64]: ...
     @property
     def closed(self) -> NDArray[np.bool_]: ...
     @property

@@ -109,7 +109,7 @@ cdef class Layout:
         cdef float[:, :, ::1] branch_boxes = arrays["branch_boxes"]
         cdef int32_t[::1] store_at = arrays["store_at"]
         cdef int32_t[::1] ordinal_of = arrays["ordinal_of"]
-        arrays["open"] = _open(arrays)
+        arrays["open"] = _words(arrays, ~arrays["closed"])
         cdef uint64_t[::1] is_open = arrays["open"]
         cdef uintptr_t[::1] id_text
         cdef Py_ssize_t i
@@ -239,6 +239,10 @@ cdef class Layout:
         derived = ("open", "id_text")
         return {name: array for name, array in self._arrays.items() if name not in derived}
 
+    def words(self, stores):
+        """bool[store_count] by code as bits, uint64[leaf_count]."""
+        return _words(self._arrays, stores)
+
     @property
     def closed(self):
         """bool[store_count]: which stores take no orders. For reading only."""
@@ -258,13 +262,11 @@ cdef class Layout:
         return sum(array.nbytes for array in self._arrays.values())
 
 
-def _open(arrays):
-    """One word a leaf: the stores that are not closed."""
-    ordinals = arrays["ordinal_of"][~arrays["closed"]]
-    words = np.zeros(len(arrays["sketches"]), dtype=np.uint64)
-    bits = np.left_shift(np.uint64(1), (ordinals % STORES_PER_LEAF).astype(np.uint64))
-    np.bitwise_or.at(words, ordinals // STORES_PER_LEAF, bits)
-    return words
+def _words(arrays, stores):
+    """One word a leaf: the stores of which `stores`, by code, says so."""
+    slots = np.zeros(len(arrays["store_at"]), dtype=np.uint8)
+    slots[arrays["ordinal_of"]] = stores
+    return np.packbits(slots, bitorder="little").view(np.uint64)
 
 
 def _enter(arrays, places, sketches, codes):

@@ -6,7 +6,7 @@ from fendan.engine.network cimport Leaves
 from fendan.engine.plan cimport Plan
 from fendan.engine.split cimport MOST_ITEMS, MOST_SHIPMENTS, Offer, Splitter, Workspace
 from fendan.engine.shelves cimport Basket, Shelves
-from fendan.engine.terms cimport Terms
+from fendan.engine.terms cimport Bid, Terms
 
 
 # A store and what it could send.
@@ -49,6 +49,11 @@ cdef struct Sharing:
     uint64_t* words             # [sender_capacity / 64], a bitmap of stores
     Workspace* work
 
+
+# The sender as the order sees it, without its values.
+cdef inline void bid_of(Bid* bid, const Sender* sender) noexcept nogil:
+    bid.ordinal, bid.store = sender.ordinal, sender.store
+    bid.distance_m = sender.offer.distance_m
 
 # Room for so many stores and lines; whether there is any.
 cdef bint reserve_sharing(Sharing* sharing, int64_t stores, int64_t lines) noexcept nogil

@@ -13,7 +13,7 @@ others is in no best answer:
 cimport cython
 from libc.math cimport INFINITY
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
-from libc.stdlib cimport free, qsort, realloc
+from libc.stdlib cimport free, qsort
 from libc.string cimport memset, strcmp
 
 from fendan.engine.geo cimport chord_margin, chord_squared_of, distance_between_m
@@ -21,6 +21,7 @@ from fendan.engine.network cimport LEAVES_PER_BRANCH, STORES_PER_LEAF, Leaves
 from fendan.engine.pieces cimport Allocation, Demand, fewest_pieces, nearest_pieces
 from fendan.engine.plan cimport NUMBER, Plan, leaf_keys_of, least_waiting, real_boxes
 from fendan.engine.split cimport MOST_ITEMS, MOST_SHIPMENTS, Splitter, fewest, nearest
+from fendan.engine.room cimport grow
 from fendan.engine.shelves cimport Basket, Shelves, available, lowest_bit
 from fendan.engine.terms cimport (
     SPLIT_FEWEST, Bid, StepTerms, Terms, fit_words, may_have, offered_to,
@@ -36,14 +37,6 @@ cdef enum:
 
 
 # -- ROOM --------------------------------------------------------------------------------------
-
-cdef bint grow(void** array, int64_t size) noexcept nogil:
-    cdef void* larger = realloc(array[0], size)
-    if larger == NULL:
-        return False
-    array[0] = larger
-    return True
-
 
 cdef bint reserve_sharing(Sharing* sharing, int64_t stores, int64_t lines) noexcept nogil:
     if stores > sharing.sender_capacity:
@@ -189,18 +182,13 @@ cdef inline int32_t seeming_items(const Sharing* sharing, const Shelves* shelves
     return items
 
 
-cdef inline void set_bid(Bid* bid, const Sender* sender) noexcept nogil:
-    bid.ordinal, bid.store = sender.ordinal, sender.store
-    bid.distance_m = sender.offer.distance_m
-
-
 cdef uint64_t items_offered(const Sharing* sharing, const Shelves* shelves, const Basket* basket,
                             const Terms* terms, const Sender* sender) noexcept nogil:
     """The items that the store can send in full."""
     cdef Bid bid
     cdef uint64_t short = 0
     cdef int64_t line
-    set_bid(&bid, sender)
+    bid_of(&bid, sender)
     for line in range(basket.line_count):
         if offered_to(terms, shelves, basket.skus[line], &bid) < basket.quantities[line]:
             short |= (<uint64_t>1) << sharing.item_of[line]
@@ -305,7 +293,7 @@ cdef int64_t pieces_offered(const Sharing* sharing, const Shelves* shelves, cons
     if (stays_together(terms.step, classes_of, basket.skus[line])
             and not (sender.offer.items >> sharing.item_of[line]) & 1):
         return 0
-    set_bid(&bid, sender)
+    bid_of(&bid, sender)
     return offered_to(terms, shelves, basket.skus[line], &bid)
 
 

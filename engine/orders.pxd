@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from fendan.engine.arrival cimport Arrival
+from fendan.engine.decided cimport Decided
 from fendan.engine.events cimport Events
 from fendan.engine.loads cimport LoadTable
 from fendan.engine.merges cimport Merges
@@ -23,6 +24,7 @@ cdef class Orders:
     cdef bint _is_written(self, bint dry_run) except -1
     cdef object _settle(self, Arrival arrival, bint dry_run, int64_t now_ns)
     cdef int _take_back(self, Arrival arrival) except -1
+    cdef int _undo(self, const Decided* decided) except -1
 
     # -- QUERIES
     cdef int64_t _number(self, order_id, field, row=*) except -1

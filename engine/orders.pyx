@@ -85,8 +85,6 @@ cdef class Orders:
                     route_many(leaves, &self.stock.shelves, decided.orders, radius_m,
                                decided.verdicts, <Quantity*>decided.before)
                     has_room = not self.stock.shelves.larder.no_memory
-                    if not has_room:
-                        undo(leaves, &self.stock.shelves, decided)
             else:
                 with nogil:
                     has_room = dispatch_many(
@@ -94,6 +92,7 @@ cdef class Orders:
                         decided.verdicts, decided.grants, decided.parts, <Quantity*>decided.before,
                     )
             if not has_room:
+                self._undo(decided)
                 raise MemoryError("no room for more decisions")
         except BaseException:
             arrival.drop()
@@ -169,9 +168,14 @@ cdef class Orders:
 
     cdef int _take_back(self, Arrival arrival) except -1:
         """Give back what was just reserved; the orders leave the table."""
-        undo(&self.stock.network.layout.leaves, &self.stock.shelves, &arrival.decided)
-        undo_merges(&self.merges.table)
+        self._undo(&arrival.decided)
         arrival.drop()
+        return 0
+
+    cdef int _undo(self, const Decided* decided) except -1:
+        """Stock and merge groups are what they were before the batch."""
+        undo(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
+        undo_merges(&self.merges.table)
         return 0
 
     # -- QUERIES -------------------------------------------------------------------------------

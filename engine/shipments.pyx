@@ -12,9 +12,10 @@ once a part, the quantities of all parts adding up to those of the order.
 cimport cython
 from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from fendan.engine.room cimport grow
 from fendan.engine.shelves cimport Basket, Quantity
 
 from dataclasses import dataclass
@@ -63,31 +64,18 @@ def supply_of(str sku):
 cdef bint reserve_part(PartList* list, int64_t line_count) noexcept nogil:
     cdef int64_t capacity = max(2 * list.capacity, LEAST_PARTS)
     cdef int64_t wanted = list.line_count + line_count
-    cdef void* larger
     if list.count == list.capacity:
-        larger = realloc(list.parts, capacity * sizeof(Part))
-        if larger == NULL:
+        if not grow(<void**>&list.parts, capacity * sizeof(Part)):
             return False
-        list.parts, list.capacity = <Part*>larger, capacity
-    if wanted <= list.line_capacity:
-        return True
-    wanted = max(wanted, 2 * list.line_capacity)
-    larger = realloc(list.skus, wanted * sizeof(int32_t))
-    if larger == NULL:
-        return False
-    list.skus = <int32_t*>larger
-    larger = realloc(list.quantities, wanted * sizeof(int32_t))
-    if larger == NULL:
-        return False
-    list.quantities = <int32_t*>larger
-    larger = realloc(list.amounts, wanted * sizeof(int64_t))
-    if larger == NULL:
-        return False
-    list.amounts = <int64_t*>larger
-    larger = realloc(list.before, wanted * sizeof(Quantity))
-    if larger == NULL:
-        return False
-    list.before, list.line_capacity = <Quantity*>larger, wanted
+        list.capacity = capacity
+    if wanted > list.line_capacity:
+        wanted = max(wanted, 2 * list.line_capacity)
+        if not (grow(<void**>&list.skus, wanted * sizeof(int32_t))
+                and grow(<void**>&list.quantities, wanted * sizeof(int32_t))
+                and grow(<void**>&list.amounts, wanted * sizeof(int64_t))
+                and grow(<void**>&list.before, wanted * sizeof(Quantity))):
+            return False
+        list.line_capacity = wanted
     return True
 
 

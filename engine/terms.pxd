@@ -13,7 +13,6 @@ cdef enum:
     HOURS_A_DAY = 24
     MOST_DEPTH = 1000           # deeper stock is no better
     MOST_LIFE_DAYS = 365        # fresher is no better
-    WHOLE = 1000000             # of a share, in millionths
 
 cdef enum:
     NEVER_NS = 0x7fffffffffffffff   # as a time: not before the end of time
@@ -148,6 +147,7 @@ cdef bint serves_place(Terms* terms, const Place* place, int32_t store,
 # How long the store takes to pick and bring it, in seconds; and until then, opening included.
 cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil
 cdef double needed_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil
-# When the customer has it, 0 where nobody can tell, as the store does not open again; and what lots must then be good for, at a store that has it there then.
+# When the customer has it, 0 where nobody can tell, as the store does not open again; and what lots
+# must be good for at that time.
 cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil
 cdef Keep keep_at(const Terms* terms, int32_t store, int64_t when_ns) noexcept nogil

@@ -9,7 +9,7 @@ Values are compared as float64, computed in the order in which they are written 
 else, so that two stores tie here exactly when they tie in a slow and obvious retelling.
 """
 from libc.math cimport INFINITY, fabs, floor
-from libc.stdint cimport INT64_MAX, int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from fendan.engine.areas cimport serves
 from fendan.engine.geo cimport Place

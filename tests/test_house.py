@@ -22,6 +22,7 @@ PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.p
 ENGINE_ORDER = [
     "fault",
     "checksum",
+    "room",
     "split",
     "pieces",
     "frames",

@@ -32,7 +32,7 @@ from fendan.profiles import StoreProfile
 from fendan.rules import Step
 from fendan.supplies import SupplyArrays
 
-__all__ = ["Chain", "Ruling", "words_of"]
+__all__ = ["Chain", "Ruling"]
 
 
 class Chain(NamedTuple):
@@ -102,7 +102,7 @@ class Ruling:
         row, closed = 0, self.chain.layout.closed
         for rule in self.book.rules:
             for stores in eligible_by_step(rule, self.facts, moment, closed):
-                arrays["allowed"][row] = words_of(stores, self.chain.layout)
+                arrays["allowed"][row] = self.chain.layout.words(stores)
                 row += 1
         self.next_edge_ns = next_edge_ns(self.book.rules, moment)
 
@@ -114,7 +114,7 @@ class Ruling:
         leaves = len(chain.layout.arrays["sketches"])
         able = abilities(profiles)
         nobody = np.zeros(stores, dtype=np.bool_)
-        has = [words_of(able.get(name, nobody), chain.layout) for name in chain.abilities]
+        has = [chain.layout.words(able.get(name, nobody)) for name in chain.abilities]
         return {
             "numbers": np.ascontiguousarray(book.table()),
             "channel_rows": _rows(chain.channels, book.channels),
@@ -130,7 +130,7 @@ class Ruling:
             "opens_ns": np.zeros(stores, dtype=np.int64),
             "local_hour": np.zeros(stores, dtype=np.int8),
             "utc_offset_s": np.zeros(stores, dtype=np.int32),
-            "allowed": np.zeros((len(steps), max(1, leaves)), dtype=np.uint64),
+            "allowed": np.zeros((len(steps), leaves), dtype=np.uint64),
             "abilities": np.array(has, dtype=np.uint64) if has else None,
             "millionths": chain.shares,
             "hidden": chain.hidden,
@@ -167,13 +167,6 @@ class Ruling:
         if kept.any():
             arrays["classes_of"], arrays["together"] = skus.classes, kept.astype(np.uint8)
         return arrays
-
-
-def words_of(stores: NDArray[np.bool_], layout: Layout) -> NDArray[np.uint64]:
-    """A bool by store code as one word a leaf."""
-    slots = np.zeros(max(64, len(layout.arrays["store_at"])), dtype=np.uint8)
-    slots[layout.arrays["ordinal_of"]] = stores
-    return np.packbits(slots, bitorder="little").view(np.uint64)
 
 
 def _rows(codes: Names, named: Sequence[str]) -> NDArray[np.int32]:
