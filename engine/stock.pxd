@@ -6,7 +6,8 @@ from fendan.engine.changes cimport Changes
 from fendan.engine.lots cimport Lots
 from fendan.engine.names cimport Names
 from fendan.engine.network cimport Layout, Leaves, Network
-from fendan.engine.shelves cimport Shelf, Shelves
+# Baskets and counts are found here, too, by those who embed the engine.
+from fendan.engine.shelves cimport Basket, Quantity, Shelf, Shelves
 
 cdef enum:
     MAX_SKUS = 2000000          # some kB each in a large chain: nobody may fill the memory by names

@@ -100,6 +100,12 @@ def test_the_architecture_draws_the_engine_in_its_order() -> None:
     assert " ".join(rows).split() == ENGINE_ORDER
 
 
+@pytest.mark.parametrize("source", ENGINE, ids=lambda source: source.stem)
+def test_every_module_of_the_engine_has_a_header_and_a_stub(source: Path) -> None:
+    assert source.with_suffix(".pxd").exists()
+    assert source.with_suffix(".pyi").exists()
+
+
 @pytest.mark.parametrize("name", ENGINE_ORDER)
 def test_the_engine_depends_one_way(name: str) -> None:
     text = "".join((ROOT / "engine" / f"{name}{end}").read_text() for end in (".pyx", ".pxd"))
