@@ -5,9 +5,12 @@ cannot express there: protoc, Cython, its gate on performance hints, and the com
 
 FENDAN_DEBUG=1      bounds checks and no optimisation, for hunting a crash
 FENDAN_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer; see `make sanitize`
+FENDAN_DOOR=0       without the native door, whatever the machine has
 """
 
 import os
+import shlex
+import subprocess
 from importlib.resources import files
 from pathlib import Path
 
@@ -26,6 +29,11 @@ SANITIZE = os.environ.get("FENDAN_SANITIZE") == "1"
 # only drop errno and traps, which nothing here reads, so that sqrt and comparisons become one
 # instruction. What a debugger wants to know takes a quarter of the time to compile.
 OPTIMISED = ["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+
+# The native door, and the load that besieges it: built where these libraries are.
+DOOR = ("link",)
+DOOR_LIBRARIES = ("libnghttp2", "openssl")
+NO_DOOR = "no native door: pkg-config finds no libnghttp2 and openssl (see CONTRIBUTING.md)"
 
 DIRECTIVES = {
     "language_level": "3",
@@ -48,11 +56,28 @@ def fail_on_performance_hints() -> None:
         module.performance_hint = refuse
 
 
+def door_flags(kind: str) -> list[str] | None:
+    """What the compiler (--cflags) or the linker (--libs) is told; None: there is no door."""
+    if os.environ.get("FENDAN_DOOR") == "0":
+        return None
+    command = [os.environ.get("PKG_CONFIG", "pkg-config"), kind, *DOOR_LIBRARIES]
+    try:
+        found = subprocess.run(command, capture_output=True, check=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return shlex.split(found.stdout)
+
+
 def engine_extensions() -> list[Extension]:
-    """One extension a .pyx."""
+    """One extension a .pyx; those of the door only where they can be."""
     sources = sorted(ENGINE.glob("*.pyx"))
     if not sources:  # without this, setuptools quietly builds a wheel with no engine in it
         raise SystemExit(f"no .pyx in {ENGINE}: is the symlink to engine/ missing?")
+    compiling, linking = door_flags("--cflags"), door_flags("--libs")
+    if compiling is None or linking is None:
+        print(NO_DOOR)
+        compiling, linking = [], []
+        sources = [source for source in sources if source.stem not in DOOR]
     flags = ["-O0", "-g", "-ffp-contract=off"] if DEBUG else OPTIMISED
     # Checks take longer to compile than code; optimising them brings little.
     sanitizers = ["-fsanitize=address,undefined", "-O1", "-g1"] if SANITIZE else []
@@ -61,8 +86,11 @@ def engine_extensions() -> list[Extension]:
             f"fendan.engine.{source.stem}",
             [str(source)],
             include_dirs=[str(ENGINE)],
-            extra_compile_args=["-Wall", "-Wextra", *flags, *sanitizers],
-            extra_link_args=sanitizers,
+            extra_compile_args=[
+                *("-Wall", "-Wextra", *flags, *sanitizers),
+                *(compiling if source.stem in DOOR else ()),
+            ],
+            extra_link_args=[*sanitizers, *(linking if source.stem in DOOR else ())],
             depends=[str(header) for header in ENGINE.glob("*.h")],
         )
         for source in sources
