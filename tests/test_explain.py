@@ -265,13 +265,18 @@ store_regions = ["north"]
 """
 
 
+def kept() -> Engine:
+    """An engine with a journal."""
+    log = FileLog(Path("/kept"), SimulatedDisk(), first_segment_bytes=1 << 20)
+    return Engine.open(Path("/kept"), clock=StoppedClock(NOON_NS), log=log)
+
+
 def a_kept_chain() -> Engine:
     """The same three shops, which keep a journal, and are able to do everything that is asked.
 
-    The nearest one has sent two orders lately, and has one more.
+    The nearest one was given three orders lately, and has one of them still.
     """
-    log = FileLog(Path("/kept"), SimulatedDisk(), first_segment_bytes=1 << 20)
-    engine = Engine.open(Path("/kept"), clock=StoppedClock(NOON_NS), log=log)
+    engine = kept()
     engine.add_stores(
         Store(id=name, lat=lat, lng=HOME[1], region="north") for name, lat in PLACES.items()
     )
@@ -527,7 +532,21 @@ POLICIES = [
     order_type = ["SAME_DAY"]
     promise.most = "40min"
     """,
+    """
+    default_type = "NEXT_DAY"
+    [types.NEXT_DAY]
+    steps = ["STORE", "BACKORDER"]
+    ranking = ["FRESHNESS", "STOCK"]
+    split = { mode = "NEAREST", split_lines = true }
+    least_life_days = 1
+    merge_window = "1h"
+    [types.GROUP]
+    merge_window = "1h"
+    [types.PRESALE]
+    split = { mode = "FEWEST", most_shipments = 3 }
+    """,
 ]
+DAYS = ("2025-12-31", "2026-01-01", "2026-01-02", "2026-01-08")
 profiles = st.builds(
     StoreProfile,
     kind=st.sampled_from([StoreKind.SHOP, StoreKind.SHOP, StoreKind.SHOP, StoreKind.RDC]),
@@ -541,10 +560,14 @@ profiles = st.builds(
 )
 
 
+def in_memory() -> Engine:
+    return Engine(clock=StoppedClock(NOON_NS))
+
+
 @st.composite
-def busy_streets(draw: st.DrawFn) -> Engine:
+def busy_streets(draw: st.DrawFn, begun: Callable[[], Engine] = in_memory) -> Engine:
     """A street whose stores all have their own ways, under one of the policies."""
-    engine = Engine(clock=StoppedClock(NOON_NS))
+    engine = begun()
     spots = draw(st.lists(st.integers(0, 40), min_size=2, max_size=9))
     ids = [f"S{number}" for number in range(len(spots))]
     engine.add_stores(
@@ -558,8 +581,15 @@ def busy_streets(draw: st.DrawFn) -> Engine:
         {
             "fish": SkuProfile(needs=frozenset({"cold_chain"}), product_class="cold"),
             "rice": SkuProfile(off_below=2, on_from=4),
+            "milk": SkuProfile(presale=draw(st.booleans())),
         }
     )
+    for name in ids:
+        if draw(st.booleans()):
+            days = draw(st.dictionaries(st.sampled_from(DAYS), counts, min_size=1, max_size=3))
+            engine.set_lots(name, "fish", days)
+        if draw(st.booleans()):
+            engine.set_supply(name, draw(st.sampled_from(GOODS)), draw(st.sampled_from(DAYS)), 4)
     engine.set_store_profiles({name: draw(profiles) for name in ids})
     engine.set_held(ids, ["tea"] * len(ids), safety=[draw(st.integers(0, 2)) for _ in ids])
     engine.set_shares("meituan", {name: draw(st.sampled_from([0.0, 0.5, 1.0])) for name in ids})
@@ -602,6 +632,20 @@ def test_both_tellings_agree_under_every_rule(engine: Engine, orders: list[Order
             assert told.change.loses_to
         assert isinstance(engine._clock, StoppedClock)
         engine._clock.pass_s(600.0)
+
+
+@settings(max_examples=60)
+@given(busy_streets(kept), st.lists(wishes(), min_size=2, max_size=6))
+def test_all_orders_of_a_command_are_explained_as_they_were_decided(
+    engine: Engine, orders: list[Order]
+) -> None:
+    """Whatever was written before or behind them."""
+    batch = [replace(wish, id=f"order {number}") for number, wish in enumerate(orders)]
+    for decided in engine.route_batch(batch):
+        told = engine.explain(decided.order_id)
+        assert told.complete or "not recorded" in told.note, told
+        if told.complete and not decided.shipments:
+            assert (told.winner and told.winner.store_id) == decided.store_id
 
 
 # -- BAD INPUT ---------------------------------------------------------------------------------

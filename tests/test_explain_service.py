@@ -12,7 +12,7 @@ from clock import StoppedClock
 from fendan import Client, Engine, NotAllowedError, Order, Store
 from fendan.exclusions import Exclusion
 from fendan.explain_messages import explanation_message, explanation_of
-from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.explanation import Candidate, Change, Excluded, Explanation, Part, TriedStep
 from fendan.rules import OrderType, StepName
 from fendan.server.callers import Scope
 from fendan.server.tokens import new_token
@@ -81,7 +81,13 @@ def test_an_explanation_survives_with_all_there_is_in_it() -> None:
             loses_to="S1",
             loses_by="LOAD: 0.5 against 0.9",
         ),
+        parts=(
+            Part(number=1, store_id="S1", code=Exclusion.STOCK, text="no more"),
+            Part(number=2, store_id="", code=None, text=""),
+        ),
+        recorded=("parts",),
         complete=False,
+        partial=True,
         note="all of it",
     )
     assert explanation_of(explanation_message(told)) == told
