@@ -17,7 +17,7 @@ from fendan.rules import StepName
 from fendan.scene import NOBODY, Line, Scene
 from fendan.telling import Distances, Telling, last_day, told
 
-__all__ = ["USUAL_EXCLUDED", "checked_attempt", "checked_limit", "explained"]
+__all__ = ["MOST_EXCLUDED", "USUAL_EXCLUDED", "checked_attempt", "checked_limit", "explained"]
 
 USUAL_EXCLUDED = 10
 MOST_EXCLUDED = 1_000

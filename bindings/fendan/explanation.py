@@ -91,7 +91,6 @@ class Part:
     """Shipment `number`, and the first rule that kept its store from sending all from its stock.
 
     `code`: None where no rule did: the rest of the order is sold against supply, or all of it.
-    `store_id`: "" where the caller may not know it.
     """
 
     number: int
@@ -117,7 +116,8 @@ class Explanation:
 
     `complete` is False where not everything is known any more, and `note` says why; then what was
     recorded stands here, and nothing else. A `note` may also say what is worth knowing beside.
-    `partial`: what concerns stores that are none of the caller's business is left out.
+    `partial`: it was told to a store or a region, and only what concerns their own: neither the
+    steps, nor other stores and their shipments, even where they won.
     """
 
     order_id: str

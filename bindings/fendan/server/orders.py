@@ -9,9 +9,7 @@ from fendan.api import Engine
 from fendan.errors import (
     Fault,
     FendanError,
-    NotAllowedError,
     UnknownOrderError,
-    UnknownStoreError,
     refuse,
 )
 from fendan.messages import decision_message, order_status_message, reject_reason_of
@@ -19,6 +17,7 @@ from fendan.model import OrderStatus, ShipmentStatus
 from fendan.server.access import Caller, caller
 from fendan.server.lane import Lane
 from fendan.server.methods import Context, at_most, deadline_of, indexed, rename
+from fendan.server.own import decision_for, is_own
 from fendan.v1 import order_service_pb2 as messages
 from fendan.v1 import order_service_pb2_grpc
 
@@ -167,8 +166,9 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
 
         def work() -> messages.GetDecisionResponse:
             self._check(who, "order_id", order_id)
+            decision = decision_for(self._engine, who, self._engine.decision(order_id))
             return messages.GetDecisionResponse(
-                decision=decision_message(self._engine.decision(order_id)),
+                decision=decision_message(decision),
                 held=self._engine.is_held(order_id),
             )
 
@@ -253,14 +253,7 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
         return place if self._has(who, place) else replace(place, store_id=None, distance_m=None)
 
     def _has(self, who: Caller, place: OrderStatus | ShipmentStatus) -> bool:
-        return self._is_reached(who, place.store_id)
-
-    def _is_reached(self, who: Caller, store_id: str | None) -> bool:
-        try:
-            who.check_store(store_id or "", self._engine.region_of)
-        except (NotAllowedError, UnknownStoreError):
-            return False
-        return True
+        return is_own(self._engine, who, place.store_id)
 
 
 def _shipment(request: _Request | messages.RejectOrderRequest) -> int | None:
