@@ -103,7 +103,7 @@ cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
             if desk.verdicts[job.row].status or desk.no_memory:
                 break
     if desk.verdicts[job.row].status == 0:
-        refuse_order(desk, job, reason_for(desk, job, &job.basket))
+        refuse_order(desk, job, reason_for(desk, job, &job.basket, NULL))
     if merges:
         if desk.verdicts[job.row].store != NO_STORE:
             preferred = desk.verdicts[job.row].store
@@ -160,7 +160,7 @@ cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
         else:
             filled = split_at_step(desk, job, &now)
     if not filled:
-        refuse_order(desk, job, reason_for(desk, job, &now))
+        refuse_order(desk, job, reason_for(desk, job, &now, NULL))
         return
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
@@ -325,8 +325,11 @@ cdef int compare_lines(const void* one, const void* other) noexcept nogil:
 
 # -- REASONS -----------------------------------------------------------------------------------
 
-cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket) noexcept nogil:
+cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket,
+                        const uint64_t* open_ones) noexcept nogil:
     """Why no step filled the basket: asked only then, so it may take its time.
+
+    `open_ones`: the stores that may have it at all; NULL: all that are open.
 
     The first of these that is so, over all steps: no store takes orders at all; none is within the
     radius; the policy lets none have such an order; one would have it all, but not in time; one
@@ -345,13 +348,16 @@ cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket) noexcept nog
     untimed.criterion_count, untimed.scored = 0, False
     for place in range(rule.step_count):
         widest_m = max(widest_m, rule.steps[place].radius_m)
-    if find(desk.leaves, desk.shelves, &job.plan, &nothing, NULL, INFINITY, False) == NOT_FOUND:
+    if find(desk.leaves, desk.shelves, &job.plan, &nothing, open_ones, INFINITY,
+            False) == NOT_FOUND:
         return REASON_NO_STORES
-    if find(desk.leaves, desk.shelves, &job.plan, &nothing, NULL, widest_m, False) == NOT_FOUND:
+    if find(desk.leaves, desk.shelves, &job.plan, &nothing, open_ones, widest_m,
+            False) == NOT_FOUND:
         return REASON_NO_STORE_IN_RADIUS
     job.terms.rule = &untimed
     for place in range(rule.step_count):
         step = rule.steps[place]
+        step.allowed = of_these(desk, step.allowed, open_ones)
         job.terms.step = &step
         eligible |= find_under(desk.leaves, desk.shelves, &job.plan, &nothing, &job.terms,
                                step.allowed, True, &bid) != NOT_FOUND
@@ -367,6 +373,18 @@ cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket) noexcept nog
     if in_time:
         return REASON_CANNOT_BE_PROMISED
     return REASON_NO_STOCK_IN_RADIUS if somewhere else REASON_NO_STOCK
+
+
+cdef const uint64_t* of_these(const Desk* desk, const uint64_t* allowed,
+                              const uint64_t* open_ones) noexcept nogil:
+    """Those of the stores that a step may ask that may have the order at all."""
+    cdef uint64_t* words = desk.book.sharing.words
+    cdef int32_t leaf
+    if open_ones == NULL:
+        return allowed
+    for leaf in range(desk.leaves.leaf_count):
+        words[leaf] = allowed[leaf] & open_ones[leaf]
+    return words
 
 
 # -- BATCHES -----------------------------------------------------------------------------------
@@ -424,8 +442,7 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     cdef Verdict verdict
     cdef int64_t offsets[2]
     cdef Bid best
-    cdef int32_t place, leaf
-    cdef uint64_t* words
+    cdef int32_t place
     memset(&verdict, 0, sizeof(Verdict))
     memset(&asked, 0, sizeof(Asked))
     memset(&orders, 0, sizeof(Columns))
@@ -444,17 +461,17 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     )
     refresh(book.loads, now_ns)
     begin(&desk, &job, 0)
-    words = book.sharing.words
     for place in range(job.terms.rule.step_count if not desk.no_memory else 0):
         job.terms.step = job.terms.rule.steps + place
-        if job.terms.step.name == STEP_BACKORDER:
-            continue
-        for leaf in range(leaves.leaf_count):
-            words[leaf] = job.terms.step.allowed[leaf] & allowed[leaf]
-        if finds(&desk, &job, &job.basket, words, NO_STORE, &best):
+        if job.terms.step.name != STEP_BACKORDER and finds(
+            &desk, &job, &job.basket, of_these(&desk, job.terms.step.allowed, allowed), NO_STORE,
+            &best
+        ):
             assign(&desk, &job, &best)
             break
     if verdict.status == 0:
-        refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket))
+        if desk.no_memory:
+            allowed = NULL
+        refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket, allowed))
     end_batch(book.loads, now_ns)
     return verdict

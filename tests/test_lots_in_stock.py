@@ -247,6 +247,28 @@ def test_a_day_later_what_was_good_is_no_more() -> None:
     assert engine.nearest(*DOOR, lines=[("milk", 1)]) == []
 
 
+def test_what_expired_over_night_is_seen_by_all_who_look_though_nothing_has_happened() -> None:
+    clock = StoppedClock(NOON_NS)
+    engine = a_dairy(clock)
+    engine.set_lots("S1", "milk", {on(0): 5})
+    cursor = engine.cursor()
+    clock.pass_s(DAY_S)
+    assert [level.sellable for level in engine.stock("S1")] == [0]
+    assert engine.available("S1", "milk") == 0
+    assert [(one.store_id, one.sellable) for one in engine.changes(cursor).changes] == [("S1", 0)]
+    assert not any(piece.changes for piece in engine.availability())
+
+
+def test_an_engine_that_was_just_opened_knows_what_day_it_is(tmp_path: Path) -> None:
+    clock = StoppedClock(NOON_NS)
+    with kept(tmp_path, clock) as engine:
+        with_shops(engine, "")
+        engine.set_lots("S1", "milk", {on(0): 5, on(1): 2})
+    clock.pass_s(DAY_S)
+    with kept(tmp_path, clock) as again:
+        assert again.available("S1", "milk") == 2
+
+
 def test_the_day_ends_at_midnight_in_the_store() -> None:
     clock = StoppedClock(NOON_NS)
     engine = a_dairy(clock)
