@@ -24,6 +24,7 @@ BUNDLES = {"kit": {"tea": 2, "milk": 1}}
 CHANNELS = ("app", "web")
 REGIONS = ("north", "south")
 DAYS = ("2025-06-14", "2025-06-17", "2025-06-20")
+SELL_BY = ("2025-06-14", "2025-06-15", "2025-06-16", "2025-06-17", "2025-06-18", "2025-06-30")
 
 TYPES = tuple(kind for kind in OrderType if kind)
 CLASSES = ("frozen", "dry")
@@ -100,7 +101,9 @@ sku_profiles = st.builds(
     product_class=st.sampled_from(("", *CLASSES)),
     needs=mostly(frozenset(), frozenset({"cold"})),
     presale=st.booleans(),
+    least_life_days=mostly(0, 1, 2),
 )
+lots = st.dictionaries(st.sampled_from(SELL_BY), st.sampled_from([0, 1, 2, 3, 5]), max_size=4)
 
 # -- POLICIES ----------------------------------------------------------------------------------
 
@@ -176,6 +179,8 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "split": split_tables,
     "promise": promises,
     "merge_window": st.sampled_from([0, "10min", "1h"]),
+    "least_life_days": mostly(0, 1, 2),
+    "reservation_timeout": st.sampled_from([600, "2h", "never"]),
 }
 tables = st.one_of(
     st.fixed_dictionaries({}, optional={**fields, "ranking": rankings}),
@@ -221,6 +226,9 @@ def _lines(before: list[str], head: str, table: dict[str, Any]) -> str:
             lines += line
     return lines
 
+
+# A policy in which every region has its say.
+NAMING = f'default_type = "NEXT_DAY"\n[[override]]\nregion = {json.dumps(REGIONS)}\ncut_off = 0\n'
 
 policies = st.builds(
     text_of,

@@ -12,7 +12,7 @@ from fendan import Order, Reason
 from fendan.rules import Criterion, Hours, RankBy, Rule, SplitMode, Step, StepName
 from hours_twin import NEVER_NS, ns
 from ledger import Basket, Place, Shop
-from rule_chain import SUPPLY, Chain
+from rule_chain import SUPPLY, Chain, Keep, day_in
 from twin import haversine_m
 
 MOST_DEPTH = 1_000
@@ -29,20 +29,27 @@ class Loads(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """What one store sends, and when the customer has it: None, where nobody can tell."""
+    """What one store sends, and when the customer has it: None, where nobody can tell.
+
+    `keep`: what lots must be good for; None where no policy says so. `timeout_s`: how long the
+    store may wait before it accepts.
+    """
 
     shop: Shop
     metres: float
     lines: Basket
     promised_ns: int | None
     day: str = ""
+    keep: Keep | None = None
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """An order, as its parts, and the rule that it comes under.
 
-    `orders`: how many go together; `given`: who was given some of it already.
+    `orders`: how many go together; `given`: who was given some of it already; `without`: who may
+    not have it again.
     """
 
     chain: Chain
@@ -54,6 +61,7 @@ class Terms:
     loads: "Loads"
     orders: int = 1
     given: tuple[Shop, ...] = ()
+    without: frozenset[Shop] = frozenset()
 
     def metres(self, shop: Shop) -> float:
         return haversine_m(self.place, shop.place)
@@ -66,6 +74,7 @@ class Terms:
         needed = {name for sku in self.basket for name in self.chain._profile(sku).needs}
         return (
             not shop.paused
+            and shop not in self.without
             and profile.kind in step.kinds
             and (profile.order_types is None or rule.order_type in profile.order_types)
             and (rule.regions is None or shop.region in rule.regions)
@@ -110,7 +119,15 @@ class Terms:
         return all(self.offered(shop, sku) >= pieces for sku, pieces in lines.items())
 
     def offered(self, shop: Shop, sku: str) -> int:
-        return self.chain.offered(shop, sku, self.order.channel)
+        return self.chain.offered(shop, sku, self.order.channel, self.keep(shop))
+
+    def keep(self, shop: Shop) -> Keep:
+        """What lots must be good for, if the store has the order."""
+        return self._keep_at(shop, self.promised_ns(shop) or self.chain.now_ns())
+
+    def _keep_at(self, shop: Shop, when_ns: int) -> Keep:
+        zone = self.chain.profile(shop).time_zone
+        return day_in(zone, when_ns), self.rule.least_life_days
 
     # -- PROMISE -------------------------------------------------------------------------------
 
@@ -165,12 +182,27 @@ class Terms:
             case RankBy.COST:
                 return profile.cost
             case RankBy.FRESHNESS:
-                return -MOST_LIFE_DAYS
+                return -min([MOST_LIFE_DAYS, *self._lives(shop, lines)])
+
+    def _lives(self, shop: Shop, lines: Basket) -> Iterable[int]:
+        """Of each line with lots, how many days the first of what would be sent may be sold."""
+        today = day_in(self.chain.profile(shop).time_zone, self.chain.now_ns())
+        for sku in lines:
+            if shelf := self.chain.shelves.get((shop, sku)):
+                first = self.chain.good_day(sku, self.keep(shop))
+                yield min(b.day for b in shelf.batches if b.free and b.day >= first) - today
 
     # -- SEVERAL STORES ------------------------------------------------------------------------
 
     def part(self, shop: Shop, lines: Basket) -> Part:
-        return Part(shop, self.metres(shop), lines, self.promised_ns(shop))
+        return Part(
+            shop,
+            self.metres(shop),
+            lines,
+            self.promised_ns(shop),
+            keep=self.keep(shop),
+            timeout_s=self.rule.reservation_timeout_s,
+        )
 
     def split(self, step: Step, lines: Basket) -> list[Part]:
         """Who sends what, if the step lets several stores do so and they can."""
@@ -272,7 +304,8 @@ class Terms:
         begins_ns = ns(datetime.combine(date.fromisoformat(day), datetime.min.time(), zone))
         when_ns = max(begins_ns, self.chain.now_ns()) + int(self.handling_s(shop) * 1e9)
         named = {sku + SUPPLY + d: n for (sku, n), d in zip(lines.items(), days, strict=True)}
-        return Part(shop, metres, named, when_ns, day)
+        keep, timeout_s = self._keep_at(shop, when_ns), self.rule.reservation_timeout_s
+        return Part(shop, metres, named, when_ns, day, keep, timeout_s)
 
     def _day(self, shop: Shop, sku: str, pieces: int) -> str:
         """The first day on which enough of one SKU is to arrive, or ""."""
@@ -288,7 +321,11 @@ class Terms:
     def reason(self, lines: Basket) -> Reason:
         """Why nobody has it, where no step has found anybody."""
         steps = self.rule.steps
-        there = [shop for shop in self.chain.shops.values() if not shop.paused]
+        there = [
+            shop
+            for shop in self.chain.shops.values()
+            if not shop.paused and shop not in self.without
+        ]
         if not there:
             return Reason.NO_STORES
         if not any(self.metres(shop) <= step.radius_m for shop in there for step in steps):

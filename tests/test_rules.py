@@ -33,6 +33,7 @@ def scenes(draw: st.DrawFn) -> dict[str, Any]:
         "profiles": draw(st.dictionaries(store_id, rs.store_profiles, max_size=3)),
         "skus": draw(st.dictionaries(st.sampled_from(rs.SKUS), rs.sku_profiles)),
         "stock": rows + draw(st.lists(pairs, max_size=8, unique_by=lambda row: row[:2])),
+        "lots": draw(st.lists(st.tuples(store_id, st.sampled_from(rs.SKUS), rs.lots), max_size=3)),
         "held": draw(st.lists(pairs, max_size=2)),
         "shares": draw(st.lists(shares, max_size=2)),
         "hidden": draw(
@@ -52,6 +53,7 @@ def played(
     profiles: dict[str, StoreProfile],
     skus: dict[str, SkuProfile],
     stock: Rows,
+    lots: list[tuple[str, str, dict[str, int]]],
     held: Rows,
     shares: list[tuple[str, str, float]],
     hidden: dict[str, frozenset[str]],
@@ -71,6 +73,8 @@ def played(
         judge.both(methodcaller("set_store_profiles", rs.windowed(name, profile)))
     for row in stock:
         judge.both(methodcaller("set_stock", [row]))
+    for delivery in lots:
+        judge.both(methodcaller("set_lots", *delivery))
     for store, sku, count in held:
         judge.both(methodcaller("set_held", [store], [sku], safety=[count]))
     for channel, store, share in shares:
