@@ -2,24 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import shapely
 
 import hours_twin
-from batches import Batch, Shelf
 from clock import StoppedClock
 from fendan import SkuProfile, StoreProfile
-from fendan.model import Lot
+from holding import Holding
+from larder import Keep
 from ledger import Basket, Ledger, Place, Shop
 
-# When the customer has it, in days since 1970; and how many days more it must be good then.
-Keep = tuple[int, int]
-
-EPOCH = date(1970, 1, 1).toordinal()
 MILLION = 1_000_000
 SUPPLY = "\x1f"
 PLAIN_STORE = StoreProfile()
@@ -40,7 +34,6 @@ class Chain(Ledger):
         self.shares: dict[tuple[str, str], int] = {}
         self.hidden: dict[str, frozenset[str]] = {}
         self.areas: dict[str, Any] = {}
-        self.shelves: dict[tuple[Shop, str], Shelf] = {}
 
     # -- COMMANDS ------------------------------------------------------------------------------
 
@@ -73,30 +66,6 @@ class Chain(Ledger):
             self._set(shop, sku, self.on_hand.get((shop, sku), 0) + free)
         return free
 
-    def set_lots(self, store_id: str, sku: str, lots: Mapping[str, int]) -> list[Any]:
-        shop, each = self.shops[store_id], self._profile(sku).pieces_per_unit
-        self.skus[sku] = None
-        batches = [Batch(_day(date), count * each) for date, count in sorted(lots.items())]
-        self._list(shop, sku)
-        shelf = self.shelves.pop((shop, sku), None)
-        if batches and shelf:
-            shelf.replace(batches)
-        elif batches:  # nobody knows how long what is held already must be good
-            shelf = Shelf(batches, promised=not self.reserved[shop, sku])
-            shelf.reserve(0, self.reserved[shop, sku])
-        if batches and shelf:
-            self.shelves[shop, sku] = shelf
-        self._set(shop, sku, sum(batch.on_hand for batch in batches))
-        return []
-
-    def lots(self, store_id: str, sku: str) -> list[Lot]:
-        shelf = self.shelves.get((self.shops[store_id], sku))
-        rows = shelf.rows if shelf else []
-        return [
-            Lot(date=date.fromordinal(EPOCH + day).isoformat(), on_hand=there, reserved=reserved)
-            for day, there, reserved in rows
-        ]
-
     def remove_stores(self, store_ids: Iterable[str]) -> list[Any]:
         for store_id in store_ids:
             shop = self.shops.pop(store_id)
@@ -111,27 +80,13 @@ class Chain(Ledger):
         """What a store offers a channel, good for long enough; `sku` may be that of a supply."""
         if sku.partition(SUPPLY)[0] in self.hidden.get(channel, ()):
             return 0
-        free = super()._sellable(shop, sku)
+        free = Holding._sellable(self, shop, sku)
         share = free * self.shares.get((channel, shop.id), MILLION) // MILLION
         shelf = self.shelves.get((shop, sku))
         return min(share, shelf.free_from(self.good_day(sku, keep))) if shelf else share
 
-    def good_day(self, sku: str, keep: Keep | None = None) -> int:
-        """The first sell-by day that is late enough; where nothing is promised, for today."""
-        day, least = keep or (self.today(), 0)
-        return day + max(least, self._profile(sku).least_life_days)
-
-    def today(self) -> int:
-        """The day in Shanghai, where nobody says where a store is."""
-        return day_in("Asia/Shanghai", self.now_ns())
-
     def _sellable(self, shop: Shop, sku: str) -> int:
         return self.offered(shop, sku, "")
-
-    def _set(self, shop: Shop, sku: str, on_hand: int) -> None:
-        super()._set(shop, sku, on_hand)
-        if (shop, sku) in self.shelves:
-            self.shelves[shop, sku].correct(on_hand)
 
     def days_of(self, sku: str) -> list[str]:
         """The days on which some of a SKU is to arrive anywhere."""
@@ -179,15 +134,6 @@ class Chain(Ledger):
 
     def covers(self, area: str, place: Place) -> bool:
         return bool(shapely.covers(self.areas[area], shapely.Point(place[1], place[0])))
-
-
-def day_in(zone: str, time_ns: int) -> int:
-    """The local date at an instant, in days since 1970."""
-    return datetime.fromtimestamp(time_ns // 10**9, ZoneInfo(zone)).toordinal() - EPOCH
-
-
-def _day(text: str) -> int:
-    return date.fromisoformat(text).toordinal() - EPOCH
 
 
 @lru_cache(maxsize=10_000)

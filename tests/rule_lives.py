@@ -91,9 +91,8 @@ class RuleLives(Chain):
         for sent in self.told[order_id].held:
             assert sent.shop is not None
             for sku, pieces in sent.lines.items():
-                there = self.on_hand[sent.shop, sku]
-                self._move(sent.shop, sku, -min(pieces, there), -pieces)
-                self._off_the_lots(sent, sku, is_sent=True)
+                held = (sent.days[sku], pieces)
+                self._let_go(sent.shop, sku, held, sent.keep_day, sent=True)
             sent.state, sent.due_ns = SHIPPED, None
         return self.order(order_id)
 
@@ -108,9 +107,7 @@ class RuleLives(Chain):
             if sent.state is SHIPPED:
                 assert sent.shop is not None
                 for sku, pieces in sent.lines.items() if to_stock else ():
-                    self._move(sent.shop, sku, pieces, 0)
-                    if shelf := self.shelves.get((sent.shop, sku)):
-                        shelf.put_back(sent.keep_day, pieces)
+                    self._put_back(sent.shop, sku, pieces, sent.keep_day)
                 sent.state = RETURNED
         return self.order(order_id)
 
@@ -202,27 +199,14 @@ class RuleLives(Chain):
         if part.timeout_s is not None:
             sent.due_ns = self.now_ns() + round(part.timeout_s * 1e9)
         for sku, pieces in sent.lines.items():
-            self._move(part.shop, sku, 0, pieces)
             sent.days[sku] = self.good_day(sku, part.keep)
-            if shelf := self.shelves.get((part.shop, sku)):
-                shelf.hold(sent.days[sku], pieces)
+            self._take(part.shop, sku, pieces, sent.days[sku])
         self.came.append((self.now_ns(), part.shop))
 
     def _give_back(self, sent: Sent) -> None:
         assert sent.shop is not None
         for sku, pieces in sent.lines.items():
-            self._move(sent.shop, sku, 0, -pieces)
-            self._off_the_lots(sent, sku, is_sent=False)
-
-    def _off_the_lots(self, sent: Sent, sku: str, *, is_sent: bool) -> None:
-        assert sent.shop is not None
-        shelf = self.shelves.get((sent.shop, sku))
-        if shelf is None:
-            return
-        one = (sent.days[sku], sent.lines[sku])
-        if one not in shelf.held:  # it was held before there were lots, or before others
-            shelf.held.append(one)
-        shelf.release(one, sent=is_sent, from_day=sent.keep_day)
+            self._let_go(sent.shop, sku, (sent.days[sku], pieces), sent.keep_day)
 
     # -- QUERIES -------------------------------------------------------------------------------
 

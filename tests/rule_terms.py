@@ -11,8 +11,9 @@ import splits
 from fendan import Order, Reason
 from fendan.rules import Criterion, Hours, RankBy, Rule, SplitMode, Step, StepName
 from hours_twin import NEVER_NS, ns
+from larder import Keep, day_in
 from ledger import Basket, Place, Shop
-from rule_chain import SUPPLY, Chain, Keep, day_in
+from rule_chain import SUPPLY, Chain
 from twin import haversine_m
 
 MOST_DEPTH = 1_000
