@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fendan import OrderState, Reason, Status
+from fendan import Exclusion, OrderState, Reason, Status
 from fendan.rules import OrderType, StepName, StoreKind
 from town import PLAIN, Town, a_street_town, later, shanghai
 
@@ -265,6 +265,56 @@ def test_a_bundle_is_sold_where_its_parts_are(town: Town) -> None:
     assert town.where(("breakfast", 2)) is None
     assert town.where(("breakfast", 1)) == town.near
     assert town.where(("breakfast", 1)) == town.next
+
+
+def test_a_bundle_that_is_hidden_from_a_channel_is_not_sold_to_it_though_its_parts_are(
+    town: Town,
+) -> None:
+    town.sku("breakfast", parts={"tea": 2, "milk": 1})
+    town.sku("picnic", parts={"breakfast": 1, "ice": 1})
+    town.stock(town.near, tea=9, milk=9, ice=9)
+    town.engine.set_hidden_skus("app", ["breakfast"])
+    order = town.an_order(("picnic", 1), channel="app", id="P")
+    assert town.engine.route(order).reason is Reason.NO_STOCK
+    assert town.where(("picnic", 1), channel="shop") == town.near
+    assert town.where(("tea", 2), ("milk", 1), ("ice", 1), channel="app") == town.near
+    (why, *_) = town.engine.explain(order).excluded
+    assert (why.store_id, why.code) == (town.near, Exclusion.CHANNEL)
+    assert why.text == "app does not sell breakfast"
+
+
+def test_what_a_bundle_needs_its_store_must_have_after_a_rejection_too(town: Town) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1}, needs=frozenset({"wrapping"}))
+    for store in (town.near, town.next, town.far):
+        town.stock(store, tea=9, milk=9)
+    town.store(town.next, abilities=frozenset({"wrapping"}))
+    order = town.an_order(("hamper", 1), id="H")
+    assert town.where(("tea", 1), ("milk", 1)) == town.near
+    assert town.engine.route(order).store_id == town.next
+    (why, *_) = town.engine.explain(order).excluded
+    assert (why.store_id, why.code) == (town.near, Exclusion.ABILITY)
+    status = town.engine.reject_order("H", town.next)
+    assert status.store_id is None
+
+
+def test_a_bundle_comes_under_the_rules_of_its_own_class(town: Town) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1}, product_class="gift")
+    for store in (town.near, town.next):
+        town.stock(store, tea=9, milk=9)
+    town.store(town.next, cost=0)
+    town.store(town.near, cost=1)
+    town.policy(PLAIN + "[[override]]\nproduct_class = ['gift']\nranking = ['COST']")
+    assert town.where(("tea", 1), ("milk", 1)) == town.near
+    assert town.where(("hamper", 1)) == town.next
+
+
+def test_the_parts_of_a_bundle_last_as_long_as_the_bundle_has_to(town: Town) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1}, least_life_days=5)
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9, milk=9)
+    town.engine.set_lots(town.near, "milk", {"2025-06-20": 9})  # four days from now
+    assert town.where(("tea", 1), ("milk", 1)) == town.near
+    assert town.where(("hamper", 1)) == town.next
 
 
 # -- WHICH IS BETTER ---------------------------------------------------------------------------

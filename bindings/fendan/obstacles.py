@@ -176,6 +176,8 @@ def _too_far(scene: Scene, step: Step, store: int, distance_m: float) -> Iterato
 
 
 def _short(scene: Scene, store: int) -> Iterator[Obstacle]:
+    for bundle in scene.hidden_bundles:
+        yield _not_sold(scene.wish.channel, bundle)
     for line in scene.lines:
         yield from _short_of(scene, store, line)
 
@@ -185,8 +187,7 @@ def _short_of(scene: Scene, store: int, line: Line) -> Iterator[Obstacle]:
     channel, name, sku = scene.wish.channel, scene.stores.ids[store], line.sku
     share, pair = scene.stores.share(store), line.pairs.get(store)
     if line.code in scene.hidden:
-        change = f"{sku} sold through {channel}"
-        yield Obstacle(Exclusion.CHANNEL, f"{channel} does not sell {sku}", change)
+        yield _not_sold(channel, sku)
     if share == 0:
         text = f"its stock is not counted for channel {channel}"
         yield Obstacle(Exclusion.CHANNEL, text, f"a share for {channel} at {name}")
@@ -212,6 +213,11 @@ def _short_of(scene: Scene, store: int, line: Line) -> Iterator[Obstacle]:
         if share != WHOLE:
             lack, counts = f"{lack} for channel {channel}", f"{counts}, {part}"
         yield Obstacle(Exclusion.STOCK, f"{lack}: {counts}", more)
+
+
+def _not_sold(channel: str, sku: str) -> Obstacle:
+    change = f"{sku} sold through {channel}"
+    return Obstacle(Exclusion.CHANNEL, f"{channel} does not sell {sku}", change)
 
 
 def _held(pair: Pair) -> str:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.bundles import Bundles
 from fendan.catalogue import SkuArrays
 from fendan.eligible import Facts, abilities, eligible_by_step, next_edge_ns
 from fendan.engine.areas import Areas
@@ -55,6 +56,7 @@ class Chain(NamedTuple):
     regions: Names
     shares: NDArray[np.int32] | None
     hidden: NDArray[np.uint8] | None
+    bundles: Bundles | None
     areas: Areas | None
     supplies: SupplyArrays
     loads: LoadTable
@@ -133,8 +135,8 @@ class Ruling:
             "allowed": np.zeros((len(steps), leaves), dtype=np.uint64),
             "abilities": np.array(has, dtype=np.uint64) if has else None,
             "millionths": chain.shares,
-            "hidden": chain.hidden,
             **self._sku_arrays(steps),
+            **self._asks(),
             **self._supply_arrays(),
         }
 
@@ -154,19 +156,46 @@ class Ruling:
 
     def _sku_arrays(self, steps: Sequence[Step]) -> dict[str, NDArray[Any]]:
         """What rules look at of SKUs; nothing where no SKU has it."""
-        skus, classes, named = self.chain.skus, self.chain.classes, self.book.product_classes
+        skus, classes = self.chain.skus, self.chain.classes
         arrays: dict[str, NDArray[Any]] = {"together": np.zeros((len(steps), 0), dtype=np.uint8)}
-        if skus.needs.any():
-            arrays["needs_of"] = skus.needs
         if skus.presale.any():
             arrays["presale"] = skus.presale
-        bits = [1 << named.index(name) if name in named else 0 for name in classes]
-        if any(bits):
-            arrays["class_sets_of"] = np.array(bits, dtype=np.uint8)[skus.classes]
         kept = np.array([[name in step.split.together for name in classes] for step in steps])
         if kept.any():
             arrays["classes_of"], arrays["together"] = skus.classes, kept.astype(np.uint8)
         return arrays
+
+    def _asks(self) -> dict[str, Any]:
+        """What SKUs ask for; bundles with all that is asked for by bundles in them."""
+        skus, hidden, bundles = self.chain.skus, self.chain.hidden, self.chain.bundles
+        named = self.book.product_classes
+        bits = [1 << named.index(name) if name in named else 0 for name in self.chain.classes]
+        needs, classes = skus.needs, np.array(bits, dtype=np.uint8)[skus.classes]
+        life_days, arrays = skus.least_life_days, dict[str, Any]()
+        if bundles is not None:
+            needs = _joined(needs, needs, bundles.to_outer)
+            classes = _joined(classes, classes, bundles.to_outer)
+            life_days = _joined(life_days, life_days, bundles.to_outer, np.maximum)
+            if hidden is not None:
+                hidden = np.array([_joined(row, row, bundles.to_outer) for row in hidden])
+            arrays["bundle_needs_of"] = _joined(0 * needs, needs, bundles.to_parts)
+            arrays["bundle_classes_of"] = _joined(0 * classes, classes, bundles.to_parts)
+        if needs.any():
+            arrays["needs_of"] = needs
+        if classes.any():
+            arrays["class_sets_of"] = classes
+        if hidden is not None:
+            arrays["all_hidden"] = np.ones(hidden.shape[1], dtype=np.uint8)
+        return {**arrays, "least_life_days": life_days, "hidden": hidden}
+
+
+def _joined(
+    to: NDArray[Any], of: NDArray[Any], pairs: NDArray[np.int32], join: np.ufunc = np.bitwise_or
+) -> NDArray[Any]:
+    """The values `to`, each joined with those `of` the others that pairs lead from."""
+    joined = to.copy()
+    join.at(joined, pairs[:, 1], of[pairs[:, 0]])
+    return joined
 
 
 def _rows(codes: Names, named: Sequence[str]) -> NDArray[np.int32]:

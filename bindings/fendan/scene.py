@@ -110,8 +110,8 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scene:
-    """One order before its stores. `hidden`: SKU codes that its channel does not sell. `needs`:
-    abilities that a store must have for it.
+    """One order before its stores. `hidden`: SKU codes that its channel does not sell, and
+    `hidden_bundles` those it names. `needs`: abilities that a store must have for it.
     """
 
     policy_version: int
@@ -120,6 +120,7 @@ class Scene:
     lines: tuple[Line, ...]
     needs: frozenset[str]
     hidden: frozenset[int]
+    hidden_bundles: tuple[str, ...]
     stores: Stores
 
     def distances_m(self) -> dict[int, float]:

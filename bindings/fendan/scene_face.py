@@ -26,7 +26,8 @@ class Asker(NamedTuple):
     """What an order says, by codes, and what its decision says of others it goes with.
 
     `lines`: (SKU code, pieces). `named_store`: where the customer will fetch it, or NOBODY.
-    `rejected`: the stores that may not have it again.
+    `rejected`: the stores that may not have it again. `bundles`: those that it names; None: any of
+    those that its lines make, for which is not remembered.
     """
 
     place: tuple[float, float]
@@ -37,6 +38,7 @@ class Asker(NamedTuple):
     named_store: int = NOBODY
     merge_group: int = 0
     rejected: frozenset[int] = frozenset()
+    bundles: Sequence[str] | None = ()
 
 
 class SceneFace(RulingFace):
@@ -49,11 +51,14 @@ class SceneFace(RulingFace):
             return self._plain_scene(asker, radius_m, now_ns)
         chain = self._ruling.chain
         profiles = [self._catalogue.profile(self._stock.skus[sku]) for sku, _ in asker.lines]
+        bundles = self._bundles_of(asker)
+        whole = [*profiles, *(self._catalogue.profile(name) for name in bundles)]
+        channel = _name(self._named("channels"), asker.channel)
         rule = self._book.rule_for(
             asker.order_type,
-            _name(self._named("channels"), asker.channel),
+            channel,
             self._region_of(asker, chain),
-            {one.product_class for one in profiles},
+            {one.product_class for one in whole},
         )
         lines = asker.lines
         if rule.order_type is OrderType.PRESALE:
@@ -63,8 +68,11 @@ class SceneFace(RulingFace):
             rule=rule,
             wish=self._wish(asker, rule),
             lines=lines_of(self._stock, lines),
-            needs=frozenset(need for one in profiles for need in one.needs),
+            needs=frozenset(need for one in whole for need in one.needs),
             hidden=_hidden(chain, asker.channel),
+            hidden_bundles=tuple(
+                name for name in bundles if name in self._shares.hidden.get(channel, ())
+            ),
             stores=self._stores_of(chain, asker.channel, now_ns),
         )
 
@@ -96,6 +104,7 @@ class SceneFace(RulingFace):
             lines=lines_of(self._stock, asker.lines),
             needs=frozenset(),
             hidden=frozenset(),
+            hidden_bundles=(),
             stores=stores,
         )
 
@@ -139,6 +148,14 @@ class SceneFace(RulingFace):
             preferred=preferred,
             rejected=asker.rejected,
         )
+
+    def _bundles_of(self, asker: Asker) -> list[str]:
+        """The bundles of an order, and those in them, by name."""
+        named = asker.bundles
+        if named is None:
+            pieces = {self._stock.skus[sku]: count for sku, count in asker.lines}
+            named = tuple(self._catalogue.bundles_in(pieces))
+        return sorted(self._catalogue.with_inner(named))
 
     def _region_of(self, asker: Asker, chain: Chain) -> str:
         """The region that was said; else the first one of the policy whose area has the place."""
