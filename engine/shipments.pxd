@@ -41,6 +41,7 @@ cdef struct Part:
     int64_t row                 # the order's, in its batch
     int64_t first_line
     int64_t promised_ns         # as in Grant
+    int64_t due_ns              # of what waits for supply; 0: as in the order's Grant
     double distance_m
     int32_t line_count
     int32_t store               # code

@@ -528,6 +528,52 @@ def test_what_is_sold_out_can_be_ordered_back_with_a_date(town: Town) -> None:
     assert told.shipments[0].supply_date == "2025-06-18"
 
 
+def test_supply_that_comes_later_than_may_be_promised_is_not_sold(town: Town) -> None:
+    town.sku("ice", presale=True)
+    town.engine.set_supply(town.near, "ice", "2025-06-18", 1)
+    promise = "[types.PRESALE.promise]\npick = 0\ndetour = 0\nmost = '{}h'"
+    town.policy(promise.format(35))  # to 23:00 of the day before
+    assert town.routed(("ice", 1), kind=PRESALE).reason is Reason.NO_SUPPLY
+    town.policy(promise.format(36))
+    told = town.routed(("ice", 1), kind=PRESALE)
+    assert told.promised_ns == town.at("00:00", day=18)
+
+
+def test_what_waits_for_supply_is_held_until_it_comes_and_as_long_as_usual_from_then_on(
+    town: Town,
+) -> None:
+    town.sku("ice", presale=True)
+    town.engine.set_supply(town.near, "ice", "2025-06-18", 1)
+    town.stock(town.near, tea=1)
+    town.policy("[types.PRESALE]\nreservation_timeout = '2h'")
+    order = town.an_order(("ice", 1), ("tea", 1), kind=PRESALE, id="P")
+    town.engine.route(order)
+    due_ns = [one.reserved_until_ns for one in town.engine.order("P").shipments]
+    assert due_ns == [town.at("14:00"), town.at("02:00", day=18)]
+    town.at("01:59", day=18)
+    expired = town.engine.expire_orders()
+    now, then = town.engine.order("P").shipments
+    assert expired and (now.state, then.state) == (OrderState.EXPIRED, OrderState.ASSIGNED)
+
+
+def test_a_day_of_supply_begins_when_it_does_there_whatever_the_clocks_do_until_then(
+    town: Town,
+) -> None:
+    """On the second of November 2025 New York goes back from summer time, at two at night."""
+    town.sku("ice", presale=True)
+    town.store(town.near, time_zone="America/New_York")
+    town.policy("[types.PRESALE.promise]\npick = 0\npick_per_open_order = 0\ndetour = 0")
+    promised = {}
+    for day in ("2025-11-02", "2025-11-03", "0001-01-01", "9999-12-31"):
+        town.engine.set_supply(town.near, "ice", day, 1)
+        told = town.routed(("ice", 1), kind=PRESALE, id=day)
+        promised[told.shipments[0].supply_date] = told.promised_ns or 0
+    hours = (promised["2025-11-03"] - promised["2025-11-02"]) / 3.6e12
+    assert hours == 25
+    assert promised["0001-01-01"] < promised["2025-11-02"]
+    assert promised["9999-12-31"] > promised["2025-11-03"]
+
+
 # -- PICKUP ------------------------------------------------------------------------------------
 
 

@@ -31,7 +31,7 @@ from fendan.opening import Opening
 from fendan.policy import PolicyBook
 from fendan.profiles import StoreProfile
 from fendan.rules import Step
-from fendan.supplies import SupplyArrays
+from fendan.supplies import SupplyArrays, begins_ns
 
 __all__ = ["Chain", "Ruling"]
 
@@ -148,11 +148,21 @@ class Ruling:
         areas = np.array([-1] + [number_of.get(name, -1) for name in self.book.regions], np.int32)
         return areas if (areas >= 0).any() else None
 
-    def _supply_arrays(self) -> dict[str, NDArray[np.int32]]:
+    def _supply_arrays(self) -> dict[str, Any]:
         first, days, skus = self.chain.supplies
         if not len(skus):
             return {}
-        return {"supply_first": first, "supply_days": days, "supply_skus": skus}
+        zones = {one.time_zone: None for one in self.chain.store_profiles}
+        number_of = {name: number for number, name in enumerate(zones)}
+        zone_of = [number_of[one.time_zone] for one in self.chain.store_profiles]
+        return {
+            "supply_first": first,
+            "supply_days": days,
+            "supply_skus": skus,
+            "supply_begins_ns": begins_ns(days.tolist(), zones),
+            "zone_of": np.array(zone_of, dtype=np.int32),
+            "zones": len(zones),
+        }
 
     def _sku_arrays(self, steps: Sequence[Step]) -> dict[str, NDArray[Any]]:
         """What rules look at of SKUs; nothing where no SKU has it."""
