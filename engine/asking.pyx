@@ -26,6 +26,8 @@ ASKED_DTYPE = np.dtype(
     [
         ("group", np.uint64), ("buyer", np.uint64), ("hash", np.uint64), ("order_type", np.int32),
         ("channel", np.int32), ("region", np.int32), ("pickup_store", np.int32),
+        ("bundle_needs", np.uint32), ("bundle_life_days", np.int32),
+        ("bundle_classes", np.uint8), ("bundle_hidden", np.uint8),
     ],
     align=True,
 )
@@ -80,6 +82,7 @@ cdef Asked nothing_asked() noexcept nogil:
     asked.order_type = TYPE_UNSPECIFIED
     asked.channel = asked.region = NO_NAME
     asked.pickup_store = NO_STORE
+    asked.bundle_needs = asked.bundle_life_days = asked.bundle_classes = asked.bundle_hidden = 0
     return asked
 
 

@@ -31,7 +31,6 @@ from fendan.engine.terms cimport (
 
 cdef enum:
     TYPE_PRESALE = 5            # rules.OrderType
-    S_PER_DAY = 86400
 
 
 # -- BEGINNING ---------------------------------------------------------------------------------
@@ -234,35 +233,52 @@ cdef bint has_later_lines(const Desk* desk, const Job* job) noexcept nogil:
 
 
 cdef int32_t supply_of(const Desk* desk, const Job* job, int32_t sku, int32_t quantity,
-                       const Bid* bid, int32_t* day) noexcept nogil:
-    """The SKU of the earliest supply at a store that is enough, and its day; or NO_NAME."""
+                       const Bid* bid) noexcept nogil:
+    """The place in the book of the earliest supply at a store that is enough, or NO_NAME."""
     cdef const RuleBook* book = desk.book
     cdef int32_t place
     if job.terms.hidden != NULL and job.terms.hidden[sku]:
         return NO_NAME
     for place in range(book.supply_first[sku], book.supply_first[sku + 1]):
         if offered_to(&job.terms, desk.shelves, book.supply_skus[place], bid) >= quantity:
-            day[0] = book.supply_days[place]
-            return book.supply_skus[place]
+            return place
     return NO_NAME
 
 
-cdef int32_t supply_day(const Desk* desk, const Job* job, const Basket* basket,
-                        const Bid* bid) noexcept nogil:
-    """The day on which a store will have all of the basket, or NO_NAME."""
-    cdef int32_t last = NO_NAME, day
+cdef int32_t last_supply(const Desk* desk, const Job* job, const Basket* basket,
+                         const Bid* bid) noexcept nogil:
+    """The supply with which a store will have all of the basket, or NO_NAME."""
+    cdef const RuleBook* book = desk.book
+    cdef int32_t last = NO_NAME, place
     cdef int64_t line
     for line in range(basket.line_count):
-        if supply_of(desk, job, basket.skus[line], basket.quantities[line], bid, &day) == NO_NAME:
+        place = supply_of(desk, job, basket.skus[line], basket.quantities[line], bid)
+        if place == NO_NAME:
             return NO_NAME
-        last = max(last, day)
+        if last == NO_NAME or book.supply_days[place] > book.supply_days[last]:
+            last = place
     return last
+
+
+cdef inline int64_t comes_ns(const Desk* desk, int32_t supply, int32_t store) noexcept nogil:
+    """When its day begins at the store; what should have come before may come at any time."""
+    cdef const RuleBook* book = desk.book
+    cdef int64_t place = <int64_t>supply * book.zones + book.zone_of[store]
+    return max(book.supply_begins_ns[place], desk.now_ns)
+
+
+cdef bint comes_in_time(const Desk* desk, const Job* job, int32_t supply,
+                        const Bid* bid) noexcept nogil:
+    """Whether the customer has it no later than the rule may promise."""
+    cdef double wait_s = <double>(comes_ns(desk, supply, bid.store) - desk.now_ns) / NS_PER_S
+    return (job.terms.rule.most_s == INFINITY
+            or wait_s + handling_s(&job.terms, bid.store, bid.distance_m) <= job.terms.rule.most_s)
 
 
 cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil:
     """Reserve the basket where it will come first, of equals at the nearest store; one shipment."""
     cdef const RuleBook* book = desk.book
-    cdef int32_t sku = basket.skus[0], place, leaf, day, best_day = NO_NAME
+    cdef int32_t sku = basket.skus[0], place, leaf, supply, soonest = NO_NAME
     cdef uint64_t candidates
     cdef Bid bid, best
     if book.supply_first == NULL:
@@ -279,12 +295,14 @@ cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept no
                     &job.terms, &job.plan.place, bid.store, bid.distance_m
                 ):
                     continue
-                day = supply_day(desk, job, basket, &bid)
-                if day != NO_NAME and (best_day == NO_NAME or comes_before(
-                    desk.leaves, day, &bid, best_day, &best
-                )):
-                    best, best_day = bid, day
-    return best_day != NO_NAME and add_later(desk, job, basket, &best, best_day)
+                supply = last_supply(desk, job, basket, &bid)
+                if supply == NO_NAME or not comes_in_time(desk, job, supply, &bid):
+                    continue
+                if soonest == NO_NAME or comes_before(
+                    desk.leaves, book.supply_days[supply], &bid, book.supply_days[soonest], &best
+                ):
+                    best, soonest = bid, supply
+    return soonest != NO_NAME and add_later(desk, job, basket, &best, soonest)
 
 
 cdef inline bint comes_before(const Leaves* leaves, int32_t day, const Bid* bid, int32_t best_day,
@@ -297,22 +315,24 @@ cdef inline bint comes_before(const Leaves* leaves, int32_t day, const Bid* bid,
 
 
 cdef bint add_later(Desk* desk, Job* job, const Basket* basket, const Bid* bid,
-                    int32_t day) noexcept nogil:
-    """One shipment that leaves when all of its supplies have come."""
+                    int32_t supply) noexcept nogil:
+    """One shipment that leaves when the last of its supplies has come."""
     cdef Sharing* sharing = desk.book.sharing
     cdef Basket lines = basket[0]
-    cdef int32_t unused
-    cdef int64_t line, when_ns
+    cdef int32_t place
+    cdef int64_t line, when_ns = comes_ns(desk, supply, bid.store)
     if not reserve_sharing(sharing, 0, basket.line_count):
         desk.no_memory = True
         return False
     for line in range(basket.line_count):
-        sharing.skus[line] = supply_of(desk, job, basket.skus[line], basket.quantities[line], bid,
-                                       &unused)
+        place = supply_of(desk, job, basket.skus[line], basket.quantities[line], bid)
+        sharing.skus[line] = desk.book.supply_skus[place]
     lines.skus = sharing.skus
-    # What should have come before may come at any time.
-    when_ns = (<int64_t>day * S_PER_DAY - job.terms.standing.utc_offset_s[bid.store]) * NS_PER_S
-    when_ns = max(when_ns, desk.now_ns)
-    return add_shipment(desk, job, &lines, bid, when_ns + <int64_t>(
+    if not add_shipment(desk, job, &lines, bid, when_ns + <int64_t>(
         NS_PER_S * handling_s(&job.terms, bid.store, bid.distance_m)
-    ))
+    )):
+        return False
+    # It is held until it has come, and from then on as long as any other.
+    if job.terms.rule.timeout_ns < <int64_t>NEVER_NS - when_ns:
+        desk.parts.parts[desk.parts.count - 1].due_ns = when_ns + job.terms.rule.timeout_ns
+    return True

@@ -32,7 +32,7 @@ from fendan.engine.router cimport (
     REASON_NO_STORE_ELIGIBLE, REASON_NO_STORE_IN_RADIUS, REASON_NO_STORES, REASON_NO_SUPPLY,
     REASON_PICKUP_STORE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict, find, find_under,
 )
-from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant, PartList
+from fendan.engine.shipments cimport IN_GROUP, OF_BUNDLES, PICKUP_NAMED, Grant, PartList
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, lowest_bit
 from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms, promised_ns
 
@@ -71,6 +71,9 @@ cdef void begin_grant(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
     if asked != NULL:
         grant.asked_hash = asked.hash
         grant.channel, grant.region = asked.channel, asked.region
+        if (asked.bundle_needs or asked.bundle_classes or asked.bundle_hidden
+                or asked.bundle_life_days):
+            grant.flags = OF_BUNDLES
 
 
 cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
@@ -118,7 +121,7 @@ cdef void settle_named(Desk* desk, Job* job, int32_t store) noexcept nogil:
     cdef const RuleTerms* rule = job.terms.rule
     cdef Bid bid
     cdef int32_t place
-    desk.grants[job.row].flags = PICKUP_NAMED
+    desk.grants[job.row].flags |= PICKUP_NAMED
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
         if job.terms.step.name != STEP_BACKORDER and fills(
@@ -225,7 +228,7 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
             continue
         member.terms.step = job.terms.step
         begin_grant(desk, &member, orders.asked + row)
-        desk.grants[row].flags = IN_GROUP
+        desk.grants[row].flags |= IN_GROUP
         if filled:
             set_bid(&bid, desk, &member, bid.ordinal)
             assign(desk, &member, &bid)
@@ -413,6 +416,18 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     return not desk.no_memory
 
 
+cdef void ask_for_bundles(const RuleBook* book, const Basket* basket, const Grant* grant,
+                          Asked* asked) noexcept nogil:
+    """What bundles of these parts ask for: which of them the order named is not remembered."""
+    cdef int64_t line
+    for line in range(basket.line_count):
+        if book.bundle_needs_of != NULL:
+            asked.bundle_needs |= book.bundle_needs_of[basket.skus[line]]
+        if book.bundle_classes_of != NULL:
+            asked.bundle_classes |= book.bundle_classes_of[basket.skus[line]]
+    asked.bundle_life_days = grant.least_life_days
+
+
 cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
                             double lat, double lng, const Basket* basket, const uint64_t* allowed,
                             int64_t now_ns, Grant* grant, Quantity* before) noexcept nogil:
@@ -431,6 +446,8 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     memset(&orders, 0, sizeof(Columns))
     asked.order_type, asked.channel = grant.order_type, grant.channel
     asked.region, asked.pickup_store = grant.region, NO_STORE
+    if grant.flags & OF_BUNDLES:
+        ask_for_bundles(book, basket, grant, &asked)
     offsets[0], offsets[1] = 0, basket.line_count
     orders.count, orders.lat, orders.lng, orders.offsets = 1, &lat, &lng, offsets
     orders.skus, orders.quantities, orders.amounts = basket.skus, basket.quantities, basket.amounts
