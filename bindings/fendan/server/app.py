@@ -15,16 +15,17 @@ from fendan.api import Engine
 from fendan.errors import Fault, FendanError, refuse
 from fendan.server import logs, tls
 from fendan.server.access import AccessInterceptor
+from fendan.server.answers import Answers
 from fendan.server.calls import CallInterceptor
 from fendan.server.config import Config
+from fendan.server.decisions import STREAM_ROUTE
 from fendan.server.inventory import InventoryService
 from fendan.server.lane import Lane
 from fendan.server.ledger import LedgerService
 from fendan.server.metrics import Metrics
 from fendan.server.network import NetworkService
-from fendan.server.orders import OrderService
 from fendan.server.policies import PolicyService
-from fendan.server.routing import STREAM_ROUTE, RoutingService
+from fendan.server.routing import RoutingService
 from fendan.server.setups import SetupService
 from fendan.server.tokens import Tokens
 from fendan.server.tracing import Tracing
@@ -35,7 +36,6 @@ from fendan.v1 import (
     network_service_pb2,
     network_service_pb2_grpc,
     order_service_pb2,
-    order_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
     routing_service_pb2,
@@ -98,7 +98,8 @@ class Server:
             None if engine.journal_stats() is None else engine,
         )
         self._ending: asyncio.Task[None] | None = None
-        self._routing = RoutingService(engine, self._lane, self.metrics, config)
+        self._answers = Answers(engine, self.metrics, config)
+        self._routing = RoutingService(engine, self._lane, self._answers)
         self._inventory = InventoryService(engine, self._lane, self.metrics)
         self._ledger = LedgerService(engine)
         self._calls = CallInterceptor(self.metrics, drain_themselves=frozenset({STREAM_ROUTE}))
@@ -213,7 +214,6 @@ class Server:
         network = NetworkService(engine, lane, self.metrics)
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
-            (order_service_pb2_grpc.add_OrderServiceServicer_to_server, OrderService(engine, lane)),
             (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),
             (policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyService(engine)),
             (setup_service_pb2_grpc.add_SetupServiceServicer_to_server, SetupService(engine, lane)),
@@ -221,7 +221,8 @@ class Server:
         ]
         for add, service in register:
             add(service, self._grpc)
-        handlers = (self._routing.handlers(), self._inventory.handlers())
+        hot = self._answers.handlers(lane)
+        handlers = (hot, self._routing.handlers(), self._inventory.handlers())
         self._grpc.add_generic_rpc_handlers(handlers)
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -18,7 +18,7 @@ from fendan.errors import Fault, FendanError, UnauthenticatedError, refuse
 from fendan.server import logs
 from fendan.server.access import METHODS, caller
 from fendan.server.lane import DRAINING_HINT
-from fendan.server.methods import Context
+from fendan.server.methods import Context, message_of
 from fendan.server.status import abort
 
 __all__ = ["CallInterceptor", "Counter"]
@@ -91,7 +91,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             try:
                 if self._draining:
                     refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
-                answer = work(request if read is None else _message(read, request), context)
+                answer = work(request if read is None else message_of(read, request), context)
                 if drain_here:
                     return await self._until_drained(answer, context)
                 return await _finished(answer, context)
@@ -136,13 +136,6 @@ async def _finished(answer: Any, context: Context) -> Any:
         async for message in answer:
             await context.write(message)
     return None
-
-
-def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
-    try:
-        return read(data)
-    except Exception as error:
-        refuse(Fault.BAD_MESSAGE, "request", hint=f"of {len(data):,} bytes: {error}")
 
 
 def _without_frames(error: FendanError) -> FendanError:
@@ -209,5 +202,5 @@ def _handler_like(handler: Handler, call: Callable[[Any, Context], Awaitable[Any
     make = kinds[handler.request_streaming, handler.response_streaming]
     read = handler.request_deserializer if handler.request_streaming else None
     if read is not None:
-        read = partial(_message, read)
+        read = partial(message_of, read)
     return make(call, read, handler.response_serializer)

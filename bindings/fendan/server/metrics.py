@@ -28,8 +28,8 @@ from fendan.errors import Fault, refuse
 
 __all__ = ["STAGES", "Endpoint", "Metrics"]
 
-# Where the time of a routing request goes, in this order.
-STAGES = ("decode", "queue", "search", "reply")
+# Where the time of a hot request goes, in this order; after the queue, that of a routing one.
+STAGES = ("queue", "decode", "search", "reply")
 
 # From 10 us, where one order is routed, to 1 s, where a client has long given up.
 BUCKETS_S = (
@@ -61,7 +61,7 @@ class Metrics:
         self._shortfalls = self._counter(
             "shortfalls", "Pairs of store and SKU of which more was reserved than is there."
         )
-        stages = self._histogram("stage_seconds", "Time of routing requests by stage.", "stage")
+        stages = self._histogram("stage_seconds", "Time of hot requests by stage.", "stage")
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
         self._requests = self._counter("requests", "Calls by method and code.", "method", "code")
         self._seconds = self._histogram("request_seconds", "Time of whole calls.", "method")
