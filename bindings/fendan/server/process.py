@@ -39,6 +39,7 @@ def load(config: Config, folder: Path, demo: tuple[int, int] | None = None) -> E
     and SKUs. Raises InvalidInputError naming the file and line, or what does not go together, and
     what `Engine.open` raises.
     """
+    config.check_build()
     data = config.data
     if demo is not None and data.stores is not None:
         refuse(Fault.RAGGED, "--demo", data.stores.name, hint="it brings stores of its own")
