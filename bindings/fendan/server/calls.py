@@ -17,6 +17,7 @@ import grpc
 from fendan.errors import Fault, FendanError, UnauthenticatedError, refuse
 from fendan.server import logs
 from fendan.server.access import METHODS, caller
+from fendan.server.call_counts import OTHER_METHOD
 from fendan.server.lane import DRAINING_HINT
 from fendan.server.methods import Context, message_of
 from fendan.server.status import abort
@@ -24,9 +25,6 @@ from fendan.server.status import abort
 __all__ = ["CallInterceptor", "Counter"]
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
-# Whoever sends made-up names of methods must not make up metrics.
-OTHER_METHOD = "other"
 
 # A client whose deadline passes cancels the call, and mostly before the deadline passes here: it
 # travelled, and gRPC rounds it up by as much as a hundredth.
