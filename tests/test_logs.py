@@ -70,7 +70,7 @@ class Answer:
 
 def told(which: Which, *callers: str) -> list[dict[str, Any]]:
     stream = configured()
-    logs.routed(which, Answer(DECISIONS), callers or ["meituan"])
+    logs.routed(which, Answer(DECISIONS), lambda: callers or ["meituan"])
     return lines(stream)
 
 
@@ -161,7 +161,7 @@ def test_only_orders_without_a_store_are_told_of_when_asked() -> None:
 def test_rows_that_are_not_told_of_are_not_looked_at(which: Which, asked: list[int]) -> None:
     configured()
     answer = Answer(DECISIONS * 2)
-    logs.routed(which, answer, ["jd"])
+    logs.routed(which, answer, lambda: ["jd"])
     assert answer.asked == asked
 
 

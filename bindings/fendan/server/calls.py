@@ -14,11 +14,10 @@ from typing import Any, Protocol, TypeAlias
 
 import grpc
 
-from fendan.errors import Fault, FendanError, UnauthenticatedError, refuse
-from fendan.server import logs
+from fendan.errors import FendanError, UnauthenticatedError
+from fendan.server import logs, refusals
 from fendan.server.access import METHODS, caller
 from fendan.server.call_counts import OTHER_METHOD
-from fendan.server.lane import DRAINING_HINT
 from fendan.server.methods import Context, message_of
 from fendan.server.status import abort
 
@@ -88,7 +87,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             began = time.perf_counter()
             try:
                 if self._draining:
-                    refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
+                    refusals.draining()
                 answer = work(request if read is None else message_of(read, request), context)
                 if drain_here:
                     return await self._until_drained(answer, context)
@@ -100,7 +99,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 raise  # the call has ended already, by us or by the client
             except Exception:
                 logs.log.exception("a call failed inside", method=method)
-                await abort(context, _internal_error())
+                await abort(context, refusals.error_of(refusals.failed_inside))
             finally:
                 seconds = time.perf_counter() - began
                 self._count(method, _status_name(context, seconds), seconds)
@@ -116,7 +115,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except asyncio.CancelledError:
             if not self._draining:
                 raise  # the client's doing, or the deadline's
-            refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
+            refusals.draining()
         finally:
             self._streams.discard(task)
 
@@ -147,13 +146,6 @@ def _without_frames(error: FendanError) -> FendanError:
         link.__traceback__ = None
         link = link.__cause__ or link.__context__
     return error
-
-
-def _internal_error() -> FendanError:
-    try:
-        refuse(Fault.INTERNAL, "server", hint="the server's log says more")
-    except FendanError as error:
-        return error
 
 
 def _status_name(context: Context, seconds: float) -> str:

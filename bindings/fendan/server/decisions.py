@@ -5,7 +5,7 @@ nothing per order in Python.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from fendan.api import Engine
@@ -40,17 +40,20 @@ class Decisions:
             STREAM_ROUTE: partial(self._answer, wire.STREAM),
         }
 
-    def together(self, callers: Sequence[Caller], data: bytes) -> bytes:
-        """Answer the Route calls of so many callers, whose messages stand one after another.
+    def together(self, count: int, data: bytes, callers: Callable[[], Sequence[Caller]]) -> bytes:
+        """Answer so many Route calls, whose messages stand one after another.
 
-        They are a BatchRouteRequest; where one order of them is refused, all are.
+        They are a BatchRouteRequest; where one order of them is refused, all are. `callers` says
+        whose they are, one by one.
         """
-        return self._routed(wire.BATCH, len(callers), [who.name for who in callers], data)
+        return self._routed(wire.BATCH, count, data, lambda: [who.name for who in callers()])
 
     def _answer(self, kind: wire.Kind, who: Caller, data: bytes) -> bytes:
-        return self._routed(kind, self._most_orders, [who.name], data)
+        return self._routed(kind, self._most_orders, data, lambda: [who.name])
 
-    def _routed(self, kind: wire.Kind, most: int, callers: Sequence[str], data: bytes) -> bytes:
+    def _routed(
+        self, kind: wire.Kind, most: int, data: bytes, callers: Callable[[], Sequence[str]]
+    ) -> bytes:
         """Read, route, write. Raises FendanError before anything has changed."""
         began_s = time.perf_counter()
         request = wire.Request.read(data, kind, most)
