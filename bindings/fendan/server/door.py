@@ -18,8 +18,9 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Self, TypeAlias
 
-from fendan.engine.door import Door, DoorLimits, Ending, Piece, Turn
+from fendan.engine.door import Door, DoorLimits, Ending
 from fendan.engine.link import Tls
+from fendan.engine.turns import Piece, Turn
 from fendan.errors import BreachError, FendanError, JournalError
 from fendan.server import logs, refusals
 from fendan.server.access import METHODS, check_method
@@ -249,7 +250,7 @@ class NativeDoor:
 
     def _calls(self) -> Calls:
         stats = self._door.stats()
-        return Calls(self._methods, stats.ended, stats.within, stats.seconds)
+        return Calls(self._methods, stats.ended, stats.seconds, stats.seconds_sum)
 
 
 def _singly(piece: Piece) -> Iterator[Piece]:

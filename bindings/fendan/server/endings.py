@@ -18,6 +18,8 @@ __all__ = ["ending_of", "endings"]
 
 NOBODYS = Tokens([])
 
+TOO_LARGE_STATUS: int = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+
 
 def ending_of(error: FendanError) -> Ending:
     """How a call ends that `error` was raised for."""
@@ -44,13 +46,5 @@ def endings(config: Config, elsewhere: str) -> dict[str, Ending]:
     }
     said = {name: ending_of(refusals.error_of(refusing)) for name, refusing in refused.items()}
     # What gRPC says itself on the other port, and our clients know it by.
-    most = config.limits.message_bytes
-    return said | {
-        "too_large": _plain("RESOURCE_EXHAUSTED", f"message larger than max ({most:,} bytes)"),
-        "bad_encoding": _plain("UNIMPLEMENTED", "messages must be plain or compressed by gzip"),
-    }
-
-
-def _plain(code: str, message: str) -> Ending:
-    number: int = grpc.StatusCode[code].value[0]
-    return Ending(number, message, b"")
+    too_large = f"message larger than max ({config.limits.message_bytes:,} bytes)"
+    return said | {"too_large": Ending(TOO_LARGE_STATUS, too_large, b"")}
