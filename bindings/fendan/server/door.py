@@ -18,7 +18,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Self, TypeAlias
 
-from fendan.engine.door import Door, DoorLimits, Ending
+from fendan.engine.door import Door, DoorLimits, DoorStats, Ending
 from fendan.engine.link import Tls
 from fendan.engine.turns import Piece, Turn
 from fendan.errors import BreachError, FendanError, JournalError
@@ -247,6 +247,10 @@ class NativeDoor:
             return refusal_to(piece.data, error)
 
     # -- WHAT IT COUNTS ------------------------------------------------------------------------
+
+    def stats(self) -> DoorStats:
+        """What has happened at the door, and what is now."""
+        return self._door.stats()
 
     def _calls(self) -> Calls:
         stats = self._door.stats()
