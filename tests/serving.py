@@ -173,8 +173,11 @@ class _TwoDoors(grpc.Channel):
 
 
 @contextmanager
-def held_up(served: Served) -> Iterator[None]:
-    """While the engine is busy with something else, so that all who ask must wait."""
+def held_up(served: Served, headers: tuple[tuple[str, str], ...] = ()) -> Iterator[None]:
+    """While the engine is busy with something else, so that all who ask must wait.
+
+    `headers`: with a token that may ask for decisions, where one is needed.
+    """
     method = "/fendan.v1.OrderService/GetDecision"
     began, end = threading.Event(), threading.Event()
 
@@ -186,7 +189,7 @@ def held_up(served: Served) -> Iterator[None]:
     answers = served.server._answers.by_method
     usual, answers[method] = answers[method], hold_up
     with grpc.insecure_channel(served.hot_address) as channel:
-        held = channel.unary_unary(method).future(b"")
+        held = channel.unary_unary(method).future(b"", metadata=headers)
         try:
             assert began.wait(PATIENCE_S)
             answers[method] = usual
