@@ -77,6 +77,8 @@ ENGINE_ORDER = [
     "reply",
     "call",
     "wire",
+    "ports",
+    "link",
 ]
 MOST_LINES = 500
 MOST_FUNCTION_LINES = 70
