@@ -79,6 +79,15 @@ ENGINE_ORDER = [
     "wire",
     "ports",
     "link",
+    "protocol",
+    "timers",
+    "tokens",
+    "streams",
+    "turns",
+    "exchange",
+    "session",
+    "connection",
+    "door",
 ]
 MOST_LINES = 500
 MOST_FUNCTION_LINES = 70
