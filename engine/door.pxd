@@ -15,9 +15,7 @@ cdef class Door:
     cdef int64_t paused_ns      # since when it does not
     cdef bint is_drained, is_closed
     cdef readonly int port
-    cdef int begin(self, limits) except -1
     cdef int ring(self) except -1
-    cdef int learn(self, methods, endings) except -1
     cdef void serve(self) noexcept nogil
     cdef void welcome(self) noexcept nogil
     cdef void look(self, int64_t wait_ns) noexcept nogil

@@ -1,44 +1,12 @@
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, final
+from typing import final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from fendan.engine.house import DoorLimits as DoorLimits
+from fendan.engine.house import DoorStats as DoorStats
+from fendan.engine.house import ENDINGS as ENDINGS
 from fendan.engine.link import Tls
 from fendan.engine.turns import Ending as Ending
 from fendan.engine.turns import Turn
-
-ENDINGS: Final[Mapping[str, Ending]]
-
-class DoorLimits(NamedTuple):
-    message_bytes: int = ...
-    concurrent_streams: int = ...
-    queue_requests: int = ...
-    queue_bytes: int = ...
-    connections: int = ...
-    header_bytes: int = ...
-    header_timeout_s: float = ...
-    idle_s: float = ...
-    keepalive_time_s: float = ...
-    keepalive_timeout_s: float = ...
-    least_client_interval_s: float = ...
-    turn_orders: int = ...
-    turn_bytes: int = ...
-
-class DoorStats(NamedTuple):
-    accepted: int
-    refused: int
-    hung_up: int
-    connections: int
-    streams: int
-    read_bytes: int
-    written_bytes: int
-    queue_requests: int
-    queue_bytes: int
-    held_bytes: int
-    ended: NDArray[np.int64]
-    seconds: NDArray[np.int64]
-    seconds_sum: NDArray[np.float64]
 
 @final
 class Door:

@@ -92,4 +92,4 @@ cdef class Piece:
 
 
 # The next turn, or None when the queue is closed and empty.
-cdef Turn take(Queue* queue, object owner)
+cdef object take(Queue* queue, object owner)

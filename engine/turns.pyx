@@ -259,7 +259,7 @@ cdef int32_t drop(Block* block) noexcept nogil:
     return left
 
 
-cdef Turn take(Queue* queue, object owner):
+cdef object take(Queue* queue, object owner):
     cdef Turn turn
     cdef Block* block
     cdef int32_t left

@@ -85,6 +85,7 @@ ENGINE_ORDER = [
     "streams",
     "turns",
     "exchange",
+    "house",
     "session",
     "connection",
     "door",
