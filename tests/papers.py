@@ -1,4 +1,4 @@
-"""Certificates for tests: of a chain with an authority, and of a stranger with another."""
+"""Certificates for tests: of a chain with one authority, and of strangers."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +10,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fendan.server.config import Tls
-
-__all__ = ["Papers"]
 
 DAY = timedelta(days=1)
 

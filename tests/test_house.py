@@ -77,6 +77,18 @@ ENGINE_ORDER = [
     "reply",
     "call",
     "wire",
+    "ports",
+    "link",
+    "protocol",
+    "timers",
+    "tokens",
+    "streams",
+    "turns",
+    "exchange",
+    "house",
+    "session",
+    "connection",
+    "door",
 ]
 MOST_LINES = 500
 MOST_FUNCTION_LINES = 70
