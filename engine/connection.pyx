@@ -51,7 +51,7 @@ cdef Connection* connection_begin(House* house, int socket, void* context) noexc
         free(connection)
         return NULL
     connection.began_ns = connection.heard_ns = connection.idle_ns = house.now_ns
-    connection.patience_ns = house.now_ns
+    connection.patience_ns = house.now_ns - 10 * NANOSECONDS  # it begins with all of it
     connection.next = house.connections
     if house.connections != NULL:
         house.connections.previous = connection
