@@ -1,22 +1,6 @@
 """What is used of libnghttp2: framing, header compression and flow control of HTTP/2."""
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
-cdef extern from *:
-    """
-    #include <nghttp2/nghttp2.h>
-    /* Not in every release that is otherwise new enough; NULL where it is not. */
-    #pragma weak nghttp2_option_set_stream_reset_rate_limit
-    extern void nghttp2_option_set_stream_reset_rate_limit(nghttp2_option *option, uint64_t burst,
-                                                           uint64_t rate);
-    static void fendan_http2_allow_resets(nghttp2_option *option, uint64_t most) {
-        if (nghttp2_option_set_stream_reset_rate_limit) {
-            nghttp2_option_set_stream_reset_rate_limit(option, most, most);
-        }
-    }
-    """
-    # Our own limit is to be reached first, since it knows which resets are honest.
-    void allow_resets "fendan_http2_allow_resets"(nghttp2_option* option, int most) noexcept nogil
-
 cdef extern from "nghttp2/nghttp2.h" nogil:
     enum:
         NGHTTP2_DATA

@@ -1,7 +1,7 @@
 """Many calls at once to a gRPC server, and how long each was waited for."""
 from libc.stdint cimport int64_t
 
-from fendan.engine.lanes cimport Run
+from fendan.engine.roads cimport Run
 from fendan.engine.link cimport Tls
 
 
@@ -11,10 +11,10 @@ cdef class Traffic:
     cdef list fields
     cdef str address
     cdef object lock
-    cdef int open_lane(self, Tls tls) except -1
+    cdef int open_road(self, Tls tls) except -1
     cdef int work(self, int64_t deadline_ns) except -1
-    cdef sent(self, str path, bytes requests, const int64_t[::1] offsets,
-              const int64_t[::1] due_ns, double deadline_s, bint keep_answers)
+    cdef object sent(self, str path, bytes requests, const int64_t[::1] offsets,
+                     const int64_t[::1] due_ns, double deadline_s, bint keep_answers)
     cdef int point_headers(self, str path) except -1
     cdef void forget(self) noexcept nogil
 

@@ -3,7 +3,7 @@
 One thread, without the GIL, turns what is given as bytes into calls; what came of each is one
 number in an array. Nothing is done in Python a call.
 
-    Traffic                           Lane: one connection          Call: one of its streams
+    Traffic                           Road: one connection          Call: one of its streams
     requests  [order|order|...]       session (libnghttp2)          which request, since when
     offsets   [0, 31, 62, ...]   ->   link (plain or TLS)      ->   free -> sent -> settled -> free
     due_ns    [...] or none           calls[streams]                         |
@@ -25,11 +25,11 @@ from posix.unistd cimport close
 
 from cpython.exc cimport PyErr_CheckSignals
 
-from fendan.engine.lanes cimport *
 from fendan.engine.link cimport Tls, link_begin
 from fendan.engine.nghttp2 cimport (
     NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_COPY_VALUE, nghttp2_nv)
 from fendan.engine.ports cimport connect_to
+from fendan.engine.roads cimport *
 
 import threading
 from typing import NamedTuple
@@ -66,20 +66,20 @@ UNSENT = CALL_UNSENT
 
 
 cdef void begin_due(Run* run) noexcept nogil:
-    """The open loop: all that is due, lane after lane, as long as one has a free stream."""
-    cdef Lane* lane
+    """The open loop: all that is due, road after road, as long as one has a free stream."""
+    cdef Road* road
     cdef int tried = 0, passed = 0, first = run.turn
-    while (run.next < run.request_count and tried < run.lane_count
+    while (run.next < run.request_count and tried < run.road_count
            and run.start_ns + run.due_ns[run.next] <= run.now_ns):
-        lane = &run.lanes[run.turn]
-        run.turn = (run.turn + 1) % run.lane_count
+        road = &run.roads[run.turn]
+        run.turn = (run.turn + 1) % run.road_count
         tried += 1
         passed += 1
-        if can_begin(lane):
-            begin(lane, run.start_ns + run.due_ns[run.next])
+        if can_begin(road):
+            begin(road, run.start_ns + run.due_ns[run.next])
             tried = 0
-    for tried in range(min(passed, run.lane_count)):
-        flush(&run.lanes[(first + tried) % run.lane_count])
+    for tried in range(min(passed, run.road_count)):
+        flush(&run.roads[(first + tried) % run.road_count])
 
 
 cdef void wake_at(Run* run, int64_t when_ns) noexcept nogil:
@@ -106,8 +106,8 @@ cdef int go_on(Run* run, int64_t until_ns) noexcept nogil:
     cdef int64_t wake_ns
     if room is NULL:
         return -1
-    for at in range(run.lane_count):
-        look_at(&run.lanes[at], room)
+    for at in range(run.road_count):
+        look_at(&run.roads[at], room)
     run.now_ns = clock_ns()
     while not is_done(run) and run.now_ns < until_ns and not run.out_of_memory:
         wake_ns = until_ns
@@ -119,21 +119,21 @@ cdef int go_on(Run* run, int64_t until_ns) noexcept nogil:
         found = epoll_wait(run.epoll, events, EVENTS, -1)
         for at in range(found):
             if events[at].data.ptr is not NULL:  # the timer only wakes
-                look_at(<Lane*>events[at].data.ptr, room)
+                look_at(<Road*>events[at].data.ptr, room)
         run.now_ns = clock_ns()
     free(room)
     return -1 if run.out_of_memory else 0
 
 
 cdef void give_up(Run* run) noexcept nogil:
-    """Close the lanes on which an answer is still missing: it would come to the next who sends."""
-    cdef Lane* lane
+    """Close the roads on which an answer is still missing: it would come to the next who sends."""
+    cdef Road* road
     cdef int at, of
-    for at in range(run.lane_count):
-        lane = &run.lanes[at]
+    for at in range(run.road_count):
+        road = &run.roads[at]
         for of in range(run.streams):
-            if lane.is_alive and lane.calls[of].request != NOBODY:
-                end_lane(lane)
+            if road.is_alive and road.calls[of].request != NOBODY:
+                end_road(road)
 
 
 # -- FOR PYTHON ---------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ cdef class Traffic:
                  str token=None, double open_s=10.0):
         cdef Run* run = &self.run
         cdef epoll_event event
-        if run.lanes is not NULL:
+        if run.roads is not NULL:
             raise RuntimeError("it has been opened")
         within("connections", connections, MOST_CONNECTIONS)
         within("streams", streams, MOST_STREAMS)
@@ -190,46 +190,46 @@ cdef class Traffic:
         if token is not None:
             self.fields.append(("authorization", f"Bearer {token}"))
         run.headers = <nghttp2_nv*>calloc(len(self.fields), sizeof(nghttp2_nv))
-        run.lanes = <Lane*>calloc(connections, sizeof(Lane))
+        run.roads = <Road*>calloc(connections, sizeof(Road))
         run.epoll = epoll_create1(EPOLL_CLOEXEC)
         run.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
-        if run.headers is NULL or run.lanes is NULL or run.epoll < 0 or run.timer < 0:
+        if run.headers is NULL or run.roads is NULL or run.epoll < 0 or run.timer < 0:
             raise MemoryError
         run.streams = streams
         event.events = EPOLLIN
         event.data.ptr = NULL
         epoll_ctl(run.epoll, EPOLL_CTL_ADD, run.timer, &event)
         for _ in range(connections):
-            self.open_lane(tls)
+            self.open_road(tls)
         self.work(clock_ns() + <int64_t>(open_s * SECOND_NS))
         if run.alive < connections or run.opening:
             self.close()
             refuse(Fault.UNAVAILABLE, "address", address, hint="no gRPC server answers there")
 
-    cdef int open_lane(self, Tls tls) except -1:
+    cdef int open_road(self, Tls tls) except -1:
         cdef Run* run = &self.run
-        cdef Lane* lane = &run.lanes[run.lane_count]
+        cdef Road* road = &run.roads[run.road_count]
         cdef epoll_event event
         cdef int at, socket = connect_to(self.address)
-        if link_begin(&lane.link, socket, NULL if tls is None else tls.context, False):
+        if link_begin(&road.link, socket, NULL if tls is None else tls.context, False):
             close(socket)
             raise MemoryError
-        lane.run = run
-        lane.is_alive = True
-        run.lane_count += 1  # so that it is freed from here on
+        road.run = run
+        road.is_alive = True
+        run.road_count += 1  # so that it is freed from here on
         run.alive += 1
         run.opening += 1
-        lane.out = <uint8_t*>malloc(OUT_BYTES)
-        lane.calls = <Call*>calloc(run.streams, sizeof(Call))
-        if lane.out is NULL or lane.calls is NULL or begin_session(lane):
+        road.out = <uint8_t*>malloc(OUT_BYTES)
+        road.calls = <Call*>calloc(run.streams, sizeof(Call))
+        if road.out is NULL or road.calls is NULL or begin_session(road):
             raise MemoryError
         for at in range(run.streams - 1, -1, -1):
-            lane.calls[at].request = NOBODY
-            lane.calls[at].lane = lane
-            lane.calls[at].next_free = lane.free
-            lane.free = &lane.calls[at]
-        lane.polled = event.events = EPOLLIN
-        event.data.ptr = lane
+            road.calls[at].request = NOBODY
+            road.calls[at].road = road
+            road.calls[at].next_free = road.free
+            road.free = &road.calls[at]
+        road.polled = event.events = EPOLLIN
+        event.data.ptr = road
         if epoll_ctl(run.epoll, EPOLL_CTL_ADD, socket, &event):
             raise MemoryError
         return 0
@@ -274,8 +274,8 @@ cdef class Traffic:
             self.forget()
             self.lock.release()
 
-    cdef sent(self, str path, bytes requests, const int64_t[::1] offsets,
-              const int64_t[::1] due_ns, double deadline_s, bint keep_answers):
+    cdef object sent(self, str path, bytes requests, const int64_t[::1] offsets,
+                     const int64_t[::1] due_ns, double deadline_s, bint keep_answers):
         cdef Run* run = &self.run
         cdef Py_ssize_t count = offsets.shape[0] - 1
         latencies_array = np.full(count, -1, dtype=np.int64)
@@ -291,7 +291,8 @@ cdef class Traffic:
         if count:
             run.latencies_ns = &latencies_ns[0]
             run.statuses = &statuses[0]
-            run.due_ns = NULL if due_ns is None else &due_ns[0]
+            if due_ns is not None:
+                run.due_ns = &due_ns[0]
         run.next = 0
         run.request_count = count
         run.start_ns = run.last_ns = run.now_ns = clock_ns()
@@ -346,8 +347,8 @@ cdef class Traffic:
     def close(self):
         """End all connections; once more is nothing."""
         cdef int at
-        for at in range(self.run.lane_count):
-            end_lane(&self.run.lanes[at])
+        for at in range(self.run.road_count):
+            end_road(&self.run.roads[at])
 
     def __enter__(self):
         return self
@@ -358,10 +359,10 @@ cdef class Traffic:
     def __dealloc__(self):
         cdef Run* run = &self.run
         cdef int at
-        for at in range(run.lane_count):
-            end_lane(&run.lanes[at])
-            free_lane(&run.lanes[at])
-        free(run.lanes)
+        for at in range(run.road_count):
+            end_road(&run.roads[at])
+            free_road(&run.roads[at])
+        free(run.roads)
         free(run.headers)
         free(run.kept.data)
         if run.epoll >= 0:

@@ -19,7 +19,7 @@ from fendan.engine import wire
 from fendan.engine.link import Tls
 from fendan.engine.traffic import UNANSWERED, UNSENT, Outcome, Traffic
 from fendan.errors import InvalidInputError, UnavailableError, UnknownOrderError
-from fendan.server.access import Scope
+from fendan.server.callers import Scope
 from fendan.server.tokens import new_token
 from papers import Papers
 from serving import serving
@@ -224,7 +224,7 @@ def test_a_server_that_dies_midway_is_reported_apart_from_the_latencies() -> Non
                 up = threading.Thread(target=carry, args=[client, real, None])
                 up.start()
                 carry(real, client, 3_000)
-                client.close()
+                client.shutdown(socket.SHUT_RDWR)
                 real.shutdown(socket.SHUT_RDWR)
                 up.join()
 

@@ -19,16 +19,16 @@ cdef extern from "<sys/epoll.h>" nogil:
 cdef enum:
     STATUSES = 17       # of gRPC: 0, OK, to 16
     SAID_BYTES = 256    # of an error's words; what is longer is cut
-    NOBODY = -1
-    IN_BYTES = 64 * 1024
-    OUT_BYTES = 96 * 1024
+    NOBODY = -1         # asks by this call
+    IN_BYTES = 64 * 1024    # read at a time
+    OUT_BYTES = 96 * 1024   # written at a time, or less
 
 cdef enum:
-    CALL_UNANSWERED = -1     # sent, but the stream, the connection or the time ended before the answer
-    CALL_UNSENT = -2         # there was nobody left to send it to, or no time
+    CALL_UNANSWERED = -1    # sent; the stream, the connection or the time ended before the answer
+    CALL_UNSENT = -2        # there was nobody left to send it to, or no time
 
 
-cdef struct Lane
+cdef struct Road
 cdef struct Run
 
 
@@ -43,11 +43,11 @@ cdef struct Call:
     size_t sent         # bytes of the request, with its prefix
     Bytes answer        # as far as it has come, where answers are kept
     int status          # grpc-status; CALL_UNANSWERED: not told yet
-    Lane* lane
+    Road* road
     Call* next_free
 
 
-cdef struct Lane:
+cdef struct Road:
     Link link
     nghttp2_session* session
     Run* run
@@ -70,9 +70,9 @@ cdef struct Said:
 
 cdef struct Run:
     # For every send.
-    Lane* lanes
-    int lane_count, streams, in_flight
-    int alive, opening      # lanes; and those of them whose server has not said anything yet
+    Road* roads
+    int road_count, streams, in_flight
+    int alive, opening      # roads; and those of them whose server has not said anything yet
     int epoll, timer
     int64_t wake_ns         # what the timer is set to
     nghttp2_nv* headers
@@ -85,17 +85,17 @@ cdef struct Run:
     signed char* statuses
     int64_t request_count, next, start_ns, now_ns, last_ns
     int64_t bytes_sent, bytes_received
-    int lost, turn          # lanes that ended; and whose turn it is in an open loop
+    int lost, turn          # roads that ended; and whose turn it is in an open loop
     bint keeps, out_of_memory
     Bytes kept              # the answers, in the order of arrival, without their prefixes
     Said[STATUSES] said
 
 
 cdef int64_t clock_ns() noexcept nogil
-cdef int begin_session(Lane* lane) noexcept nogil       # -1: no memory
-cdef bint can_begin(Lane* lane) noexcept nogil
-cdef void begin(Lane* lane, int64_t since_ns) noexcept nogil
-cdef void look_at(Lane* lane, uint8_t* room) noexcept nogil
-cdef void flush(Lane* lane) noexcept nogil
-cdef void end_lane(Lane* lane) noexcept nogil
-cdef void free_lane(Lane* lane) noexcept nogil
+cdef int begin_session(Road* road) noexcept nogil       # -1: no memory
+cdef bint can_begin(Road* road) noexcept nogil
+cdef void begin(Road* road, int64_t since_ns) noexcept nogil
+cdef void look_at(Road* road, uint8_t* room) noexcept nogil
+cdef void flush(Road* road) noexcept nogil
+cdef void end_road(Road* road) noexcept nogil
+cdef void free_road(Road* road) noexcept nogil
