@@ -89,6 +89,7 @@ ENGINE_ORDER = [
     "session",
     "connection",
     "door",
+    "rehearsal",
     "roads",
     "traffic",
 ]
