@@ -79,8 +79,6 @@ cdef class Turn:
     cdef Queue* queue
     cdef object owner           # of the queue, which must live as long
     cdef Block* block           # NULL: handed back
-    cdef list pieces
-    cdef int part(self) except -1
     cdef int hand_back(self) except -1
 
 

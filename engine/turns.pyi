@@ -9,7 +9,6 @@ class Ending(NamedTuple):
 @final
 class Turn:
     def __iter__(self) -> Iterator[Piece]: ...
-    def __len__(self) -> int: ...
 
 @final
 class Piece:

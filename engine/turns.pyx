@@ -13,6 +13,7 @@ with the answers. So the messages of a run of them are cut out as one piece, and
 cut up. The loop never waits for the engine, nor the engine for the loop but when nothing is to do.
 A block belongs to one thread at a time: it is passed on under the mutex, with all that is in it.
 """
+from cython cimport no_gc_clear
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -277,12 +278,12 @@ cdef object take(Queue* queue, object owner):
             break
     turn = Turn.__new__(Turn)
     turn.queue, turn.owner, turn.block = queue, owner, block
-    turn.part()
     return turn
 
 
 # -- TURNS -------------------------------------------------------------------------------------
 
+@no_gc_clear  # its owner must be there when it gives its block back
 cdef class Turn:
     """The messages that are worked on together, as pieces in the order of their arrival."""
 
@@ -294,33 +295,32 @@ cdef class Turn:
             pass_back(self.queue, self.block)
 
     def __iter__(self):
-        return iter(self.pieces)
-
-    def __len__(self):
-        return len(self.pieces)
-
-    cdef int part(self) except -1:
-        """Find the pieces: runs of plain requests to route, and each other message by itself."""
-        cdef Entry* entries = self.block.entries
-        cdef int32_t first = 0, end, count
+        """The pieces that have no answer yet: runs of plain requests to route, and each other
+        message by itself.
+        """
+        cdef int32_t first = 0, past, count
+        cdef Entry* entries
         cdef Piece piece
-        self.pieces = []
+        if self.block == NULL:
+            raise ValueError("this turn was handed back before")
+        entries = self.block.entries
+        pieces = []  # none is kept here: a turn that knew them would wait for the garbage collector
         while first < self.block.count:
             if entries[first].fate != FATE_WAITING:
                 first += 1
                 continue
-            end, count = first + 1, 1
-            while entries[first].is_plain and end < self.block.count:
-                if entries[end].fate == FATE_WAITING:
-                    if not entries[end].is_plain:
+            past, count = first + 1, 1
+            while entries[first].is_plain and past < self.block.count:
+                if entries[past].fate == FATE_WAITING:
+                    if not entries[past].is_plain:
                         break
                     count += 1
-                end += 1
+                past += 1
             piece = Piece.__new__(Piece)
-            piece.turn, piece.first, piece.past, piece.count = self, first, end, count
-            self.pieces.append(piece)
-            first = end
-        return 0
+            piece.turn, piece.first, piece.past, piece.count = self, first, past, count
+            pieces.append(piece)
+            first = past
+        return iter(pieces)
 
     cdef int hand_back(self) except -1:
         cdef Block* block = self.block

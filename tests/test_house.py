@@ -89,7 +89,12 @@ ENGINE_ORDER = [
     "session",
     "connection",
     "door",
+    "rehearsal",
+    "roads",
+    "traffic",
 ]
+# What others' libraries in C offer: no code of ours.
+DECLARATIONS = {"nghttp2"}
 MOST_LINES = 500
 MOST_FUNCTION_LINES = 70
 
@@ -121,7 +126,7 @@ def test_every_module_of_the_engine_has_a_header_and_a_stub(source: Path) -> Non
 @pytest.mark.parametrize("name", ENGINE_ORDER)
 def test_the_engine_depends_one_way(name: str) -> None:
     text = "".join((ROOT / "engine" / f"{name}{end}").read_text() for end in (".pyx", ".pxd"))
-    used = set(re.findall(r"from fendan\.engine\.(\w+) c?import", text)) - {name}
+    used = set(re.findall(r"from fendan\.engine\.(\w+) c?import", text)) - {name} - DECLARATIONS
     assert used <= set(ENGINE_ORDER[: ENGINE_ORDER.index(name)])
     assert set(re.findall(r"from fendan\.(\w+) import", text)) <= {"errors", "rules"}
 
