@@ -27,9 +27,10 @@ def events_of(log: Log, order_id: str, last_sequence: int) -> list[Event]:
     first.
     """
     snapshot = log.latest_snapshot()
-    first = 1 if snapshot is None else snapshot.sequence + 1
+    oldest = log.first_sequence()
+    first = oldest if snapshot is None else snapshot.sequence + 1
     found: list[Event] = []
-    for start, stop in ((first, last_sequence), (1, first - 1)):
+    for start, stop in ((first, last_sequence), (oldest, first - 1)):
         found = [*_events(log, order_id, start, stop), *found]
         if found and not math.isnan(found[0].lat):  # only the first decision says where
             return found

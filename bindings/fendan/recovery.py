@@ -43,20 +43,19 @@ def recover(
     log: Log,
     *,
     to_sequence: int | None = None,
-    from_snapshot: bool = True,
+    snapshot_up_to: int | None = None,
     whole_frames: bool = True,
 ) -> Recovery:
     """Bring a core that is empty to the state after the last event, or after `to_sequence`.
 
-    Where that is in the middle of a frame, to its end; without `whole_frames` not beyond the event,
-    a state that nobody has seen from outside.
+    It begins with the newest snapshot, or the newest up to event `snapshot_up_to`; 0: with none.
+    Where `to_sequence` is in the middle of a frame, it goes to its end; without `whole_frames` not
+    beyond the event, a state that nobody has seen from outside.
 
     Raises CorruptJournalError, or BreachError where events contradict what came before them.
     """
     began_s = time.perf_counter()
-    snapshot = log.latest_snapshot() if from_snapshot else None
-    if snapshot is not None and to_sequence is not None and snapshot.sequence > to_sequence:
-        snapshot = None
+    snapshot = log.latest_snapshot(to_sequence if snapshot_up_to is None else snapshot_up_to)
     first = last = size = 0
     if snapshot is not None:
         core._last_ns = state.restore(core, snapshot.data).time_ns
