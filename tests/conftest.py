@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from serving import HAS_DOOR, NO_DOOR, by_native_door
+from built import HAS_DOOR, NO_DOOR, needs_door
+from serving import by_native_door
 
 # Nothing here is judged by the clock: a shared machine may take its time.
 settings.register_profile(
@@ -27,6 +28,22 @@ def _nobody_s_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
+
+
+class _WithoutDoor(pytest.Module):
+    """A module of tests that this build has nothing for."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        pytest.skip(NO_DOOR, allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Module | None:
+    if HAS_DOOR or not needs_door(module_path):
+        return None
+    found: pytest.Module = _WithoutDoor.from_parent(parent, path=module_path)
+    return found
 
 
 @pytest.fixture(params=["grpcio", "native"])

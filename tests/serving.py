@@ -16,7 +16,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import grpc
@@ -27,8 +26,6 @@ from fendan.server.app import Server
 from fendan.server.config import Config
 
 __all__ = [
-    "HAS_DOOR",
-    "NO_DOOR",
     "PATIENCE_S",
     "Served",
     "a_chain",
@@ -39,9 +36,6 @@ __all__ = [
     "until",
     "waiting",
 ]
-
-HAS_DOOR = find_spec("fendan.engine.door") is not None
-NO_DOOR = "this build has no native door (see CONTRIBUTING.md)"
 
 Result = TypeVar("Result")
 

@@ -14,6 +14,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 import fendan
+from built import HAS_DOOR, NO_DOOR
 from fendan import Client, Engine, Order, OrderState, Store
 from fendan.channel import Retries, Tls
 from fendan.errors import (
@@ -35,7 +36,7 @@ from fendan.v1.routing_service_pb2 import (
 )
 from node_client import NODE, node
 from papers import Papers
-from serving import HAS_DOOR, NO_DOOR, PATIENCE_S, Served, serving
+from serving import PATIENCE_S, Served, serving
 
 pytestmark = pytest.mark.skipif(not HAS_DOOR, reason=NO_DOOR)
 

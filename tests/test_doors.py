@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from built import HAS_DOOR, NO_DOOR
 from clock import StoppedClock
 from fendan import Engine, Store
 from fendan.errors import Fault, refuse
@@ -29,7 +30,7 @@ from fendan.v1.routing_service_pb2 import (
     RouteRequest,
     RouteResponse,
 )
-from serving import HAS_DOOR, NO_DOOR, PATIENCE_S, Served, held_up, serving, until, waiting
+from serving import PATIENCE_S, Served, held_up, serving, until, waiting
 
 pytestmark = pytest.mark.skipif(not HAS_DOOR, reason=NO_DOOR)
 

@@ -24,6 +24,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from built import HAS_DOOR
 from fendan import (
     Client,
     Decision,
@@ -34,7 +35,6 @@ from fendan import (
 )
 from fendan.client import Retries
 from fendan.errors import JournalError
-from serving import HAS_DOOR
 
 PATIENCE_S = 30.0
 KILLS = 200
