@@ -153,7 +153,7 @@ cdef void keep_split(Table* table, int64_t order, const Decided* decided, int64_
         part = decided.parts.parts + first + number - 1
         shipment = find_shipment(table, order, number)
         verdict.store, verdict.distance_m, verdict.shipments = part.store, part.distance_m, 0
-        set_verdict(table, shipment, &verdict, due_of(decided, row))
+        set_verdict(table, shipment, &verdict, part.due_ns or due_of(decided, row))
         pin(table, shipment, order)
     set_state(table, order, state_of_shipments(table, order))
 
@@ -292,6 +292,7 @@ cdef bint put_shipments(EventBuffer* buffer, const Table* table, const Decided* 
         part = decided.parts.parts + at
         event.flags = HAS_PLACE | HAS_GRANT
         event.store, event.distance_m = part.store, part.distance_m
+        event.due_ns = part.due_ns or due_of(decided, row)
         event.grant.promised_ns, event.grant.keep_day = part.promised_ns, part.keep_day
         event.basket = lines_of(decided.parts, part)
         event.before = decided.parts.before + part.first_line

@@ -23,7 +23,7 @@ from fendan.scene_face import Asker, SceneFace
 
 __all__ = ["Decided", "ExplainFace", "Told"]
 
-PICKUP_NAMED, IN_GROUP = 1, 2  # of Grant.flags
+PICKUP_NAMED, IN_GROUP, OF_BUNDLES = 1, 2, 4  # of Grant.flags
 
 # Why a rejected order goes to no other store, whoever has what it asks for.
 UNASKED = frozenset({Reason.TOO_MANY_ATTEMPTS, Reason.PICKUP_STORE, Reason.GROUP_NOT_WHOLE})
@@ -69,7 +69,7 @@ class ExplainFace(SceneFace):
             rules = self._rules_at(command.now_ns)
             asking = None if rules is None else rules.asking
             named = Batch.of_orders([order], self._stock.sku_code_of, self._datum, "order", asking)
-            batch = self._as_parts(named)
+            batch = self._as_parts(named, rules)
             outcome = self._orders.route(
                 batch.without_ids(),
                 self._most_m(),
@@ -78,7 +78,8 @@ class ExplainFace(SceneFace):
                 now_ns=command.now_ns,
             )
             decision = decisions([order.id], outcome)[0]
-            asker = _asker_of(batch, decision)
+            skus = [self._stock.skus[sku] for sku, _ in named.lines(0)]
+            asker = _asker_of(batch, decision)._replace(bundles=skus)
             scene = self._scene(asker, self._most_m(), command.now_ns)
         return Told(explained(scene, order.id, decision, limit), scene)
 
@@ -207,6 +208,7 @@ def _asker_then(event: Event, decided: Decided) -> Asker:
         named_store=decided.store if decided.is_named else NOBODY,
         merge_group=int(grant["merge_group"]),
         members=int(bool(int(grant["flags"]) & IN_GROUP)),
+        bundles=None if int(grant["flags"]) & OF_BUNDLES else (),
     )
 
 

@@ -173,6 +173,8 @@ def _too_far(scene: Scene, step: Step, store: int, distance_m: float) -> Iterato
 
 
 def _short(scene: Scene, store: int, distance_m: float) -> Iterator[Obstacle]:
+    for bundle in scene.hidden_bundles:
+        yield _not_sold(scene.wish.channel, bundle)
     for line in scene.lines:
         yield from _short_of(scene, store, distance_m, line)
 
@@ -182,8 +184,7 @@ def _short_of(scene: Scene, store: int, distance_m: float, line: Line) -> Iterat
     channel, name, sku = scene.wish.channel, scene.stores.ids[store], line.sku
     share, pair = scene.stores.share(store), line.pairs.get(store)
     if line.code in scene.hidden:
-        change = f"{sku} sold through {channel}"
-        yield Obstacle(Exclusion.CHANNEL, f"{channel} does not sell {sku}", change)
+        yield _not_sold(channel, sku)
     if share == 0:
         text = f"its stock is not counted for channel {channel}"
         yield Obstacle(Exclusion.CHANNEL, text, f"a share for {channel} at {name}")
@@ -234,6 +235,11 @@ def _lots(lots: Sequence[Lot]) -> str:
 def date_of(day: int) -> str:
     """A day since 1970 as it is written."""
     return (EPOCH + timedelta(days=day)).date().isoformat()
+
+
+def _not_sold(channel: str, sku: str) -> Obstacle:
+    change = f"{sku} sold through {channel}"
+    return Obstacle(Exclusion.CHANNEL, f"{channel} does not sell {sku}", change)
 
 
 def _held(pair: Pair) -> str:

@@ -126,9 +126,9 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scene:
-    """One order before its stores. `hidden`: SKU codes that its channel does not sell. `needs`:
-    abilities that a store must have for it. `later`: lines that are sold against incoming supply.
-    `given`: the stores that send the rest of it then.
+    """One order before its stores. `hidden`: SKU codes that its channel does not sell, and
+    `hidden_bundles` those it names. `needs`: abilities that a store must have for it. `later`:
+    lines sold against incoming supply. `given`: the stores that send the rest of it then.
     """
 
     policy_version: int
@@ -138,6 +138,7 @@ class Scene:
     later: tuple[Line, ...] = ()
     needs: frozenset[str]
     hidden: frozenset[int]
+    hidden_bundles: tuple[str, ...]
     stores: Stores
     given: tuple[int, ...] = ()
 

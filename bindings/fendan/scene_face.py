@@ -30,7 +30,8 @@ class Asker(NamedTuple):
 
     `lines`: (SKU code, pieces). `named_store`: where the customer will fetch it, or NOBODY.
     `rejected`: the stores that may not have it again. `members`: how many orders of its group are
-    decided together; 0: it is in none.
+    decided together; 0: it is in none. `bundles`: those that it names; None: any of those that its
+    lines make, for which is not remembered.
     """
 
     place: tuple[float, float]
@@ -42,6 +43,7 @@ class Asker(NamedTuple):
     merge_group: int = 0
     rejected: frozenset[int] = frozenset()
     members: int = 0
+    bundles: Sequence[str] | None = ()
 
 
 class SceneFace(RulingFace):
@@ -54,11 +56,14 @@ class SceneFace(RulingFace):
             return self._plain_scene(asker, radius_m, now_ns)
         chain = self._ruling.chain
         profiles = [self._catalogue.profile(self._stock.skus[sku]) for sku, _ in asker.lines]
+        bundles = self._bundles_of(asker)
+        whole = [*profiles, *(self._catalogue.profile(name) for name in bundles)]
+        channel = _name(self._named("channels"), asker.channel)
         rule = self._book.rule_for(
             asker.order_type,
-            _name(self._named("channels"), asker.channel),
+            channel,
             self._region_of(asker, chain),
-            {one.product_class for one in profiles},
+            {one.product_class for one in whole},
         )
         wish = self._wish(asker, rule)
         by_supply = wish.waits and rule.order_type is OrderType.PRESALE
@@ -68,8 +73,11 @@ class SceneFace(RulingFace):
             wish=wish,
             lines=self._lines(asker, rule, [not (by_supply and one.presale) for one in profiles]),
             later=self._lines(asker, rule, [by_supply and one.presale for one in profiles]),
-            needs=frozenset(need for one in profiles for need in one.needs),
+            needs=frozenset(need for one in whole for need in one.needs),
             hidden=_hidden(chain, asker.channel),
+            hidden_bundles=tuple(
+                name for name in bundles if name in self._shares.hidden.get(channel, ())
+            ),
             stores=self._stores_of(chain, asker.channel, now_ns),
         )
 
@@ -101,6 +109,7 @@ class SceneFace(RulingFace):
             lines=self._lines(asker, None, [True] * len(asker.lines)),
             needs=frozenset(),
             hidden=frozenset(),
+            hidden_bundles=(),
             stores=stores,
         )
 
@@ -157,6 +166,14 @@ class SceneFace(RulingFace):
             waits=only == NOBODY and not in_group and not asker.rejected,
             orders=asker.members if in_group else 1,
         )
+
+    def _bundles_of(self, asker: Asker) -> list[str]:
+        """The bundles of an order, and those in them, by name."""
+        named = asker.bundles
+        if named is None:
+            pieces = {self._stock.skus[sku]: count for sku, count in asker.lines}
+            named = tuple(self._catalogue.bundles_in(pieces))
+        return sorted(self._catalogue.with_inner(named))
 
     def _region_of(self, asker: Asker, chain: Chain) -> str:
         """The region that was said; else the first one of the policy whose area has the place."""
