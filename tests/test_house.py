@@ -47,6 +47,7 @@ ENGINE_ORDER = [
     "asking",
     "merging",
     "batch",
+    "groups",
     "plan",
     "terms",
     "router",

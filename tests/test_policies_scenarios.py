@@ -472,6 +472,21 @@ def test_a_shipment_without_a_price_is_worth_nothing_whoever_else_orders(town: T
     assert town.where(("tea", 3)) is None
 
 
+def test_of_several_stores_each_needs_only_the_abilities_for_what_it_sends(town: Town) -> None:
+    town.sku("ice", needs=frozenset({"cold_chain"}))
+    town.stock(town.near, tea=9, ice=9)
+    town.stock(town.next, ice=9)
+    town.store(town.next, abilities=frozenset({"cold_chain"}))
+    town.policy("[types.NEXT_DAY]\nsplit = { mode = 'NEVER' }")
+    assert town.where(("tea", 1), ("ice", 1)) is None
+    split = "[types.NEXT_DAY]\nsplit = {{ mode = 'FEWEST', most_shipments = 2, split_lines = {} }}"
+    for in_pieces in ("false", "true"):
+        town.policy(split.format(in_pieces))
+        dry, iced = town.routed(("tea", 1), ("ice", 1)).shipments
+        assert (dry.store_id, dry.lines) == (town.near, (("tea", 1),))
+        assert (iced.store_id, iced.lines) == (town.next, (("ice", 1),))
+
+
 # -- WHAT WILL COME ----------------------------------------------------------------------------
 
 
@@ -574,6 +589,16 @@ def test_a_day_of_supply_begins_when_it_does_there_whatever_the_clocks_do_until_
     assert promised["9999-12-31"] > promised["2025-11-03"]
 
 
+def test_what_is_there_now_needs_no_ability_for_what_comes_later(town: Town) -> None:
+    town.sku("ice", presale=True, needs=frozenset({"cold_chain"}))
+    town.store(town.far, abilities=frozenset({"cold_chain"}))
+    town.engine.set_supply(town.near, "ice", "2025-06-18", 1)
+    town.engine.set_supply(town.far, "ice", "2025-06-19", 1)
+    town.stock(town.near, tea=1)
+    now, then = town.routed(("ice", 1), ("tea", 1), kind=PRESALE).shipments
+    assert (now.store_id, then.store_id) == (town.near, town.far)
+
+
 # -- PICKUP ------------------------------------------------------------------------------------
 
 
@@ -618,6 +643,30 @@ def test_or_by_none_that_has_room_for_all(town: Town) -> None:
     orders = [town.an_order(kind=GROUP, group_id="g") for _ in range(3)]
     told = town.engine.route_batch(orders)
     assert {one.store_id for one in told} == {town.far}
+
+
+def test_many_groups_in_one_call_stand_in_any_order_and_are_each_filled_whole(town: Town) -> None:
+    town.stock(town.near, tea=100)
+    town.stock(town.next, tea=300)
+    names = [f"g{(row * 7) % 60}" for row in range(240)]  # four orders of each, far apart
+    orders = [town.an_order(kind=GROUP, group_id=name) for name in names]
+    found: dict[str, list[str | None]] = {}
+    for name, told in zip(names, town.engine.route_batch(orders), strict=True):
+        found.setdefault(name, []).append(told.store_id)
+    stores = [stores[0] for stores in found.values() if len(set(stores)) == 1]
+    assert (stores.count(town.near), stores.count(town.next)) == (25, 35)
+
+
+def test_the_first_order_of_a_group_speaks_for_all(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.engine.set_shares("app", {town.near: 0.0})
+    said = [{"channel": channel, "group_id": "g"} for channel in ("shop", "app")]
+    orders = [town.an_order(kind=GROUP, **one) for one in (*said, *said[::-1])]
+    first = town.engine.route_batch(orders[:2])
+    assert [one.store_id for one in first] == [town.near, town.near]
+    second = town.engine.route_batch(orders[2:])
+    assert [one.store_id for one in second] == [town.next, town.next]
 
 
 def test_orders_of_the_default_type_are_part_of_their_group(town: Town) -> None:
