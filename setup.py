@@ -31,7 +31,10 @@ SANITIZE = os.environ.get("FENDAN_SANITIZE") == "1"
 OPTIMISED = ["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
 
 # The native door, and the load that besieges it: built where these libraries are.
-DOOR = ("link",)
+DOOR = (
+    *("ports", "link", "tokens", "turns", "exchange", "house", "session", "connection", "door"),
+    *("rehearsal", "roads", "traffic"),
+)
 DOOR_LIBRARIES = ("libnghttp2", "openssl")
 NO_DOOR = "no native door: pkg-config finds no libnghttp2 and openssl (see CONTRIBUTING.md)"
 

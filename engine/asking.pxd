@@ -15,6 +15,9 @@ cdef enum TypeCode:
     TYPE_GROUP = 6
 
 
+cdef enum:
+    TEXT_COUNT = 6              # in a Said, before all else
+
 # As one order said it; a text of size 0 is not said. Nothing in it is checked.
 cdef struct Said:
     Span channel

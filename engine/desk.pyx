@@ -6,7 +6,8 @@ of which reserves what it says, or nothing.
 
 A guess made some orders ahead (see router) is right at settling if the store's values are what they
 were: within a batch stock only shrinks and stores only get busier, so no other can have become
-better. Where counts are compared, nothing is guessed.
+better. A store that was given no order meanwhile has its values, keeps its promise and serves the
+place as it did. Where counts are compared, nothing is guessed.
 """
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
@@ -16,11 +17,11 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.geo cimport distance_between_m
 from fendan.engine.larder cimport Keep
-from fendan.engine.loads cimport back_to, order_came
+from fendan.engine.loads cimport Loads, back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
 from fendan.engine.offers cimport Sharing, bid_of, lines_taken, reserve_sharing, share_out
-from fendan.engine.plan cimport NOT_FOUND, make_plan
+from fendan.engine.plan cimport NOT_FOUND, make_plan, prefetch
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_under
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
@@ -60,20 +61,54 @@ cdef void guess(Desk* desk, Job* job) noexcept nogil:
         return
     job.guess.ordinal = find_under(desk.leaves, desk.shelves, &job.plan, &job.basket, &job.terms,
                                    job.terms.step.allowed, False, &job.guess)
+    if job.guess.ordinal != NOT_FOUND:
+        job.open_orders = desk.book.loads.open_orders[job.guess.store]
 
 
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
     """Whether the guessed store is what it was, and has all of the order."""
+    if not may_ask(desk, &job.terms, job.terms.step.allowed, job.guess.ordinal):
+        return False
+    if desk.book.loads.open_orders[job.guess.store] != job.open_orders and not is_as_good(desk, job):
+        return False
+    return offers_all(&job.terms, desk.shelves, &job.guess, &job.basket)
+
+
+cdef bint is_as_good(Desk* desk, Job* job) noexcept nogil:
+    """Whether the guessed store, busier by now, is worth what it was and may have the order."""
     cdef Bid now = job.guess
     cdef int32_t place
-    if not may_ask(desk, &job.terms, job.terms.step.allowed, now.ordinal):
-        return False
     rank(&job.terms, desk.shelves, &job.basket, &now)
     for place in range(job.terms.rule.criterion_count):
         if now.values[place] != job.guess.values[place]:
             return False
-    return (may_have(&job.terms, &job.plan.place, now.store, now.distance_m)
-            and offers_all(&job.terms, desk.shelves, &now, &job.basket))
+    return may_have(&job.terms, &job.plan.place, now.store, now.distance_m)
+
+
+cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:
+    cdef const Loads* loads = desk.book.loads
+    cdef int32_t store = job.guess.store
+    prefetch(desk.grants + job.row)
+    prefetch(<const char*>(desk.grants + job.row + 1) - 1)
+    if job.guess.ordinal == NOT_FOUND:
+        return
+    prefetch(loads.most_in_window + store)
+    prefetch(loads.first_time + store)
+    prefetch(loads.next_time + store)
+    prefetch(loads.window_ns + store)
+    prefetch(loads.ordinal_of + store)
+    prefetch(job.terms.standing.opens_ns + store)
+    prefetch(job.terms.standing.local_hour + store)
+    prefetch(job.terms.standing.utc_offset_s + store)
+    if job.terms.millionths != NULL:
+        prefetch(job.terms.millionths + store)
+
+
+cdef void prefetch_window(const Desk* desk, const Job* job) noexcept nogil:
+    cdef const Loads* loads = desk.book.loads
+    cdef int32_t store = job.guess.store
+    if job.guess.ordinal != NOT_FOUND and loads.most_in_window[store]:
+        prefetch(loads.times + loads.first_time[store] + loads.next_time[store])
 
 
 cdef inline bint may_ask(const Desk* desk, const Terms* terms, const uint64_t* allowed,

@@ -16,7 +16,8 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
     STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, finds, guess,
-    has_later_lines, is_still_best, set_bid, split_at_step, supply_at_step, take_back,
+    has_later_lines, is_still_best, prefetch_store, prefetch_window, set_bid, split_at_step,
+    supply_at_step, take_back,
 )
 from fendan.engine.groups cimport (
     Member, MemberList, add_up, gather, line_number, members_from,
@@ -426,10 +427,12 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
             job = &jobs[order & (RING - 1)]
             guess(&desk, job)
             prefetch_ranks(leaves, shelves, job.guess.ordinal, &job.basket)
+            prefetch_store(&desk, job)
         order = step - 2 * AHEAD
         if 0 <= order < orders.count:
             job = &jobs[order & (RING - 1)]
             prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
+            prefetch_window(&desk, job)
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     return not desk.no_memory

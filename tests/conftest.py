@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from built import HAS_DOOR, NO_DOOR, needs_door
+from serving import by_native_door
+
 # Nothing here is judged by the clock: a shared machine may take its time.
 settings.register_profile(
     "default",
@@ -24,6 +27,34 @@ def _nobody_s_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Servers that are told no folder keep their journals where they can do no harm."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+class _WithoutDoor(pytest.Module):
+    """A module of tests that this build has nothing for."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        pytest.skip(NO_DOOR, allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Module | None:
+    if HAS_DOOR or not needs_door(module_path):
+        return None
+    found: pytest.Module = _WithoutDoor.from_parent(parent, path=module_path)
+    return found
+
+
+@pytest.fixture(params=["grpcio", "native"])
+def each_door(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The test, once for each door that hot methods can be called at; see `serving`."""
+    if request.param == "grpcio":
+        yield
+        return
+    if not HAS_DOOR:
+        pytest.skip(NO_DOOR)
+    with by_native_door():
         yield
 
 

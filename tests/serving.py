@@ -3,22 +3,39 @@
     with serving(engine, limits__queue_requests=1) as served:
         channel = grpc.insecure_channel(served.address)
 
-Keywords are settings, with two underscores for the dot of a key path.
+Keywords are settings, with two underscores for the dot of a key path. A module of tests that holds
+at both doors says `pytestmark = pytest.mark.usefixtures("each_door")`, and calls by `connected`:
+
+    with serving() as served, connected(served) as channel:
+        stub = RoutingServiceStub(channel)
 """
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import grpc
 
 from fendan import Engine, Store
 from fendan.server import logs
 from fendan.server.app import Server
 from fendan.server.config import Config
 
-__all__ = ["Served", "a_chain", "serving"]
+__all__ = [
+    "PATIENCE_S",
+    "Served",
+    "a_chain",
+    "by_native_door",
+    "connected",
+    "held_up",
+    "serving",
+    "until",
+    "waiting",
+]
 
 Result = TypeVar("Result")
 
@@ -28,9 +45,13 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Served:
-    """A running server: its `address`, the `engine` behind it, and a way onto its event loop."""
+    """A running server: its `address`, the `engine` behind it, and a way onto its event loop.
+
+    `hot_address`: where hot methods are called; the native door's, if the server has one.
+    """
 
     address: str
+    hot_address: str
     engine: Engine
     server: Server
     loop: asyncio.AbstractEventLoop
@@ -55,10 +76,24 @@ def a_chain() -> Engine:
     return engine
 
 
+_settings_of_all: dict[str, object] = {}
+
+
+@contextmanager
+def by_native_door() -> Iterator[None]:
+    """All servers begun meanwhile have a native door."""
+    _settings_of_all["door.listen"] = "0"
+    try:
+        yield
+    finally:
+        _settings_of_all.clear()
+
+
 @contextmanager
 def serving(engine: Engine | None = None, **settings: Any) -> Iterator[Served]:
     """Serve `engine`, or else `a_chain()`, at a free port of loopback; drain at the end."""
     overrides: dict[str, object] = {"listen": "127.0.0.1:0", "drain_s": 5.0, "log.level": "warning"}
+    overrides |= _settings_of_all
     overrides |= {key.replace("__", "."): value for key, value in settings.items()}
     config = Config.load(None, overrides)
     logs.configure(config.log.format, config.log.level)
@@ -69,7 +104,8 @@ def serving(engine: Engine | None = None, **settings: Any) -> Iterator[Served]:
     try:
         starting = asyncio.run_coroutine_threadsafe(Server.start(config, engine), loop)
         server = starting.result(PATIENCE_S)
-        served = Served(f"127.0.0.1:{server.port}", engine, server, loop)
+        hot_address = server.door_address or server.address
+        served = Served(server.address, hot_address, engine, server, loop)
         try:
             yield served
         finally:
@@ -78,3 +114,94 @@ def serving(engine: Engine | None = None, **settings: Any) -> Iterator[Served]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+# -- AT EITHER DOOR ----------------------------------------------------------------------------
+
+
+@contextmanager
+def connected(served: Served) -> Iterator[grpc.Channel]:
+    """A channel that calls hot methods where they are hot, and all others at the other port."""
+    with (
+        grpc.insecure_channel(served.address) as everything,
+        grpc.insecure_channel(served.hot_address) as hot,
+    ):
+        yield _TwoDoors(everything, hot, frozenset(served.server._answers.by_method))
+
+
+class _TwoDoors(grpc.Channel):
+    """A channel in two parts."""
+
+    def __init__(self, everything: grpc.Channel, hot: grpc.Channel, methods: frozenset[str]):
+        self._everything, self._hot, self._methods = everything, hot, methods
+
+    def _of(self, method: str) -> grpc.Channel:
+        return self._hot if method in self._methods else self._everything
+
+    def unary_unary(self, method: str, *how: Any, **named: Any) -> Any:
+        return self._of(method).unary_unary(method, *how, **named)
+
+    def unary_stream(self, method: str, *how: Any, **named: Any) -> Any:
+        return self._of(method).unary_stream(method, *how, **named)
+
+    def stream_unary(self, method: str, *how: Any, **named: Any) -> Any:
+        return self._of(method).stream_unary(method, *how, **named)
+
+    def stream_stream(self, method: str, *how: Any, **named: Any) -> Any:
+        return self._of(method).stream_stream(method, *how, **named)
+
+    def subscribe(self, *how: Any, **named: Any) -> None:
+        raise NotImplementedError
+
+    def unsubscribe(self, *how: Any, **named: Any) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> "_TwoDoors":
+        return self
+
+    def __exit__(self, *_: object) -> bool | None:
+        return None
+
+
+@contextmanager
+def held_up(served: Served, headers: tuple[tuple[str, str], ...] = ()) -> Iterator[None]:
+    """While the engine is busy with something else, so that all who ask must wait.
+
+    `headers`: with a token that may ask for decisions, where one is needed.
+    """
+    method = "/fendan.v1.OrderService/GetDecision"
+    began, end = threading.Event(), threading.Event()
+
+    def hold_up(_who: object, _data: bytes) -> bytes:
+        began.set()
+        end.wait(PATIENCE_S)
+        return b""
+
+    answers = served.server._answers.by_method
+    usual, answers[method] = answers[method], hold_up
+    with grpc.insecure_channel(served.hot_address) as channel:
+        held = channel.unary_unary(method).future(b"", metadata=headers)
+        try:
+            assert began.wait(PATIENCE_S)
+            answers[method] = usual
+            yield
+        finally:
+            end.set()
+        assert held.result(PATIENCE_S) == b""
+
+
+def waiting(served: Served) -> int:
+    """How many requests are accepted and not answered, the one that holds all up included."""
+    door = served.server.door
+    return len(served.server._lane) if door is None else door.stats().queue_requests
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Wait for something that is bound to happen."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -66,6 +66,7 @@ def test_without_a_file_the_defaults_are_in_effect() -> None:
     assert config.orders.reservation_timeout_s is None
     assert (config.orders.most_attempts, config.orders.cool_down_s) == (3, 1_800.0)
     assert (config.metrics.listen, config.tracing.enabled) == (None, False)
+    assert (config.door.listen, config.door.connections) == (None, 10_000)
     assert (config.log.format, config.log.level, config.log.orders) == ("console", "info", "none")
 
 
@@ -311,9 +312,9 @@ OPEN = ["0.0.0.0:50051", "[::]:50051", "10.0.0.1:50051", "orders.example.com:500
 def test_on_its_own_machine_a_server_needs_neither_tls_nor_tokens(
     folder: Path, address: str
 ) -> None:
-    config = load(folder, "", listen=address)
-    assert config.is_loopback
+    assert load(folder, "", listen=address).listen == address
     assert load(folder, TOKENS, listen=address).tokens is not None
+    assert load(folder, "", door__listen=address).door_address == address
 
 
 @pytest.mark.parametrize("address", OPEN)
@@ -325,8 +326,39 @@ def test_where_others_can_connect_tls_and_tokens_are_needed(folder: Path, addres
         assert "--insecure-bind" in str(error)
     error = refusal(folder, CERTIFIED, listen=address)
     assert "tokens" in str(error)
-    config = load(folder, CERTIFIED + TOKENS, listen=address)
-    assert not config.is_loopback
+    assert load(folder, CERTIFIED + TOKENS, listen=address).listen == address
+
+
+@pytest.mark.parametrize("address", OPEN)
+def test_a_door_that_others_can_reach_needs_them_too(folder: Path, address: str) -> None:
+    for text in ("", TOKENS, CERTIFIED):
+        error = refusal(folder, text, door__listen=address)
+        assert (error.field, error.value) == ("door.listen", address)
+        assert "--insecure-bind" in str(error)
+    assert load(folder, CERTIFIED + TOKENS, door__listen=address).door_address == address
+    assert load(folder, "", door__listen=address, insecure_bind=True).door_address == address
+
+
+def test_a_port_alone_is_one_of_the_servers_own_host(folder: Path) -> None:
+    config = load(folder, "listen = '[::1]:50051'\n[door]\nlisten = '50052'\n")
+    assert config.door_address == "[::1]:50052"
+    assert load(folder, "", door__listen="unix:/run/d.sock").door_address == "unix:/run/d.sock"
+    assert load(folder, "").door_address is None
+
+
+@pytest.mark.parametrize("listen", ["", "door", "65536", "127.0.0.1", "127.0.0.1:x", "unix:"])
+def test_a_door_without_a_usable_address_is_refused(folder: Path, listen: str) -> None:
+    assert refusal(folder, "", door__listen=listen).field == "door.listen"
+
+
+def test_a_door_is_somewhere_else_than_the_server(folder: Path) -> None:
+    error = refusal(folder, "", door__listen="50051")
+    assert (error.field, error.value) == ("door.listen", "50051")
+    assert "the server's own" in str(error)
+    error = refusal(folder, "", door__listen="50052", listen="unix:/run/f.sock")
+    assert "no host" in str(error)
+    both_free = load(folder, "", door__listen="0", listen="127.0.0.1:0")
+    assert both_free.door_address == both_free.listen
 
 
 def test_client_certificates_do_instead_of_tokens(folder: Path) -> None:

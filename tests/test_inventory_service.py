@@ -14,21 +14,23 @@ from fendan.server.callers import Scope
 from fendan.server.tokens import new_token
 from fendan.v1 import inventory_service_pb2 as messages
 from fendan.v1.inventory_service_pb2_grpc import InventoryServiceStub
-from serving import Served, serving
+from serving import Served, connected, serving
+
+pytestmark = pytest.mark.usefixtures("each_door")
 
 APPLIED = messages.STOCK_OUTCOME_STATUS_APPLIED
 STALE = messages.STOCK_OUTCOME_STATUS_STALE
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
+def served(each_door: None) -> Iterator[Served]:
     with serving() as served:
         yield served
 
 
 @pytest.fixture
 def stub(served: Served) -> Iterator[InventoryServiceStub]:
-    with grpc.insecure_channel(served.address) as channel:
+    with connected(served) as channel:
         yield InventoryServiceStub(channel)
 
 
@@ -316,7 +318,7 @@ def guarded(tokens: dict[str, str]) -> Iterator[Callable[..., Any]]:
     """Calls a method as the holder of a token."""
     with (
         serving(tokens=Path(tokens["path"])) as served,
-        grpc.insecure_channel(served.address) as channel,
+        connected(served) as channel,
     ):
         stub = InventoryServiceStub(channel)
 

@@ -68,9 +68,9 @@ class Answer:
         return self.decisions[row]
 
 
-def told(which: Which) -> list[dict[str, Any]]:
+def told(which: Which, *callers: str) -> list[dict[str, Any]]:
     stream = configured()
-    logs.routed(which, Answer(DECISIONS), "meituan")
+    logs.routed(which, Answer(DECISIONS), lambda: callers or ["meituan"])
     return lines(stream)
 
 
@@ -148,6 +148,11 @@ def test_all_orders_are_told_of_when_asked() -> None:
     assert assigned["caller"] == unassigned["caller"] == "meituan"
 
 
+def test_each_order_of_a_request_may_be_another_callers() -> None:
+    assert [line["caller"] for line in told("all", "meituan", "jd")] == ["meituan", "jd"]
+    assert [line["caller"] for line in told("unassigned", "meituan", "jd")] == ["jd"]
+
+
 def test_only_orders_without_a_store_are_told_of_when_asked() -> None:
     assert [line["order_id"] for line in told("unassigned")] == ["O2"]
 
@@ -156,7 +161,7 @@ def test_only_orders_without_a_store_are_told_of_when_asked() -> None:
 def test_rows_that_are_not_told_of_are_not_looked_at(which: Which, asked: list[int]) -> None:
     configured()
     answer = Answer(DECISIONS * 2)
-    logs.routed(which, answer, "jd")
+    logs.routed(which, answer, lambda: ["jd"])
     assert answer.asked == asked
 
 

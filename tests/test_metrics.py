@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fendan import Engine, InvalidInputError, Order, Reason, Status, Store
-from fendan.server.metrics import BUCKETS_S, STAGES, Endpoint, Metrics
+from fendan.server.call_counts import BUCKETS_S, CallCounts
+from fendan.server.metrics import STAGES, Endpoint, Metrics
 from serving import a_chain
 
 
@@ -74,6 +75,27 @@ def test_calls_are_counted_by_method_and_code() -> None:
     assert value(metrics, "fendan_requests_total", **counted) == 1
     method = {"method": "/fendan.v1.RoutingService/Route"}
     assert value(metrics, "fendan_request_seconds_count", **method) == 2
+
+
+def test_calls_that_came_by_another_door_are_counted_under_the_same_names() -> None:
+    metrics, door = Metrics(), CallCounts(("/fendan.v1.RoutingService/Route",))
+    metrics.of_calls(lambda: door.calls)
+    metrics.request("/fendan.v1.RoutingService/Route", "OK", 30e-6)
+    metrics.request("/fendan.v1.OrderService/GetOrder", "OK", 2.0)
+    for seconds in (20e-6, 20.1e-6, 0.25):
+        door.count("/fendan.v1.RoutingService/Route", "OK", seconds)
+    door.count("/made.up/Method", "UNIMPLEMENTED", 0.0)
+    route = {"method": "/fendan.v1.RoutingService/Route"}
+    assert value(metrics, "fendan_requests_total", **route, code="OK") == 4
+    assert value(metrics, "fendan_requests_total", method="other", code="UNIMPLEMENTED") == 1
+    assert value(metrics, "fendan_request_seconds_count", **route) == 4
+    assert value(metrics, "fendan_request_seconds_sum", **route) == pytest.approx(0.2500701)
+    within = {"2e-05": 1, "5e-05": 3, "0.2": 3, "0.5": 4, "+Inf": 4}
+    for edge, calls in within.items():
+        assert value(metrics, "fendan_request_seconds_bucket", **route, le=edge) == calls
+    order = {"method": "/fendan.v1.OrderService/GetOrder"}
+    assert value(metrics, "fendan_request_seconds_bucket", **order, le="1.0") == 0
+    assert value(metrics, "fendan_request_seconds_bucket", **order, le="+Inf") == 1
 
 
 def test_gauges_say_what_is_now() -> None:

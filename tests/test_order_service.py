@@ -23,7 +23,9 @@ from fendan.v1.order_service_pb2 import (
     RejectReason,
     ReleaseOrdersRequest,
 )
-from serving import a_chain, serving
+from serving import a_chain, connected, serving
+
+pytestmark = pytest.mark.usefixtures("each_door")
 
 AT_STORES = ("at S1", "at S2", "at S3")
 
@@ -80,7 +82,7 @@ class Desk:
 @contextmanager
 def desk(engine: Engine) -> Iterator[Desk]:
     """At a server without tokens."""
-    with serving(engine) as served, grpc.insecure_channel(served.address) as channel:
+    with serving(engine) as served, connected(served) as channel:
         yield Desk(channel)
 
 
@@ -92,7 +94,7 @@ def desk_of(engine: Engine, folder: Path, scope: Scope, of: str = "") -> Iterato
     token = new_token(tokens, name="someone", scope=scope, of=of)
     with (
         serving(engine, tokens=tokens) as served,
-        grpc.insecure_channel(served.address) as channel,
+        connected(served) as channel,
     ):
         yield Desk(channel, token)
 

@@ -2,16 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from typer.testing import CliRunner
 
 from fendan.details import error_of
@@ -19,79 +13,9 @@ from fendan.errors import FendanError, FileFormatError, UnavailableError
 from fendan.server.commands import config_app
 from fendan.server.config import Config, Tls
 from fendan.server.tls import check, server_credentials
+from papers import Papers
 
 METHOD = "/fendan.v1.RoutingService/Route"
-DAY = timedelta(days=1)
-
-Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
-
-
-def signed(
-    name: str, by: Pair | None = None, *, until: timedelta = DAY, since: timedelta = -DAY
-) -> Pair:
-    """A certificate and its key, of an authority where nobody else signs it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    issuer, issuer_key = (subject, key) if by is None else (by[0].subject, by[1])
-    now = datetime.now(UTC)
-    usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + since)
-        .not_valid_after(now + until)
-        .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-    )
-    if by is not None:
-        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-    return builder.sign(issuer_key, hashes.SHA256()), key
-
-
-def certificate_pem(pair: Pair) -> bytes:
-    return pair[0].public_bytes(serialization.Encoding.PEM)
-
-
-def key_pem(pair: Pair, password: bytes | None = None) -> bytes:
-    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
-    if password is not None:
-        encryption = serialization.BestAvailableEncryption(password)
-    return pair[1].private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
-    )
-
-
-class Papers:
-    """The files of a chain with one authority, and of a stranger with another."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.authority = signed("chain")
-        stranger = signed("stranger")
-        self.write("ca", self.authority)
-        self.write("stranger_ca", stranger)
-        self.write("server", signed("server", self.authority))
-        self.write("client", signed("client", self.authority))
-        self.write("expired", signed("client", self.authority, until=-timedelta(hours=1)))
-        self.write("early", signed("client", self.authority, since=timedelta(hours=1)))
-        self.write("strange", signed("client", stranger))
-        (folder / "text.pem").write_text("good morning\n", encoding="utf-8")
-        (folder / "empty.pem").touch()
-        (folder / "locked.key").write_bytes(key_pem(self.authority, b"secret"))
-
-    def write(self, name: str, pair: Pair) -> None:
-        (self.folder / f"{name}.pem").write_bytes(certificate_pem(pair))
-        (self.folder / f"{name}.key").write_bytes(key_pem(pair))
-
-    def data(self, name: str) -> bytes:
-        return (self.folder / name).read_bytes()
-
-    def tls(self, certificate: str, key: str, client_ca: str | None = None) -> Tls:
-        ca = None if client_ca is None else self.folder / client_ca
-        return Tls(certificate=self.folder / certificate, key=self.folder / key, client_ca=ca)
 
 
 @pytest.fixture(scope="module")
@@ -215,13 +139,6 @@ def refusal(papers: Papers, tls: Tls, credentials: grpc.ChannelCredentials | Non
     return error_of(caught.value)
 
 
-def client(papers: Papers, name: str | None = None, ca: str = "ca.pem") -> grpc.ChannelCredentials:
-    if name is None:
-        return grpc.ssl_channel_credentials(papers.data(ca))
-    key, chain = papers.data(f"{name}.key"), papers.data(f"{name}.pem")
-    return grpc.ssl_channel_credentials(papers.data(ca), key, chain)
-
-
 @pytest.fixture
 def tls(papers: Papers) -> Tls:
     return papers.tls("server.pem", "server.key")
@@ -233,11 +150,11 @@ def mutual(papers: Papers) -> Iterator[Tls]:
 
 
 def test_a_client_that_trusts_the_authority_is_served(papers: Papers, tls: Tls) -> None:
-    assert greeting(papers, tls, client(papers)) == b"hello you"
+    assert greeting(papers, tls, papers.client()) == b"hello you"
 
 
 def test_a_client_that_does_not_know_the_authority_goes_away(papers: Papers, tls: Tls) -> None:
-    assert type(refusal(papers, tls, client(papers, ca="stranger_ca.pem"))) is UnavailableError
+    assert type(refusal(papers, tls, papers.client(ca="stranger_ca.pem"))) is UnavailableError
 
 
 def test_a_client_without_tls_is_not_served(papers: Papers, tls: Tls) -> None:
@@ -247,15 +164,15 @@ def test_a_client_without_tls_is_not_served(papers: Papers, tls: Tls) -> None:
 def test_a_client_with_a_certificate_of_the_authority_is_served(
     papers: Papers, mutual: Tls
 ) -> None:
-    assert greeting(papers, mutual, client(papers, "client")) == b"hello you"
+    assert greeting(papers, mutual, papers.client("client")) == b"hello you"
 
 
 def test_a_client_without_a_certificate_is_not_served(papers: Papers, mutual: Tls) -> None:
-    assert type(refusal(papers, mutual, client(papers))) is UnavailableError
+    assert type(refusal(papers, mutual, papers.client())) is UnavailableError
 
 
 @pytest.mark.parametrize("name", ["expired", "early", "strange"])
 def test_a_client_with_a_certificate_that_is_not_good_is_not_served(
     papers: Papers, mutual: Tls, name: str
 ) -> None:
-    assert type(refusal(papers, mutual, client(papers, name))) is UnavailableError
+    assert type(refusal(papers, mutual, papers.client(name))) is UnavailableError

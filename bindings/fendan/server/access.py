@@ -5,7 +5,7 @@ decided whom it is for. Which stores a caller may touch depends on the message; 
 `caller().check_store(...)` for that.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,7 +16,15 @@ from fendan.server.callers import LOCAL, Caller, Scope
 from fendan.server.status import abort
 from fendan.server.tokens import Tokens
 
-__all__ = ["METHODS", "AccessInterceptor", "Caller", "Scope", "caller"]
+__all__ = [
+    "METHODS",
+    "AccessInterceptor",
+    "Caller",
+    "Scope",
+    "caller",
+    "caller_of",
+    "check_method",
+]
 
 _HEADQUARTERS = frozenset({Scope.HEADQUARTERS})
 _REGIONS = _HEADQUARTERS | {Scope.REGION}
@@ -29,8 +37,8 @@ METHODS: dict[str, frozenset[Scope]] = {
     "/fendan.v1.RoutingService/BatchRoute": _ORDERS_IN,
     "/fendan.v1.RoutingService/StreamRoute": _ORDERS_IN,
     "/fendan.v1.RoutingService/Nearest": _ORDERS_IN | _REGIONS,
-    # It tells of other stores, too, and how much they have.
-    "/fendan.v1.RoutingService/Explain": _ORDERS_IN | {Scope.SETTLEMENT},
+    # Stores and regions may ask about orders that are theirs, and are told of their own alone.
+    "/fendan.v1.RoutingService/Explain": _STORES | _ORDERS_IN | {Scope.SETTLEMENT},
     "/fendan.v1.InventoryService/SetStock": _STORES,
     "/fendan.v1.InventoryService/AdjustStock": _STORES,
     "/fendan.v1.InventoryService/GetStock": _STORES,
@@ -125,36 +133,43 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             return await continuation(handler_call_details)
         try:
             # Known also where the call is refused: for the log.
-            _caller.set(who := self._who(handler_call_details))
+            _caller.set(who := caller_of(self._tokens, _authorization(handler_call_details)))
             handler = await continuation(handler_call_details)
             # gRPC itself says so where there is no such method.
             if handler is not None and service not in OPEN_TO_TOKENS:
-                _check_method(who, method)
+                check_method(who, method)
         except FendanError as error:
             return _refusing(error)
         return handler
 
-    def _who(self, call: grpc.HandlerCallDetails) -> Caller:
-        if self._tokens is None:
-            return LOCAL
-        sent = [value for key, value in call.invocation_metadata or () if key == "authorization"]
-        hint = "send one header `authorization: Bearer TOKEN`"
-        if not sent:
-            refuse(Fault.UNAUTHENTICATED, "authorization", "(none)", hint=hint)
-        words = str(sent[0]).split(" ")
-        if len(sent) != 1 or len(words) != 2 or words[0].lower() != "bearer":
-            refuse(Fault.UNAUTHENTICATED, "authorization", "(malformed)", hint=hint)
-        found = self._tokens.find(words[1])
-        if found is None:
-            hint = "it was revoked, or never was one of this server's"
-            refuse(Fault.UNAUTHENTICATED, "authorization", "(hidden)", hint=hint)
-        return found
+
+def caller_of(tokens: Tokens | None, sent: Sequence[str]) -> Caller:
+    """Who sends such headers `authorization`. Raises UnauthenticatedError."""
+    if tokens is None:
+        return LOCAL
+    hint = "send one header `authorization: Bearer TOKEN`"
+    if not sent:
+        refuse(Fault.UNAUTHENTICATED, "authorization", "(none)", hint=hint)
+    words = sent[0].split(" ")
+    if len(sent) != 1 or len(words) != 2 or words[0].lower() != "bearer":
+        refuse(Fault.UNAUTHENTICATED, "authorization", "(malformed)", hint=hint)
+    found = tokens.find(words[1])
+    if found is None:
+        hint = "it was revoked, or never was one of this server's"
+        refuse(Fault.UNAUTHENTICATED, "authorization", "(hidden)", hint=hint)
+    return found
 
 
-def _check_method(who: Caller, method: str) -> None:
+def check_method(who: Caller, method: str) -> None:
+    """Raise NotAllowedError where the caller may not call the method."""
     if who.scope not in METHODS.get(method, frozenset()):
         hint = f"the token {who.name!r} has the scope {who.scope.value}"
         refuse(Fault.NOT_ALLOWED, "method", method, hint=hint)
+
+
+def _authorization(call: grpc.HandlerCallDetails) -> list[str]:
+    metadata = call.invocation_metadata or ()
+    return [str(value) for key, value in metadata if key == "authorization"]
 
 
 def _refusing(error: FendanError) -> "grpc.RpcMethodHandler[Any, Any]":

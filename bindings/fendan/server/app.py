@@ -1,11 +1,11 @@
-"""The server: one engine, seven services, and an orderly end."""
+"""The server: one engine, seven services, one or two doors, and an orderly end."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -15,16 +15,17 @@ from fendan.api import Engine
 from fendan.errors import Fault, FendanError, refuse
 from fendan.server import logs, tls
 from fendan.server.access import AccessInterceptor
+from fendan.server.answers import Answers
 from fendan.server.calls import CallInterceptor
 from fendan.server.config import Config
+from fendan.server.decisions import STREAM_ROUTE
 from fendan.server.inventory import InventoryService
 from fendan.server.lane import Lane
 from fendan.server.ledger import LedgerService
 from fendan.server.metrics import Metrics
 from fendan.server.network import NetworkService
-from fendan.server.orders import OrderService
 from fendan.server.policies import PolicyService
-from fendan.server.routing import STREAM_ROUTE, RoutingService
+from fendan.server.routing import RoutingService
 from fendan.server.setups import SetupService
 from fendan.server.tokens import Tokens
 from fendan.server.tracing import Tracing
@@ -35,13 +36,15 @@ from fendan.v1 import (
     network_service_pb2,
     network_service_pb2_grpc,
     order_service_pb2,
-    order_service_pb2_grpc,
     policy_service_pb2,
     policy_service_pb2_grpc,
     routing_service_pb2,
     setup_service_pb2,
     setup_service_pb2_grpc,
 )
+
+if TYPE_CHECKING:
+    from fendan.server.door import NativeDoor
 
 __all__ = ["SERVICES", "Server"]
 
@@ -78,8 +81,8 @@ class Server:
     """A server that runs: made by `start`, ended by `drain` or `stop`, on one event loop.
 
     `port` is the one that it listens at, also where the configuration left it open; 0 for a Unix
-    socket. `crash` is why it ended, if it did so by itself. As an asynchronous context manager it
-    drains at the end.
+    socket. `door` is the native one, if there is one. `crash` is why the server ended, if it did so
+    by itself. As an asynchronous context manager it drains at the end.
     """
 
     def __init__(self, config: Config, engine: Engine) -> None:
@@ -87,18 +90,21 @@ class Server:
         self.engine = engine
         self.metrics = Metrics()
         self.port = 0
+        self.door: NativeDoor | None = None
         self.crash: Exception | None = None
         self._health = health.aio.HealthServicer()
         limits = config.limits
+        self._journaled = None if engine.journal_stats() is None else engine
         self._lane = Lane(
             limits.queue_requests,
             limits.queue_bytes,
             self.metrics,
             self._end_by_itself,
-            None if engine.journal_stats() is None else engine,
+            self._journaled,
         )
         self._ending: asyncio.Task[None] | None = None
-        self._routing = RoutingService(engine, self._lane, self.metrics, config)
+        self._answers = Answers(engine, self.metrics, config)
+        self._routing = RoutingService(engine, self._lane, self._answers)
         self._inventory = InventoryService(engine, self._lane, self.metrics)
         self._ledger = LedgerService(engine)
         self._calls = CallInterceptor(self.metrics, drain_themselves=frozenset({STREAM_ROUTE}))
@@ -123,6 +129,19 @@ class Server:
             raise
         return server
 
+    @property
+    def address(self) -> str:
+        """Where clients find it, with the port that it got."""
+        return _with_port(self.config.listen, self.port)
+
+    @property
+    def door_address(self) -> str | None:
+        """Where clients find the native door; None where there is none."""
+        address = self.config.door_address
+        if address is None or self.door is None:
+            return None
+        return _with_port(address, self.door.port)
+
     async def wait(self) -> None:
         """Return when the server has ended, whoever ended it."""
         await self._grpc.wait_for_termination()
@@ -138,6 +157,9 @@ class Server:
         end_s = time.monotonic() + self.config.drain_s
         self._calls.drain()
         self._routing.drain()
+        if self.door is not None:
+            self.door.drain()
+            await self.door.quiet(end_s)
         await self._calls.quiet(NOTICE_S, end_s)
         await self._grpc.stop(max(0.0, end_s - time.monotonic()))
         await self.stop()
@@ -147,13 +169,17 @@ class Server:
         await self._at_the_end.aclose()
 
     def _end_by_itself(self, crash: Exception) -> None:
-        """Without its lane a server is of no use: say so in health, and let `wait` return."""
+        """Without its engine a server is of no use: say so in health, and let `wait` return."""
 
         async def end() -> None:
             await self._health.enter_graceful_shutdown()
+            if self.door is not None:
+                self.door.drain()
             await asyncio.sleep(NOTICE_S)
             await self._grpc.stop(NOTICE_S)
 
+        if self.crash is not None:
+            return
         self.crash = crash
         self._ending = asyncio.create_task(end())
         logs.log.error("nothing is accepted any more; the server ends", error=str(crash))
@@ -203,17 +229,35 @@ class Server:
         self._at_the_end.push_async_callback(self._grpc.stop, None)
         await self._add_services()
         self.port = _listen(self._grpc, config.listen, credentials)
+        self._open_door(tokens)
         self._listen_for_prometheus()
         await self._grpc.start()
         looking = asyncio.create_task(self._look_after())
         self._at_the_end.callback(looking.cancel)
+
+    def _open_door(self, tokens: Tokens | None) -> None:
+        """Open the native door, which is not in every build, if one is wanted."""
+        if self.config.door.listen is None:
+            return
+        self.config.check_build()
+        from fendan.server.door import NativeDoor
+
+        self.door = NativeDoor.open(
+            self.config,
+            tokens,
+            self.address,
+            self._answers,
+            self.metrics,
+            self._end_by_itself,
+            self._journaled,
+        )
+        self._at_the_end.push_async_callback(self.door.close)
 
     async def _add_services(self) -> None:
         engine, lane = self.engine, self._lane
         network = NetworkService(engine, lane, self.metrics)
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
-            (order_service_pb2_grpc.add_OrderServiceServicer_to_server, OrderService(engine, lane)),
             (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),
             (policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyService(engine)),
             (setup_service_pb2_grpc.add_SetupServiceServicer_to_server, SetupService(engine, lane)),
@@ -221,7 +265,8 @@ class Server:
         ]
         for add, service in register:
             add(service, self._grpc)
-        handlers = (self._routing.handlers(), self._inventory.handlers())
+        hot = self._answers.handlers(lane)
+        handlers = (hot, self._routing.handlers(), self._inventory.handlers())
         self._grpc.add_generic_rpc_handlers(handlers)
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -239,6 +284,11 @@ class Server:
             refuse(Fault.UNAVAILABLE, "metrics.listen", listen, hint=error.strerror or str(error))
         self._at_the_end.callback(endpoint.close)
         logs.log.info("metrics", port=endpoint.port)
+
+
+def _with_port(address: str, port: int) -> str:
+    host, _, _ = address.rpartition(":")
+    return f"{host}:{port}" if port else address
 
 
 def _listen(

@@ -14,19 +14,16 @@ from typing import Any, Protocol, TypeAlias
 
 import grpc
 
-from fendan.errors import Fault, FendanError, UnauthenticatedError, refuse
-from fendan.server import logs
+from fendan.errors import FendanError, UnauthenticatedError
+from fendan.server import logs, refusals
 from fendan.server.access import METHODS, caller
-from fendan.server.lane import DRAINING_HINT
-from fendan.server.methods import Context
+from fendan.server.call_counts import OTHER_METHOD
+from fendan.server.methods import Context, message_of
 from fendan.server.status import abort
 
 __all__ = ["CallInterceptor", "Counter"]
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
-# Whoever sends made-up names of methods must not make up metrics.
-OTHER_METHOD = "other"
 
 # A client whose deadline passes cancels the call, and mostly before the deadline passes here: it
 # travelled, and gRPC rounds it up by as much as a hundredth.
@@ -90,8 +87,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             began = time.perf_counter()
             try:
                 if self._draining:
-                    refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
-                answer = work(request if read is None else _message(read, request), context)
+                    refusals.draining()
+                answer = work(request if read is None else message_of(read, request), context)
                 if drain_here:
                     return await self._until_drained(answer, context)
                 return await _finished(answer, context)
@@ -102,7 +99,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 raise  # the call has ended already, by us or by the client
             except Exception:
                 logs.log.exception("a call failed inside", method=method)
-                await abort(context, _internal_error())
+                await abort(context, refusals.error_of(refusals.failed_inside))
             finally:
                 seconds = time.perf_counter() - began
                 self._count(method, _status_name(context, seconds), seconds)
@@ -118,7 +115,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except asyncio.CancelledError:
             if not self._draining:
                 raise  # the client's doing, or the deadline's
-            refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
+            refusals.draining()
         finally:
             self._streams.discard(task)
 
@@ -138,13 +135,6 @@ async def _finished(answer: Any, context: Context) -> Any:
     return None
 
 
-def _message(read: Callable[[bytes], Any], data: bytes) -> Any:
-    try:
-        return read(data)
-    except Exception as error:
-        refuse(Fault.BAD_MESSAGE, "request", hint=f"of {len(data):,} bytes: {error}")
-
-
 def _without_frames(error: FendanError) -> FendanError:
     """The error, and those it came of, without the frames they came through.
 
@@ -156,13 +146,6 @@ def _without_frames(error: FendanError) -> FendanError:
         link.__traceback__ = None
         link = link.__cause__ or link.__context__
     return error
-
-
-def _internal_error() -> FendanError:
-    try:
-        refuse(Fault.INTERNAL, "server", hint="the server's log says more")
-    except FendanError as error:
-        return error
 
 
 def _status_name(context: Context, seconds: float) -> str:
@@ -209,5 +192,5 @@ def _handler_like(handler: Handler, call: Callable[[Any, Context], Awaitable[Any
     make = kinds[handler.request_streaming, handler.response_streaming]
     read = handler.request_deserializer if handler.request_streaming else None
     if read is not None:
-        read = partial(_message, read)
+        read = partial(message_of, read)
     return make(call, read, handler.response_serializer)

@@ -51,6 +51,7 @@ def check_config(
         from fendan.server.tokens import Tokens
 
         config = Config.load(file)
+        config.check_build()
         tls.check(config.tls)
         if config.tokens is not None:
             Tokens.load(config.tokens)

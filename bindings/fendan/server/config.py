@@ -8,6 +8,7 @@ import codecs
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -18,7 +19,18 @@ from fendan.engine.geo import Datum
 from fendan.errors import Fault, refuse
 from fendan.server import toml
 
-__all__ = ["Config", "Data", "Keepalive", "Limits", "Log", "Metrics", "Orders", "Tls", "Tracing"]
+__all__ = [
+    "Config",
+    "Data",
+    "Door",
+    "Keepalive",
+    "Limits",
+    "Log",
+    "Metrics",
+    "Orders",
+    "Tls",
+    "Tracing",
+]
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -43,6 +55,14 @@ HOUR_S = 3_600.0
 
 UNIX = "unix:"
 ADDRESS = re.compile(r"(?P<host>[\w.-]+|\[[0-9a-fA-F:.%\w]+\]):(?P<port>\d{1,5})", re.ASCII)
+PORT = re.compile(r"\d{1,5}", re.ASCII)
+MOST_PORT = 65_535
+
+NO_DOOR = (
+    "this build of Fendan has no native door: install libnghttp2-dev libssl-dev pkg-config (Debian, "
+    "Ubuntu) or libnghttp2-devel openssl-devel pkgconf (Fedora) and build it again; it needs Linux: "
+    "on macOS, a container"
+)
 
 
 # -- TYPES -------------------------------------------------------------------------------------
@@ -83,9 +103,19 @@ def _address(value: str) -> str:
     if value.startswith(UNIX) and len(value) > len(UNIX):
         return value
     match = ADDRESS.fullmatch(value)
-    if match is None or int(match["port"]) > 65_535:
+    if match is None or int(match["port"]) > MOST_PORT:
         raise ValueError("it must be HOST:PORT, such as 127.0.0.1:50051, or unix:PATH")
     return value
+
+
+def _door_address(value: str) -> str:
+    if PORT.fullmatch(value) and int(value) <= MOST_PORT:
+        return value
+    try:
+        return _address(value)
+    except ValueError:
+        hint = "it must be a port, such as 50052, HOST:PORT or unix:PATH"
+        raise ValueError(hint) from None
 
 
 def _tcp_address(value: str) -> str:
@@ -105,6 +135,7 @@ def _encoding(value: str) -> str:
 File = Annotated[Path, BeforeValidator(_to_path), AfterValidator(_existing)]
 Folder = Annotated[Path, BeforeValidator(_to_path), AfterValidator(_from_here)]
 Address = Annotated[str, AfterValidator(_address)]
+DoorAddress = Annotated[str, AfterValidator(_door_address)]
 TcpAddress = Annotated[str, AfterValidator(_tcp_address)]
 AnyDatum = Annotated[Datum, BeforeValidator(_to_datum)]
 Encoding = Annotated[str, AfterValidator(_encoding)]
@@ -175,6 +206,19 @@ class Limits(toml.Section):
     """Orders in one request or stream message."""
 
 
+class Door(toml.Section):
+    """The native door, for the hot methods alone; TLS, tokens and limits are those of all."""
+
+    listen: Annotated[DoorAddress | None, Field(examples=["127.0.0.1:50052"])] = None
+    """HOST:PORT, unix:PATH, or a port of the server's own host. Without it: nowhere."""
+    connections: Annotated[int, Field(ge=1, le=MOST_INT)] = 10_000
+    """How many there may be at a time; further ones are closed at once."""
+    header_bytes: Annotated[int, Field(ge=KIB, le=MIB)] = 16 * KIB
+    """The headers of one call, in bytes."""
+    header_timeout_s: Annotated[float, Field(ge=1.0, le=HOUR_S)] = 10.0
+    """Whoever connects has so long to say hello, and for each call's headers."""
+
+
 class Keepalive(toml.Section):
     """How long the server keeps connections on which nothing comes, in seconds."""
 
@@ -230,6 +274,7 @@ class Config(toml.Section):
     data: Data = Data()
     orders: Orders = Orders()
     limits: Limits = Limits()
+    door: Door = Door()
     keepalive: Keepalive = Keepalive()
     metrics: Metrics = Metrics()
     log: Log = Log()
@@ -259,16 +304,18 @@ class Config(toml.Section):
         return config
 
     @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can connect."""
-        match = ADDRESS.fullmatch(self.listen)
-        if match is None:
-            return True  # a Unix socket
-        host = match["host"].strip("[]")
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+    def door_address(self) -> str | None:
+        """Where the native door listens, with its host; None: nowhere."""
+        listen = self.door.listen
+        if listen is None or not PORT.fullmatch(listen):
+            return listen
+        host, _, _ = self.listen.rpartition(":")
+        return f"{host}:{listen}"
+
+    def check_build(self) -> None:
+        """Raise InvalidInputError where a door is wanted that was not built."""
+        if self.door.listen is not None and find_spec("fendan.engine.door") is None:
+            refuse(Fault.MISSING, "door.listen", hint=NO_DOOR)
 
 
 def _put(values: dict[str, Any], key: str, value: object) -> None:
@@ -298,12 +345,39 @@ def _check_together(config: Config, where: Callable[[str], str]) -> None:
     if limits.queue_bytes < limits.message_bytes:
         hint = "the largest message (limits.message_bytes) would never find room"
         say(Fault.OUT_OF_RANGE, "limits.queue_bytes", limits.queue_bytes, hint)
-    if config.is_loopback or config.insecure_bind:
+    _check_door(config, say)
+    if config.insecure_bind:
         return
     by_name = "or insecure_bind = true (--insecure-bind), to do without"
-    if tls.certificate is None:
-        hint = f"others could connect and read along: set tls.certificate and tls.key, {by_name}"
-        say(Fault.OUT_OF_RANGE, "listen", config.listen, hint)
-    if config.tokens is None and tls.client_ca is None:
-        hint = f"whoever connects would be headquarters: set tokens, or tls.client_ca, {by_name}"
-        say(Fault.OUT_OF_RANGE, "listen", config.listen, hint)
+    for key, address in (("listen", config.listen), ("door.listen", config.door_address)):
+        if address is None or _is_loopback(address):
+            continue
+        if tls.certificate is None:
+            hint = f"others could connect and read along: set tls.certificate and key, {by_name}"
+            say(Fault.OUT_OF_RANGE, key, address, hint)
+        if config.tokens is None and tls.client_ca is None:
+            hint = f"whoever connects would be headquarters: set tokens or tls.client_ca, {by_name}"
+            say(Fault.OUT_OF_RANGE, key, address, hint)
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether only this machine can connect."""
+    match = ADDRESS.fullmatch(address)
+    if match is None:
+        return True  # a Unix socket
+    host = match["host"].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_door(config: Config, say: Callable[[Fault, str, object, str], NoReturn]) -> None:
+    """That there is an address for it."""
+    listen, address = config.door.listen, config.door_address
+    if listen is None or address is None:
+        return
+    if listen != address and config.listen.startswith(UNIX):
+        say(Fault.OUT_OF_RANGE, "door.listen", listen, "the server's own address has no host")
+    if address == config.listen and not address.endswith(":0"):
+        say(Fault.OUT_OF_RANGE, "door.listen", listen, "it is the server's own address")

@@ -1,22 +1,27 @@
-"""InventoryService: stock in, availability out."""
+"""InventoryService: what stores have and can sell; stock comes in by `stock_updates`."""
 
-import hashlib
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import grpc
 
 from fendan.api import Engine
-from fendan.engine import wire
-from fendan.errors import Fault, FendanError, KeyConflictError, refuse
-from fendan.messages import shortfall_message, stock_level_message, stock_outcome_message
-from fendan.model import StockLevel, StockUpdate
+from fendan.errors import FendanError
+from fendan.messages import stock_level_message
+from fendan.model import StockLevel
 from fendan.server.access import Caller, Scope, caller
 from fendan.server.lane import Lane
 from fendan.server.logs import log
-from fendan.server.methods import Context, apart, at_most, deadline_of, indexed, rename
+from fendan.server.methods import (
+    Context,
+    at_most,
+    at_most_bytes,
+    deadline_of,
+    indexed,
+    rename,
+)
 from fendan.server.metrics import Metrics
 from fendan.server.pages import page_size_of, position_of, token_of
 from fendan.server.watch import View, Watch
@@ -24,12 +29,9 @@ from fendan.v1 import inventory_service_pb2 as messages
 
 __all__ = ["InventoryService"]
 
-# As the proto says. A request of so many rows keeps the engine busy for some tens of milliseconds,
-# in which no order is routed.
-MOST_ROWS = 100_000
+# As the proto says.
 MOST_SKUS_ASKED = 10_000
 MOST_WATCHED = 100_000
-MOST_NAME_BYTES = 255
 
 SERVICE = "fendan.v1.InventoryService"
 
@@ -47,17 +49,9 @@ class InventoryService:
         """End the threads that read for those who watch; by then nobody does."""
         self._watch.close()
 
-    # -- COMMANDS ------------------------------------------------------------------------------
-
     def handlers(self) -> grpc.GenericRpcHandler:
-        """What to register with a gRPC server. Stock updates come as bytes: they may be long."""
+        """What to register with a gRPC server; see `StockUpdates` for the other methods."""
         methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            "SetStock": grpc.unary_unary_rpc_method_handler(
-                self.set_stock, None, messages.SetStockResponse.SerializeToString
-            ),
-            "AdjustStock": grpc.unary_unary_rpc_method_handler(
-                self.adjust_stock, None, messages.AdjustStockResponse.SerializeToString
-            ),
             "GetStock": grpc.unary_unary_rpc_method_handler(
                 self.get_stock,
                 messages.GetStockRequest.FromString,
@@ -70,47 +64,6 @@ class InventoryService:
             ),
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
-
-    # -- COMMANDS ------------------------------------------------------------------------------
-
-    async def set_stock(self, data: bytes, context: Context) -> messages.SetStockResponse:
-        """Set absolute counts."""
-        return messages.SetStockResponse(**await self._apply(data, wire.StockKind.SET, context))
-
-    async def adjust_stock(self, data: bytes, context: Context) -> messages.AdjustStockResponse:
-        """Add to counts, or take away."""
-        applied = await self._apply(data, wire.StockKind.ADJUST, context)
-        return messages.AdjustStockResponse(**applied)
-
-    async def _apply(self, data: bytes, kind: wire.StockKind, context: Context) -> dict[str, Any]:
-        """Have the engine carry out a command; what to answer, by field of the response."""
-        who = caller()
-
-        def work() -> tuple[StockUpdate, dict[str, int]]:
-            request = wire.StockRequest.read(data, kind, MOST_ROWS)
-            store_ids = request.store_ids
-            if who.scope.is_bound:
-                for part, store_id in enumerate(store_ids):
-                    field = f"{kind.parts}[{part}].store_id"
-                    who.check_store(store_id, self._engine.region_of, field)
-            key = _key_of(who, request.key)
-            try:
-                update = self._engine.apply_request(request, key=key)
-            except KeyConflictError as error:
-                refuse(error.fault, "idempotency_key", request.key, hint=error.hint)
-            sent = dict(zip(store_ids, request.versions.tolist(), strict=True))
-            versions = {
-                store_id: version or self._engine.stock_version(store_id)
-                for store_id, version in sent.items()
-            }
-            return update, versions
-
-        update, versions = await self._lane.run(
-            work, size_bytes=len(data), deadline=deadline_of(context)
-        )
-        self._metrics.shortfalls(len(update.shortfalls))
-        size = len(versions) + sum(len(short.order_ids) for short in update.shortfalls)
-        return await apart(size, lambda: _answer(update, versions))
 
     # -- QUERIES -------------------------------------------------------------------------------
 
@@ -169,7 +122,7 @@ class InventoryService:
         self, request: messages.WatchAvailabilityRequest, who: Caller, deadline: float | None
     ) -> View:
         """Which pairs a caller asked for, as far as its token reaches."""
-        _at_most_bytes("channel", request.channel)
+        at_most_bytes("channel", request.channel)
         stores, skus = list(request.store_ids), list(request.skus)
         at_most(MOST_WATCHED, "store_ids", len(stores))
         at_most(MOST_WATCHED, "skus", len(skus))
@@ -194,31 +147,3 @@ class InventoryService:
             view.stores = set()
             view.is_mine = lambda store_id: region_of(store_id) == who.of
         return view
-
-
-# -- ANSWERS ---------------------------------------------------------------------------------------
-
-
-def _answer(update: StockUpdate, versions: Mapping[str, int]) -> dict[str, Any]:
-    """The fields of the response. `versions`: by store, in the request's order."""
-    stale = {part.store_id: part.last_version for part in update.stale}
-    return {
-        "outcomes": [
-            stock_outcome_message(store_id, stale.get(store_id, version), store_id in stale)
-            for store_id, version in versions.items()
-        ],
-        "shortfalls": [shortfall_message(shortfall) for shortfall in update.shortfalls],
-    }
-
-
-def _key_of(who: Caller, key: str) -> str | None:
-    """The engine's key for a caller's: no two callers share one, however they name theirs."""
-    if not key:
-        return None
-    _at_most_bytes("idempotency_key", key)
-    return hashlib.sha256(f"{who.scope.value}\0{who.name}\0{key}".encode()).hexdigest()
-
-
-def _at_most_bytes(field: str, name: str) -> None:
-    if len(name.encode()) > MOST_NAME_BYTES:
-        refuse(Fault.OUT_OF_RANGE, field, name, hint=f"must be at most {MOST_NAME_BYTES} bytes")

@@ -18,15 +18,14 @@ from queue import Empty, SimpleQueue
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from fendan.errors import BreachError, Fault, FendanError, JournalError, refuse
+from fendan.server import refusals
 
-__all__ = ["DRAINING_HINT", "Gauge", "Journaled", "Lane"]
+__all__ = ["Gauge", "Journaled", "Lane", "bearable", "waiting"]
 
 # Results wake the event loop once a turn, not once each. A turn must be long enough to make that
 # cheap, and so short that the first result does not wait for much: about a millisecond.
 MOST_JOBS_PER_TURN = 256
 MOST_BYTES_PER_TURN = 64 * 1024
-
-DRAINING_HINT = "the server is about to stop; try again, maybe elsewhere"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -72,10 +71,10 @@ class _Job:
             return
         try:
             if self.deadline is not None and time.monotonic() >= self.deadline:
-                refuse(Fault.TIMED_OUT, "deadline", hint="it passed before the work began")
+                refusals.late()
             self.result = self.work()
         except BaseException as error:
-            self.error = _bearable(error)
+            self.error = bearable(error)
 
     def settle(self) -> None:
         """Tell who waits."""
@@ -149,7 +148,7 @@ class Lane:
             self._refuse()
         full = len(self._jobs) >= self._most_requests
         if self._jobs and (full or self._bytes + size_bytes > self._most_bytes):
-            refuse(Fault.BUSY, "queue", len(self._jobs), hint="nothing was done; try again soon")
+            refusals.busy(len(self._jobs))
         future: asyncio.Future[Result] = self._loop.create_future()
         job = _Job(work, future, size_bytes, deadline)
         self._jobs.add(job)
@@ -177,10 +176,10 @@ class Lane:
 
     def _refuse(self) -> NoReturn:
         if isinstance(self._crash, FendanError):
-            refuse(self._crash.fault, self._crash.field, hint=DRAINING_HINT)
+            refuse(self._crash.fault, self._crash.field, hint=refusals.DRAINING_HINT)
         if self._crash is not None:
             refuse(Fault.INTERNAL, "lane", hint="the engine's thread has ended")
-        refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
+        refusals.draining()
 
     def _count(self, size_bytes: int) -> None:
         self._bytes += size_bytes
@@ -228,7 +227,7 @@ class Lane:
         """The jobs of one turn, at least one; none when the lane closes."""
         jobs: list[_Job] = []
         size_bytes = 0
-        for job in _waiting(self._queue):
+        for job in waiting(self._queue):
             jobs.append(job)
             size_bytes += job.size_bytes
             if len(jobs) >= MOST_JOBS_PER_TURN or size_bytes >= MOST_BYTES_PER_TURN:
@@ -251,7 +250,7 @@ class Lane:
     def _sync(self, journaled: Journaled) -> None:
         """Hand turns back when they are on disk; all that are done by then, in one go."""
         try:
-            while turns := list(_waiting(self._done)):
+            while turns := list(waiting(self._done)):
                 began_s = time.perf_counter()
                 _, last_mark = turns[-1]
                 journaled.wait_durable(last_mark)
@@ -264,10 +263,10 @@ class Lane:
 
     def _crashed(self, error: BaseException) -> None:
         with suppress(RuntimeError):  # the loop is closed: there is nobody to tell
-            self._loop.call_soon_threadsafe(self._fail, _bearable(error))
+            self._loop.call_soon_threadsafe(self._fail, bearable(error))
 
 
-def _waiting(queue: "SimpleQueue[Item | None]") -> Iterator[Item]:
+def waiting(queue: "SimpleQueue[Item | None]") -> Iterator[Item]:
     """What waits in a queue, at least one piece; nothing once its end, a None, has come."""
     item = queue.get()
     while item is not None:
@@ -279,7 +278,7 @@ def _waiting(queue: "SimpleQueue[Item | None]") -> Iterator[Item]:
     queue.put(None)  # whoever asks again is to find it again
 
 
-def _bearable(error: BaseException) -> Exception:
+def bearable(error: BaseException) -> Exception:
     """What a future can carry: a StopIteration or a SystemExit would end more than this work."""
     if isinstance(error, FendanError):
         # The frames it came through hold the job that holds it: a circle, request and all, which

@@ -5,7 +5,7 @@ Tokens, and whatever else came in the metadata of a call, are never among it.
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Literal, TextIO
 
@@ -83,13 +83,17 @@ def requested(method: str, code: str, seconds: float, caller: str) -> None:
     log.debug("request", method=method, code=code, seconds=round(seconds, 6), caller=caller)
 
 
-def routed(which: Which, reply: Reply, caller: str) -> None:
-    """Tell of the decisions of one request, as `log.orders` of the configuration asks."""
+def routed(which: Which, reply: Reply, callers: Callable[[], Sequence[str]]) -> None:
+    """Tell of the decisions of one request, as `log.orders` of the configuration asks.
+
+    `callers` says whose orders they are: the one whose all are, or one an order.
+    """
     if which == "none":
         return
     rows: Iterable[int] = range(len(reply))
     if which == "unassigned":
         rows = np.flatnonzero(reply.statuses == Status.UNASSIGNED).tolist()
+    names = callers()
     for row in rows:
         decision = reply.decision(row)
         log.info(
@@ -99,5 +103,5 @@ def routed(which: Which, reply: Reply, caller: str) -> None:
             store_id=decision.store_id,
             distance_m=decision.distance_m,
             reason=decision.reason.name,
-            caller=caller,
+            caller=names[row] if len(names) > 1 else names[0],
         )

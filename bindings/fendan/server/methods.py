@@ -1,24 +1,62 @@
-"""What the methods of the smaller services do around their work."""
+"""What methods do around their work."""
 
 import asyncio
 import re
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from fendan.errors import Fault, FendanError, refuse
+from fendan.server.callers import Caller
 from fendan.server.lane import Lane
 
-__all__ = ["Commanding", "Context", "apart", "at_most", "deadline_of", "indexed", "rename"]
+__all__ = [
+    "Answer",
+    "Commanding",
+    "Context",
+    "answer_of",
+    "apart",
+    "at_most",
+    "at_most_bytes",
+    "deadline_of",
+    "indexed",
+    "message_of",
+    "rename",
+]
+
+# As long as any id.
+MOST_NAME_BYTES = 255
 
 # Converting so many rows takes about a millisecond, for which other calls can wait.
 FEW_ROWS = 1_000
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Result = TypeVar("Result")
+Request = TypeVar("Request", bound=Message)
+
+# All that a hot method does with one message of a caller, on the engine's thread: read it, see what
+# the caller may, do it, write the answer. Raises FendanError.
+Answer: TypeAlias = Callable[[Caller, bytes], bytes]
+
+
+def answer_of(kind: type[Request], work: Callable[[Caller, Request], Message]) -> Answer:
+    """The answer of a method whose messages the protobuf runtime reads and writes."""
+
+    def answer(who: Caller, data: bytes) -> bytes:
+        return work(who, message_of(kind.FromString, data)).SerializeToString()
+
+    return answer
+
+
+def message_of(read: Callable[[bytes], Result], data: bytes) -> Result:
+    """The message that the bytes are. Raises MalformedMessageError."""
+    try:
+        return read(data)
+    except Exception as error:
+        refuse(Fault.BAD_MESSAGE, "request", hint=f"of {len(data):,} bytes: {error}")
 
 
 async def apart(rows: int, work: Callable[[], Result]) -> Result:
@@ -36,6 +74,12 @@ def at_most(most: int, field: str, count: int) -> None:
     """Refuse more than `most` of what `field` repeats."""
     if count > most:
         refuse(Fault.TOO_MANY, field, count, hint=f"must be at most {most:,} in one request")
+
+
+def at_most_bytes(field: str, name: str) -> None:
+    """Refuse names that are longer than any id."""
+    if len(name.encode()) > MOST_NAME_BYTES:
+        refuse(Fault.OUT_OF_RANGE, field, name, hint=f"must be at most {MOST_NAME_BYTES} bytes")
 
 
 def rename(error: FendanError, field: str, row: int | None = None) -> NoReturn:

@@ -25,20 +25,13 @@ from fendan.api import Engine
 from fendan.durable import JournalStats
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
+from fendan.server.access import METHODS
+from fendan.server.call_counts import BUCKETS_S, CallCollector, CallCounts, Calls
 
 __all__ = ["STAGES", "Endpoint", "Metrics"]
 
-# Where the time of a routing request goes, in this order.
-STAGES = ("decode", "queue", "search", "reply")
-
-# From 10 us, where one order is routed, to 1 s, where a client has long given up.
-BUCKETS_S = (
-    *(1e-5, 2e-5, 5e-5),
-    *(1e-4, 2e-4, 5e-4),
-    *(1e-3, 2e-3, 5e-3),
-    *(0.01, 0.02, 0.05),
-    *(0.1, 0.2, 0.5, 1.0),
-)
+# Where the time of a hot request goes, in this order; after the queue, that of a routing one.
+STAGES = ("queue", "decode", "search", "reply")
 
 # The reasons for which more stock would have helped.
 STOCK_OUTS = (Reason.NO_STOCK, Reason.NO_STOCK_IN_RADIUS)
@@ -61,10 +54,12 @@ class Metrics:
         self._shortfalls = self._counter(
             "shortfalls", "Pairs of store and SKU of which more was reserved than is there."
         )
-        stages = self._histogram("stage_seconds", "Time of routing requests by stage.", "stage")
+        stages = self._histogram("stage_seconds", "Time of hot requests by stage.", "stage")
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
-        self._requests = self._counter("requests", "Calls by method and code.", "method", "code")
-        self._seconds = self._histogram("request_seconds", "Time of whole calls.", "method")
+        self._calls = CallCounts(tuple(METHODS))
+        self._collector = CallCollector()
+        self._collector.sources.append(lambda: self._calls.calls)
+        self.registry.register(self._collector)
         self._queue_requests = self._gauge("queue_requests", "Requests that wait for the engine.")
         self._queue_bytes = self._gauge("queue_bytes", "Bytes of the requests that wait.")
         self._watchers = self._gauge("watchers", "Open calls of WatchAvailability.")
@@ -101,9 +96,12 @@ class Metrics:
     # -- CALLS ---------------------------------------------------------------------------------
 
     def request(self, method: str, status_name: str, seconds: float) -> None:
-        """One call has ended. `method` is the full name; only of methods that there are."""
-        self._requests.labels(method, status_name).inc()
-        self._seconds.labels(method).observe(seconds)
+        """One call has ended. `method`: its full name; to be called by one thread only."""
+        self._calls.count(method, status_name, seconds)
+
+    def of_calls(self, source: Callable[[], Calls]) -> None:
+        """Tell of calls that are counted elsewhere, too; it is asked whenever Prometheus asks."""
+        self._collector.sources.append(source)
 
     def watchers(self, change: int) -> None:
         """So many more watchers, or, below zero, fewer."""

@@ -1,6 +1,9 @@
-"""OrderService: where orders are, and the steps of their life."""
+"""OrderService: where orders are, and the steps of their life.
 
-from collections.abc import Callable, Iterable
+All of it is hot: `answers` names the functions that both doors have.
+"""
+
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -9,20 +12,19 @@ from fendan.api import Engine
 from fendan.errors import (
     Fault,
     FendanError,
-    NotAllowedError,
     UnknownOrderError,
-    UnknownStoreError,
     refuse,
 )
 from fendan.messages import decision_message, order_status_message, reject_reason_of
 from fendan.model import OrderStatus, ShipmentStatus
-from fendan.server.access import Caller, caller
-from fendan.server.lane import Lane
-from fendan.server.methods import Context, at_most, deadline_of, indexed, rename
+from fendan.server.callers import Caller
+from fendan.server.methods import Answer, answer_of, at_most, indexed, rename
+from fendan.server.own import decision_for, is_own
 from fendan.v1 import order_service_pb2 as messages
-from fendan.v1 import order_service_pb2_grpc
 
-__all__ = ["OrderService"]
+__all__ = ["Orders"]
+
+SERVICE = "/fendan.v1.OrderService"
 
 # As the proto says.
 MOST_RELEASED = 100_000
@@ -42,163 +44,135 @@ _AtStore: TypeAlias = (
 _Request: TypeAlias = _AtStore | messages.CancelOrderRequest
 
 
-class OrderService(order_service_pb2_grpc.OrderServiceServicer):
+class Orders:
     """Answers for orders known by id; tokens of a store or region reach those at its stores."""
 
-    def __init__(self, engine: Engine, lane: Lane) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lane = lane
+
+    def answers(self) -> dict[str, Answer]:
+        """What each method of the service answers, by its full name."""
+        return {
+            f"{SERVICE}/AcceptOrder": answer_of(messages.AcceptOrderRequest, self._accept),
+            f"{SERVICE}/PickOrder": answer_of(messages.PickOrderRequest, self._pick),
+            f"{SERVICE}/ShipOrder": answer_of(messages.ShipOrderRequest, self._ship),
+            f"{SERVICE}/DeliverOrder": answer_of(messages.DeliverOrderRequest, self._deliver),
+            f"{SERVICE}/ReturnOrder": answer_of(messages.ReturnOrderRequest, self._return),
+            f"{SERVICE}/CancelOrder": answer_of(messages.CancelOrderRequest, self._cancel),
+            f"{SERVICE}/RejectOrder": answer_of(messages.RejectOrderRequest, self._reject),
+            f"{SERVICE}/ReleaseOrders": answer_of(messages.ReleaseOrdersRequest, self._release),
+            f"{SERVICE}/GetOrder": answer_of(messages.GetOrderRequest, self._get),
+            f"{SERVICE}/GetDecision": answer_of(messages.GetDecisionRequest, self._get_decision),
+        }
 
     # -- THE STEPS OF ITS LIFE -----------------------------------------------------------------
 
-    async def AcceptOrder(  # noqa: N802
-        self, request: messages.AcceptOrderRequest, context: Context
+    def _accept(
+        self, who: Caller, request: messages.AcceptOrderRequest
     ) -> messages.AcceptOrderResponse:
         """The store takes it on."""
         step = _step(self._engine.accept_order, request)
-        return messages.AcceptOrderResponse(order=await self._moved(request, context, step))
+        return messages.AcceptOrderResponse(order=self._moved(who, request, step))
 
-    async def PickOrder(  # noqa: N802
-        self, request: messages.PickOrderRequest, context: Context
-    ) -> messages.PickOrderResponse:
+    def _pick(self, who: Caller, request: messages.PickOrderRequest) -> messages.PickOrderResponse:
         """It lies ready."""
         step = _step(self._engine.pick_order, request)
-        return messages.PickOrderResponse(order=await self._moved(request, context, step))
+        return messages.PickOrderResponse(order=self._moved(who, request, step))
 
-    async def ShipOrder(  # noqa: N802
-        self, request: messages.ShipOrderRequest, context: Context
-    ) -> messages.ShipOrderResponse:
+    def _ship(self, who: Caller, request: messages.ShipOrderRequest) -> messages.ShipOrderResponse:
         """It has left the store."""
         step = _step(self._engine.ship_order, request)
-        return messages.ShipOrderResponse(order=await self._moved(request, context, step))
+        return messages.ShipOrderResponse(order=self._moved(who, request, step))
 
-    async def DeliverOrder(  # noqa: N802
-        self, request: messages.DeliverOrderRequest, context: Context
+    def _deliver(
+        self, who: Caller, request: messages.DeliverOrderRequest
     ) -> messages.DeliverOrderResponse:
         """The customer has it."""
         step = _step(self._engine.deliver_order, request)
-        return messages.DeliverOrderResponse(order=await self._moved(request, context, step))
+        return messages.DeliverOrderResponse(order=self._moved(who, request, step))
 
-    async def ReturnOrder(  # noqa: N802
-        self, request: messages.ReturnOrderRequest, context: Context
+    def _return(
+        self, who: Caller, request: messages.ReturnOrderRequest
     ) -> messages.ReturnOrderResponse:
         """It came back."""
         step = _step(partial(self._engine.return_order, to_stock=request.to_stock), request)
-        return messages.ReturnOrderResponse(order=await self._moved(request, context, step))
+        return messages.ReturnOrderResponse(order=self._moved(who, request, step))
 
-    async def CancelOrder(  # noqa: N802
-        self, request: messages.CancelOrderRequest, context: Context
+    def _cancel(
+        self, who: Caller, request: messages.CancelOrderRequest
     ) -> messages.CancelOrderResponse:
         """Nobody wants it any more."""
         step = partial(self._engine.cancel_order, shipment=_shipment(request))
-        return messages.CancelOrderResponse(order=await self._moved(request, context, step))
+        return messages.CancelOrderResponse(order=self._moved(who, request, step))
 
-    async def RejectOrder(  # noqa: N802
-        self, request: messages.RejectOrderRequest, context: Context
+    def _reject(
+        self, who: Caller, request: messages.RejectOrderRequest
     ) -> messages.RejectOrderResponse:
         """The store cannot fill it: it goes on to another, which is none of the first's business.
 
         Once it has gone on, the store that rejected it does not reach it any more; but its late
         retry is answered like the first try.
         """
-        who = caller()
         at_most(MOST_MISSING, "missing_skus", len(request.missing_skus))
+        who.check_store(request.store_id, self._engine.region_of)
+        reason = reject_reason_of(request.reason)
+        skus = request.missing_skus or None
+        try:
+            status = self._engine.reject_order(
+                request.order_id,
+                request.store_id,
+                reason=reason,
+                missing_skus=skus,
+                shipment=_shipment(request),
+            )
+        except FendanError as error:
+            self._check(who, "order_id", request.order_id)  # all that a stranger is told
+            rename(error, indexed(error.field, error.row), error.row)
+        seen = order_status_message(self._seen_by(who, status))
+        return messages.RejectOrderResponse(order=seen)
 
-        def work() -> OrderStatus:
-            who.check_store(request.store_id, self._engine.region_of)
-            reason = reject_reason_of(request.reason)
-            skus = request.missing_skus or None
-            try:
-                status = self._engine.reject_order(
-                    request.order_id,
-                    request.store_id,
-                    reason=reason,
-                    missing_skus=skus,
-                    shipment=_shipment(request),
-                )
-            except FendanError as error:
-                self._check(who, "order_id", request.order_id)  # all that a stranger is told
-                rename(error, indexed(error.field, error.row), error.row)
-            return self._seen_by(who, status)
-
-        status = await self._lane.run(
-            work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
-        )
-        return messages.RejectOrderResponse(order=order_status_message(status))
-
-    async def ReleaseOrders(  # noqa: N802
-        self, request: messages.ReleaseOrdersRequest, context: Context
+    def _release(
+        self, who: Caller, request: messages.ReleaseOrdersRequest
     ) -> messages.ReleaseOrdersResponse:
         """Give back the stock held for orders; where one is not the caller's, for none of them."""
-        who, order_ids = caller(), request.order_ids
+        order_ids = request.order_ids
         at_most(MOST_RELEASED, "order_ids", len(order_ids))
-
-        def work() -> messages.ReleaseOrdersResponse:
-            for row, order_id in enumerate(order_ids):
-                self._check_all(who, f"order_ids[{row}]", order_id)
-            return messages.ReleaseOrdersResponse(released=self._release(order_ids))
-
-        return await self._lane.run(
-            work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
-        )
+        for row, order_id in enumerate(order_ids):
+            self._check_all(who, f"order_ids[{row}]", order_id)
+        try:
+            released = self._engine.release_batch(order_ids)
+        except FendanError as error:
+            rename(error, indexed(error.field, error.row), error.row)
+        return messages.ReleaseOrdersResponse(released=released)
 
     # -- QUESTIONS -----------------------------------------------------------------------------
 
-    async def GetOrder(  # noqa: N802
-        self, request: messages.GetOrderRequest, context: Context
-    ) -> messages.GetOrderResponse:
+    def _get(self, who: Caller, request: messages.GetOrderRequest) -> messages.GetOrderResponse:
         """Where a known order is now."""
-        who, order_id = caller(), request.order_id
-
-        def work() -> OrderStatus:
-            self._check(who, "order_id", order_id)
-            return self._seen_by(who, self._engine.order(order_id))
-
-        status = await self._lane.run(
-            work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
-        )
+        self._check(who, "order_id", request.order_id)
+        status = self._seen_by(who, self._engine.order(request.order_id))
         return messages.GetOrderResponse(order=order_status_message(status))
 
-    async def GetDecision(  # noqa: N802
-        self, request: messages.GetDecisionRequest, context: Context
+    def _get_decision(
+        self, who: Caller, request: messages.GetDecisionRequest
     ) -> messages.GetDecisionResponse:
         """What a known order was told first, and whether its stock is still held."""
-        who, order_id = caller(), request.order_id
-
-        def work() -> messages.GetDecisionResponse:
-            self._check(who, "order_id", order_id)
-            return messages.GetDecisionResponse(
-                decision=decision_message(self._engine.decision(order_id)),
-                held=self._engine.is_held(order_id),
-            )
-
-        return await self._lane.run(
-            work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
+        self._check(who, "order_id", request.order_id)
+        decision = decision_for(self._engine, who, self._engine.decision(request.order_id))
+        return messages.GetDecisionResponse(
+            decision=decision_message(decision),
+            held=self._engine.is_held(request.order_id),
         )
 
     # -- INSIDE --------------------------------------------------------------------------------
 
-    async def _moved(
-        self, request: _Request, context: Context, step: Callable[[str], OrderStatus]
+    def _moved(
+        self, who: Caller, request: _Request, step: Callable[[str], OrderStatus]
     ) -> messages.OrderStatus:
         """Have an order that the caller reaches take a step; where it is then."""
-        who, order_id = caller(), request.order_id
         at = "" if isinstance(request, messages.CancelOrderRequest) else request.store_id
-
-        def work() -> OrderStatus:
-            self._check_step(who, order_id, _shipment(request), at)
-            return self._seen_by(who, step(order_id))
-
-        status = await self._lane.run(
-            work, size_bytes=request.ByteSize(), deadline=deadline_of(context)
-        )
-        return order_status_message(status)
-
-    def _release(self, order_ids: Iterable[str]) -> list[bool]:
-        try:
-            return self._engine.release_batch(order_ids)
-        except FendanError as error:
-            rename(error, indexed(error.field, error.row), error.row)
+        self._check_step(who, request.order_id, _shipment(request), at)
+        return order_status_message(self._seen_by(who, step(request.order_id)))
 
     def _check(self, who: Caller, field: str, order_id: str) -> None:
         """Raise NotAllowedError where no part of the order is at a store of the caller's."""
@@ -253,14 +227,7 @@ class OrderService(order_service_pb2_grpc.OrderServiceServicer):
         return place if self._has(who, place) else replace(place, store_id=None, distance_m=None)
 
     def _has(self, who: Caller, place: OrderStatus | ShipmentStatus) -> bool:
-        return self._is_reached(who, place.store_id)
-
-    def _is_reached(self, who: Caller, store_id: str | None) -> bool:
-        try:
-            who.check_store(store_id or "", self._engine.region_of)
-        except (NotAllowedError, UnknownStoreError):
-            return False
-        return True
+        return is_own(self._engine, who, place.store_id)
 
 
 def _shipment(request: _Request | messages.RejectOrderRequest) -> int | None:

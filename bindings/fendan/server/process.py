@@ -39,6 +39,7 @@ def load(config: Config, folder: Path, demo: tuple[int, int] | None = None) -> E
     and SKUs. Raises InvalidInputError naming the file and line, or what does not go together, and
     what `Engine.open` raises.
     """
+    config.check_build()
     data = config.data
     if demo is not None and data.stores is not None:
         refuse(Fault.RAGGED, "--demo", data.stores.name, hint="it brings stores of its own")
@@ -127,8 +128,8 @@ async def run(config: Config, engine: Engine, folder: Path) -> int:
     spare_long_lived_objects()
     server = await Server.start(config, engine)
     _tell_of(engine, folder)
-    stores, address = len(engine.stores()), _address(config, server)
-    print(f"fendan serves {stores:,} stores on {address}", flush=True)
+    door = "" if server.door is None else f", hot methods on {server.door_address}, too"
+    print(f"fendan serves {len(engine.stores()):,} stores on {server.address}{door}", flush=True)
     ended = asyncio.create_task(server.wait())
     await _first(ended, asyncio.create_task(signals.get()))
     if ended.done():
@@ -165,9 +166,3 @@ def _tell_of(engine: Engine, folder: Path) -> None:
 
 async def _first(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _address(config: Config, server: Server) -> str:
-    """Where clients find it, with the port that it got."""
-    host, _, _ = config.listen.rpartition(":")
-    return f"{host}:{server.port}" if server.port else config.listen

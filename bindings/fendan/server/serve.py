@@ -22,6 +22,9 @@ def _says(help: str) -> typer.models.OptionInfo:
 
 File = Annotated[Path | None, _says("A TOML file; `fendan config show` prints one.")]
 Listen = Annotated[str | None, _says("HOST:PORT or unix:PATH; port 0 takes a free one.")]
+Door = Annotated[
+    str | None, _says("Open the native door, too: a port, HOST:PORT or unix:PATH, as 50052.")
+]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder of the journal, in which all is kept.")
 ]
@@ -53,6 +56,7 @@ def serve(
     *,
     config: File = None,
     listen: Listen = None,
+    door: Door = None,
     data: DataFolder = None,
     durability: Durable = None,
     stores: Stores = None,
@@ -81,6 +85,7 @@ def serve(
     """
     flags = {
         "listen": listen,
+        "door.listen": door,
         "insecure_bind": insecure_bind,
         "tokens": tokens,
         "drain_s": drain_s,

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import grpc
 
 from fendan.engine import wire
-from fendan.errors import Fault, FendanError, refuse
-from fendan.server.lane import DRAINING_HINT
+from fendan.errors import Fault, FendanError
+from fendan.server import refusals
 from fendan.server.methods import Context
 from fendan.server.status import refusal_of
 from fendan.v1.routing_service_pb2 import StreamRouteResponse
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "refusal_to"]
 
 # How much of one stream is read and not answered at a time; then it is read no further, and HTTP/2
 # holds the sender up. Enough to keep the engine busy, little enough for a thousand streams whose
@@ -67,7 +67,7 @@ class Stream:
                 self._count(-1, -len(pending.data))
                 self._answered.set()
             if self._draining:
-                refuse(Fault.UNAVAILABLE, "server", "draining", hint=DRAINING_HINT)
+                refusals.draining()
             await self._reader
         finally:
             self._close()
@@ -129,11 +129,16 @@ async def _answer(pending: _Pending) -> bytes:
         # Its frames hold the future that holds it, and the message: a circle, which would stay
         # until the garbage collector comes.
         error.__traceback__ = None
-        if error.fault is Fault.BAD_MESSAGE:
-            raise  # whatever it says of itself cannot be trusted
-        number = wire.correlation_id(pending.data)
-        refused = StreamRouteResponse(correlation_id=number, refusal=refusal_of(error))
-        return refused.SerializeToString()
+        return refusal_to(pending.data, error)
+
+
+def refusal_to(data: bytes, error: FendanError) -> bytes:
+    """What a refused message is answered with. Raises the error where that ends its stream."""
+    if error.fault is Fault.BAD_MESSAGE:
+        raise error  # whatever the message says of itself cannot be trusted
+    number = wire.correlation_id(data)
+    refused = StreamRouteResponse(correlation_id=number, refusal=refusal_of(error))
+    return refused.SerializeToString()
 
 
 def _look(answer: asyncio.Future[bytes]) -> None:

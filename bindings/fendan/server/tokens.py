@@ -89,6 +89,11 @@ class Tokens:
         found = toml.validated(TokenFile, values, where=lambda _key: path.name)
         return cls(found.token, where=path.name)
 
+    @property
+    def callers(self) -> dict[bytes, Caller]:
+        """Who holds which token, by its hash."""
+        return {digest: who for digest, (_, who) in self._by_hash.items()}
+
     def find(self, bearer: str) -> Caller | None:
         """Who shows this token; None where nobody knows it.
 
