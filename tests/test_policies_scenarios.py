@@ -485,6 +485,7 @@ def test_of_several_stores_each_needs_only_the_abilities_for_what_it_sends(town:
         dry, iced = town.routed(("tea", 1), ("ice", 1)).shipments
         assert (dry.store_id, dry.lines) == (town.near, (("tea", 1),))
         assert (iced.store_id, iced.lines) == (town.next, (("ice", 1),))
+    assert town.engine.explain(town.an_order(("tea", 1), ("ice", 1))).complete
 
 
 # -- WHAT WILL COME ----------------------------------------------------------------------------
@@ -548,7 +549,14 @@ def test_supply_that_comes_later_than_may_be_promised_is_not_sold(town: Town) ->
     town.engine.set_supply(town.near, "ice", "2025-06-18", 1)
     promise = "[types.PRESALE.promise]\npick = 0\ndetour = 0\nmost = '{}h'"
     town.policy(promise.format(35))  # to 23:00 of the day before
-    assert town.routed(("ice", 1), kind=PRESALE).reason is Reason.NO_SUPPLY
+    order = town.an_order(("ice", 1), kind=PRESALE)
+    assert town.engine.route(order).reason is Reason.NO_SUPPLY
+    (why, *_) = town.engine.explain(order).excluded
+    assert (why.store_id, why.step, why.code) == (
+        town.near,
+        StepName.BACKORDER,
+        Exclusion.PROMISE,
+    )
     town.policy(promise.format(36))
     told = town.routed(("ice", 1), kind=PRESALE)
     assert told.promised_ns == town.at("00:00", day=18)
