@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fendan import Exclusion, OrderState, Reason, Status
+from fendan import Exclusion, OrderState, Reason, Status, UnknownStoreError
 from fendan.rules import OrderType, StepName, StoreKind
 from town import PLAIN, Town, a_street_town, later, shanghai
 
@@ -622,6 +622,20 @@ def test_without_a_name_it_is_fetched_at_the_nearest(town: Town) -> None:
     town.stock(town.near, tea=9)
     town.stock(town.far, tea=9)
     assert town.where(kind=PICKUP) == town.near
+
+
+def test_an_order_to_a_store_that_was_removed_is_told_the_same_again(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    order = town.an_order(kind=PICKUP, pickup_store_id=town.near)
+    first = town.engine.route(order)
+    town.engine.release(order.id)
+    town.engine.remove_stores([town.near])
+    assert first.store_id == town.near
+    assert town.engine.route(order) == first
+    new = town.routed(kind=PICKUP, pickup_store_id=town.near)
+    assert (new.store_id, new.reason) == (None, Reason.PICKUP_STORE)
+    with pytest.raises(UnknownStoreError):
+        town.routed(kind=PICKUP, pickup_store_id="nobody's")
 
 
 # -- GROUPS ------------------------------------------------------------------------------------
