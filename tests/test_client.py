@@ -122,6 +122,7 @@ IN_PROCESS_ONLY = {
     "check",
     "cursor",
     "deferred",
+    "draw_areas",
     "durable_mark",
     "expire_orders",
     "held",

@@ -5,10 +5,12 @@ places, opening hours and districts, where the data is there.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fendan import Exclusion, OrderState, Reason, Status, UnknownStoreError
+from fendan import Exclusion, OrderState, Reason, Status, UnknownStoreError, area_face
+from fendan.engine.areas import Areas
 from fendan.rules import OrderType, StepName, StoreKind
 from town import PLAIN, Town, a_street_town, later, shanghai
 
@@ -217,6 +219,35 @@ def test_a_store_is_given_so_many_orders_an_hour_and_no_more(town: Town) -> None
     assert town.where() == town.next
     town.clock.pass_s(1)
     assert town.where() == town.near
+
+
+def test_orders_go_on_while_areas_are_covered_with_cells(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.stock(town.near, tea=9)
+    covered: list[list[str]] = []
+
+    def areas(names: list[str], geometries: list[Any]) -> Areas:
+        assert town.where() == town.near  # which would wait for ever
+        covered.append(names)
+        return Areas(names, geometries)
+
+    monkeypatch.setattr(area_face, "Areas", areas)
+    town.engine.set_areas({"elsewhere": town.elsewhere})
+    town.store(town.near, areas=("elsewhere",))
+    assert town.where(kind=INSTANT) is None
+    assert covered == [["elsewhere"]]
+
+
+def test_areas_that_were_drawn_before_others_were_set_stand_beside_them(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    drawing = town.engine.draw_areas({"around": town.around})
+    town.engine.set_areas({"elsewhere": town.elsewhere})
+    assert list(town.engine.areas()) == ["elsewhere"]
+    town.engine.set_areas(drawing)
+    for name, store in (("around", town.near), ("elsewhere", None)):
+        town.store(town.near, areas=(name,))
+        assert town.where(kind=INSTANT) == store
 
 
 # -- WHAT MAY BE SOLD --------------------------------------------------------------------------

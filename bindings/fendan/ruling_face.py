@@ -110,7 +110,7 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
         )
 
     def _codes_removed(self) -> dict[str, int]:
-        """Removed stores by id: who ordered to one before is told the same again, others no store."""
+        """Removed stores by id, so that an order to one is told again what it was told before."""
         ids = self._network.store_ids
         return {ids[code]: code for code in self._network.removed.tolist()}
 
