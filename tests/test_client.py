@@ -136,6 +136,7 @@ IN_PROCESS_ONLY = {
     "route_arrays",
     "route_request",
     "set_held",
+    "set_lot_rows",
     "set_hidden_skus",
     "set_shares",
     "set_sku_profiles",
