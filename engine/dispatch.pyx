@@ -8,8 +8,7 @@ An order waits for nothing that another could take meanwhile: it is decided in i
 Only a *group* is decided together, in the turn of its first order: one store fills all or none.
 """
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint64_t
-from libc.stdlib cimport qsort
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fendan.engine.asking cimport Asked
@@ -19,6 +18,9 @@ from fendan.engine.desk cimport (
     STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, finds, guess,
     has_later_lines, is_still_best, prefetch_store, prefetch_window, set_bid, split_at_step,
     supply_at_step, take_back,
+)
+from fendan.engine.groups cimport (
+    Member, MemberList, add_up, gather, line_number, members_from,
 )
 from fendan.engine.loads cimport begin_batch, end_batch, has_room_for, refresh
 from fendan.engine.merges cimport Merge, begin_merges, merge_of, note_merge
@@ -35,7 +37,7 @@ from fendan.engine.router cimport (
 )
 from fendan.engine.shipments cimport IN_GROUP, OF_BUNDLES, PICKUP_NAMED, Grant, PartList
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, lowest_bit
-from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms, promised_ns
+from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms, Terms, promised_ns
 
 cdef enum:
     TYPE_GROUP = 6              # rules.OrderType
@@ -153,6 +155,7 @@ cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
         desk.no_memory = True
         return
     part_lines(desk, job, &now, &later)
+    job.terms.needs = needs_of_lines(&job.terms, &now)
     filled = now.line_count == 0
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
@@ -166,6 +169,7 @@ cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
     if not filled:
         refuse_order(desk, job, reason_for(desk, job, &now, NULL))
         return
+    job.terms.needs = needs_of_lines(&job.terms, &later)
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
         if job.terms.step.name == STEP_BACKORDER and supply_at_step(desk, job, &later):
@@ -173,6 +177,15 @@ cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
             return
     take_back(desk, first)
     refuse_order(desk, job, REASON_NO_SUPPLY)
+
+
+cdef uint32_t needs_of_lines(const Terms* terms, const Basket* lines) noexcept nogil:
+    """The abilities that who sends these lines must have."""
+    cdef uint32_t needs = terms.bundle_needs
+    cdef int64_t line
+    for line in range(lines.line_count if terms.needs_of != NULL else 0):
+        needs |= terms.needs_of[lines.skus[line]]
+    return needs
 
 
 cdef void part_lines(Desk* desk, const Job* job, Basket* now, Basket* later) noexcept nogil:
@@ -205,27 +218,38 @@ cdef void part_lines(Desk* desk, const Job* job, Basket* now, Basket* later) noe
 # -- GROUPS ------------------------------------------------------------------------------------
 
 cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
-    """All orders of a group that stand in this batch: one store has all of them, or none."""
+    """All orders of a group that stand in this batch: one store has all of them, or none.
+
+    The first of them speaks for all: its rule says how the store is found, for its place and channel.
+    """
     cdef const Columns* orders = desk.orders
     cdef const RuleTerms* rule = job.terms.rule
     cdef const Merge* merge = NULL
+    cdef const Member* others
     cdef Basket whole
+    cdef Asked all_asked = asked[0]
     cdef Job member
     cdef Bid bid
-    cdef int64_t row, group = 0, members = 0
+    cdef int64_t row, at, rows, group = 0, members = 0
     cdef int32_t store = NO_STORE
+    cdef MemberList* groups = &desk.book.sharing.groups
     cdef bint filled
     cdef uint64_t key = asked.group ^ GROUP_KEYS
+    if groups.count < 0 and not gather(groups, orders):
+        desk.no_memory = True
+        return
+    rows = members_from(groups, asked.group, job.row, &others)
     if rule.merge_window_ns > 0:
         merge = merge_of(desk.book.merges, key, desk.now_ns, rule.merge_window_ns)
     if merge != NULL:
         group, store = merge.group, merge.store
-    filled = (group_basket(desk, job, asked, &whole, &members)
-              and finds_for_group(desk, job, &whole, members, store, &bid))
+    filled = (group_basket(desk, others, rows, &whole, &all_asked, &members)
+              and finds_for_group(desk, job, &whole, &all_asked, members, store, &bid))
     if filled:
         store = bid.store
-    for row in range(job.row, orders.count):
-        if not is_member(desk, row, asked.group, &member):
+    for at in range(rows):
+        row = others[at].row
+        if not is_member(desk, row, &member):
             continue
         member.terms.step = job.terms.step
         begin_grant(desk, &member, orders.asked + row)
@@ -240,14 +264,16 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
             desk.grants[row].merge_key, desk.grants[row].merge_group = key, group
 
 
-cdef bint finds_for_group(Desk* desk, Job* job, const Basket* whole, int64_t members,
-                          int32_t store, Bid* bid) noexcept nogil:
+cdef bint finds_for_group(Desk* desk, Job* job, const Basket* whole, const Asked* asked,
+                          int64_t members, int32_t store, Bid* bid) noexcept nogil:
     """Who has all of it: the store that the group has already, or else the best one."""
     cdef const RuleTerms* rule = job.terms.rule
     cdef uint64_t* words = desk.book.sharing.words
     cdef int32_t place
-    set_terms(desk.book, &job.terms, desk.orders.asked + job.row, whole,
-              desk.orders.lat[job.row], desk.orders.lng[job.row], desk.now_ns)
+    set_terms(desk.book, &job.terms, asked, whole, desk.orders.lat[job.row],
+              desk.orders.lng[job.row], desk.now_ns)
+    job.terms.rule = rule  # whatever classes the others add
+    job.terms.least_life_days = max(rule.least_life_days, asked.bundle_life_days)
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
         if job.terms.step.name == STEP_BACKORDER:
@@ -267,7 +293,8 @@ cdef void leave_room_for(const Desk* desk, const uint64_t* allowed, int64_t memb
     cdef uint64_t candidates
     cdef int32_t leaf, ordinal
     for leaf in range(desk.leaves.leaf_count):
-        words[leaf] = candidates = allowed[leaf]
+        words[leaf] = allowed[leaf]
+        candidates = allowed[leaf] if members > 1 else 0  # for one there is a bit of its own
         while candidates:
             ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
             if not has_room_for(desk.book.loads, desk.leaves.store_at[ordinal], members,
@@ -276,55 +303,46 @@ cdef void leave_room_for(const Desk* desk, const uint64_t* allowed, int64_t memb
             candidates &= candidates - 1
 
 
-cdef bint group_basket(Desk* desk, const Job* job, const Asked* asked, Basket* whole,
-                       int64_t* members) noexcept nogil:
+cdef bint group_basket(Desk* desk, const Member* others, int64_t rows, Basket* whole,
+                       Asked* asked, int64_t* members) noexcept nogil:
     """The lines of all orders of a group added up, in the room for sharing; whether they can be."""
     cdef const Columns* orders = desk.orders
     cdef Sharing* sharing = desk.book.sharing
     cdef Job member
-    cdef int64_t row, line, count = 0, to = 0, wide
-    for row in range(job.row, orders.count):
-        if orders.asked[row].group == asked.group:
-            count += orders.offsets[row + 1] - orders.offsets[row]
+    cdef int64_t at, row, line, count = 0
+    cdef int64_t* lines
+    for at in range(rows):
+        count += orders.offsets[others[at].row + 1] - orders.offsets[others[at].row]
     if not reserve_sharing(sharing, desk.leaves.leaf_count * STORES_PER_LEAF, count):
         desk.no_memory = True
         return False
-    count = 0
-    for row in range(job.row, orders.count):
-        if is_member(desk, row, asked.group, &member):
+    lines, count = sharing.line_amounts, 0
+    for at in range(rows):
+        row = others[at].row
+        if is_member(desk, row, &member):
             members[0] += 1
+            add_bundles(asked, orders.asked + row)
             for line in range(orders.offsets[row], orders.offsets[row + 1]):
-                sharing.line_amounts[count] = <int64_t>orders.skus[line] << 32
-                sharing.line_amounts[count] |= orders.quantities[line]
+                lines[count] = line_number(orders.skus[line], orders.quantities[line])
                 count += 1
-    qsort(sharing.line_amounts, count, sizeof(int64_t), compare_lines)
-    for line in range(count):
-        sharing.rest_skus[to] = <int32_t>(sharing.line_amounts[line] >> 32)
-        sharing.rest_quantities[to] = <int32_t>sharing.line_amounts[line]
-        if to and sharing.rest_skus[to - 1] == sharing.rest_skus[to]:
-            wide = <int64_t>sharing.rest_quantities[to - 1] + sharing.rest_quantities[to]
-            if wide > INT32_MAX:
-                return False
-            sharing.rest_quantities[to - 1] = <int32_t>wide
-        else:
-            to += 1
     whole.skus, whole.quantities, whole.amounts = sharing.rest_skus, sharing.rest_quantities, NULL
-    whole.line_count = to
-    return True
+    whole.line_count = add_up(lines, count, sharing.rest_skus, sharing.rest_quantities)
+    return whole.line_count >= 0
 
 
-cdef bint is_member(Desk* desk, int64_t row, uint64_t group, Job* member) noexcept nogil:
+cdef inline void add_bundles(Asked* asked, const Asked* other) noexcept nogil:
+    """What the bundles of another order ask for, too."""
+    asked.bundle_needs |= other.bundle_needs
+    asked.bundle_life_days = max(asked.bundle_life_days, other.bundle_life_days)
+    asked.bundle_hidden |= other.bundle_hidden
+
+
+cdef bint is_member(Desk* desk, int64_t row, Job* member) noexcept nogil:
     """Whether a row is still to be decided with its group; as what it is routed, if so."""
-    if desk.orders.asked[row].group != group or desk.verdicts[row].status:
+    if desk.verdicts[row].status:
         return False
     begin(desk, member, row)
     return member.terms.rule.order_type == TYPE_GROUP
-
-
-cdef int compare_lines(const void* one, const void* other) noexcept nogil:
-    cdef int64_t a = (<const int64_t*>one)[0]
-    cdef int64_t b = (<const int64_t*>other)[0]
-    return (a > b) - (a < b)
 
 
 # -- REASONS -----------------------------------------------------------------------------------
@@ -403,6 +421,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, orders
     desk.now_ns, desk.verdicts, desk.grants = now_ns, verdicts, grants
     desk.parts, desk.before = parts, before
+    book.sharing.groups.count = -1
     desk.no_memory = not (
         begin_merges(book.merges, orders.count)
         and begin_batch(book.loads, orders.count * (book.most_shipments + 1))

@@ -109,6 +109,12 @@ class Chain(Ledger):
                 money[part] += shares[part]
         return dict(pieces), money
 
+    def bundles_of(self, basket: Iterable[str]) -> frozenset[str]:
+        """The bundles among these SKUs, and those in them."""
+        found = {sku for sku in basket if self._profile(sku).parts}
+        inner = [self.bundles_of(self._profile(sku).parts) for sku in found]
+        return frozenset(found.union(*inner))
+
     def _parts(self, sku: str) -> Counter[str]:
         parts: Counter[str] = Counter()
         for part, count in self._profile(sku).parts.items():

@@ -20,7 +20,7 @@ from twin import Place
 LAT, LNG, STEP = 31.23, 121.47, 0.005
 STORES = ("a", "b", "c", "d", "e")
 SKUS = ("tea", "milk", "ice")
-BUNDLES = {"kit": {"tea": 2, "milk": 1}}
+BUNDLES = {"kit": {"tea": 2, "milk": 1}, "hamper": {"kit": 1, "ice": 1}}
 CHANNELS = ("app", "web")
 REGIONS = ("north", "south")
 DAYS = ("2025-06-14", "2025-06-17", "2025-06-20")
@@ -104,6 +104,18 @@ sku_profiles = st.builds(
     least_life_days=mostly(0, 1, 2),
 )
 lots = st.dictionaries(st.sampled_from(SELL_BY), st.sampled_from([0, 1, 2, 3, 5]), max_size=4)
+
+bundle_profiles = st.fixed_dictionaries(
+    {
+        name: st.builds(
+            SkuProfile,
+            parts=st.just(parts),
+            product_class=mostly("", *CLASSES),
+            needs=mostly(frozenset(), frozenset({"cold"}), frozenset({"large"})),
+        )
+        for name, parts in BUNDLES.items()
+    }
+)
 
 # -- POLICIES ----------------------------------------------------------------------------------
 
@@ -241,7 +253,7 @@ policies = st.builds(
 
 lines: st.SearchStrategy[list[Line]] = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from([*SKUS, "kit"]), st.sampled_from([1, 1, 2, 3])),
+        st.tuples(st.sampled_from([*SKUS, *BUNDLES]), st.sampled_from([1, 1, 2, 3])),
         st.tuples(
             st.sampled_from(SKUS), st.sampled_from([1, 1, 2, 3]), st.sampled_from([0, 49, 101])
         ),

@@ -49,8 +49,8 @@ class Part:
 class Terms:
     """An order, as its parts, and the rule that it comes under.
 
-    `orders`: how many go together; `given`: who was given some of it already; `without`: who may
-    not have it again.
+    `bundles`: those it names, and those in them. `orders`: how many go together; `given`: who was
+    given some of it already; `without`: who may not have it again.
     """
 
     chain: Chain
@@ -60,6 +60,7 @@ class Terms:
     basket: Basket
     amounts: Mapping[str, int]
     loads: "Loads"
+    bundles: frozenset[str] = frozenset()
     orders: int = 1
     given: tuple[Shop, ...] = ()
     without: frozenset[Shop] = frozenset()
@@ -69,10 +70,14 @@ class Terms:
 
     # -- WHO MAY HAVE IT -----------------------------------------------------------------------
 
-    def asked(self, step: Step, shop: Shop) -> bool:
-        """Whether the step asks the store at all, wherever it is."""
+    def needs(self, lines: Iterable[str]) -> set[str]:
+        """What who sends these lines must be able to do."""
+        return {need for sku in (*lines, *self.bundles) for need in self.chain._profile(sku).needs}
+
+    def asked(self, step: Step, shop: Shop, lines: Iterable[str] | None = None) -> bool:
+        """Whether the step asks the store for these lines, or all of it, at all, wherever it is."""
         profile, rule = self.chain.profile(shop), self.rule
-        needed = {name for sku in self.basket for name in self.chain._profile(sku).needs}
+        needed = self.needs(self.basket if lines is None else lines)
         return (
             not shop.paused
             and shop not in self.without
@@ -101,12 +106,12 @@ class Terms:
         areas = self.chain.profile(shop).areas
         return not step.areas or not areas or any(self.chain.covers(a, self.place) for a in areas)
 
-    def candidates(self, step: Step) -> list[Shop]:
+    def candidates(self, step: Step, lines: Iterable[str] | None = None) -> list[Shop]:
         """All that the step may ask and that can keep the promise, nearest first, then by id."""
         found = [
             shop
             for shop in self.chain.shops.values()
-            if self.asked(step, shop) and self.is_near(step, shop) and self.is_in_time(shop)
+            if self.asked(step, shop, lines) and self.is_near(step, shop) and self.is_in_time(shop)
         ]
         return sorted(found, key=lambda shop: (self.metres(shop), shop.id))
 
@@ -119,7 +124,13 @@ class Terms:
     def has(self, shop: Shop, lines: Basket) -> bool:
         return all(self.offered(shop, sku) >= pieces for sku, pieces in lines.items())
 
+    def sends(self, shop: Shop, lines: Basket) -> bool:
+        """Whether it has them and is able to, of what is sent apart from the rest."""
+        return self.needs(lines) <= self.chain.profile(shop).abilities and self.has(shop, lines)
+
     def offered(self, shop: Shop, sku: str) -> int:
+        if any(one in self.chain.hidden.get(self.order.channel, ()) for one in self.bundles):
+            return 0
         return self.chain.offered(shop, sku, self.order.channel, self.keep(shop))
 
     def keep(self, shop: Shop) -> Keep:
@@ -207,7 +218,7 @@ class Terms:
 
     def split(self, step: Step, lines: Basket) -> list[Part]:
         """Who sends what, if the step lets several stores do so and they can."""
-        shops = self.candidates(step)
+        shops = self.candidates(step, ())
         if step.split.mode is SplitMode.NEVER or step.split.most_shipments < 2:
             return []
         if step.split.split_lines:
@@ -216,7 +227,7 @@ class Terms:
         offers = [
             splits.Offer(
                 self.metres(shop),
-                frozenset(n for n, item in enumerate(items) if self.has(shop, item)),
+                frozenset(n for n, item in enumerate(items) if self.sends(shop, item)),
             )
             for shop in shops
         ]
@@ -244,7 +255,7 @@ class Terms:
         asked = [1 if w else sum(i.values()) for i, w in zip(items, whole, strict=True)]
         sellable = [
             [
-                int(self.has(shop, item)) if is_whole else self.offered(shop, next(iter(item)))
+                int(self.sends(shop, item)) if is_whole else self._sent(shop, next(iter(item)))
                 for item, is_whole in zip(items, whole, strict=True)
             ]
             for shop in shops
@@ -271,6 +282,11 @@ class Terms:
             )
             for at, taken in pieces or []
         ]
+
+    def _sent(self, shop: Shop, sku: str) -> int:
+        """How many pieces of one SKU it can send, apart from the rest."""
+        is_able = self.needs([sku]) <= self.chain.profile(shop).abilities
+        return self.offered(shop, sku) if is_able else 0
 
     def _items(self, step: Step, lines: Basket) -> list[Basket]:
         """The lines, those of one class that stays together as one."""

@@ -129,7 +129,8 @@ class RuleTwin(RuleLives):
         basket = basket if lines is None else lines
         book = self.books[self.active - 1]
         region = order.region or self._region_at(book, place)
-        classes = {self._profile(sku).product_class for sku in basket}
+        bundles = self.bundles_of(_basket(order))
+        classes = {self._profile(sku).product_class for sku in (*basket, *bundles)}
         return Terms(
             chain=self,
             order=order,
@@ -138,6 +139,7 @@ class RuleTwin(RuleLives):
             basket=basket,
             amounts=amounts,
             loads=self,
+            bundles=bundles,
         )
 
     def _region_at(self, book: PolicyBook, place: Place) -> str:
@@ -181,15 +183,16 @@ class RuleTwin(RuleLives):
     ) -> tuple[Step | None, tuple[Part, ...], Reason]:
         """What is in stock now, and what will come: both or nothing."""
         parts: list[Part] = []
+        at_once = replace(terms, basket=now)
         for step in terms.rule.steps:
             if now and not parts and step.name is not StepName.BACKORDER:
-                parts = self._at_step(terms, step, now, preferred)
+                parts = self._at_step(at_once, step, now, preferred)
         if now and not parts:
-            return None, (), terms.reason(now)
+            return None, (), at_once.reason(now)
         for step in terms.rule.steps:
             if step.name is StepName.BACKORDER:
                 given = tuple(part.shop for part in parts)
-                part = replace(terms, given=given).supplied(step, later)
+                part = replace(terms, basket=later, given=given).supplied(step, later)
                 if part:
                     return step, (*parts, part), Reason.NONE
         return None, (), Reason.NO_SUPPLY
@@ -235,7 +238,8 @@ class RuleTwin(RuleLives):
         merge = self._merge(key, first)
         kept = merge.shop if merge else None
         whole_or_none = Reason.GROUP_NOT_WHOLE
-        step, shop = self._store_of_group(first, whole, len(members), kept)
+        bundles = frozenset().union(*(terms.bundles for terms in members))
+        step, shop = self._store_of_group(first, whole, bundles, len(members), kept)
         for terms in members:
             number = self._note(key, merge, shop or kept) if key else 0
             merge = self.merges.get(key)
@@ -246,9 +250,14 @@ class RuleTwin(RuleLives):
                 self._tell_under(terms, (part,), step=step, number=number, is_fixed=whole_or_none)
 
     def _store_of_group(
-        self, first: Terms, whole: Counter[str], orders: int, kept: Shop | None
+        self,
+        first: Terms,
+        whole: Counter[str],
+        bundles: frozenset[str],
+        orders: int,
+        kept: Shop | None,
     ) -> tuple[Step | None, Shop | None]:
-        whole_terms = replace(first, basket=dict(whole), orders=orders)
+        whole_terms = replace(first, basket=dict(whole), bundles=bundles, orders=orders)
         for step in first.rule.steps:
             if step.name is StepName.BACKORDER:
                 continue

@@ -76,10 +76,16 @@ class Chain(RuleBasedStateMachine):
     @initialize(
         stores=rs.store_lists,
         counts=st.lists(st.sampled_from([0, 1, 3, 9]), min_size=15, max_size=15),
+        bundles=rs.bundle_profiles,
         policy=st.one_of(st.just(USUAL), rs.policies),
     )
-    def it_begins(self, stores: list[Store], counts: list[int], policy: str) -> None:
-        bundles = {name: SkuProfile(parts=parts) for name, parts in rs.BUNDLES.items()}
+    def it_begins(
+        self,
+        stores: list[Store],
+        counts: list[int],
+        bundles: dict[str, SkuProfile],
+        policy: str,
+    ) -> None:
         self.all(lambda face: face.add_stores(stores))
         for store in stores:
             self.all(methodcaller("set_store_profiles", rs.windowed(store.id)))
@@ -185,7 +191,7 @@ class Chain(RuleBasedStateMachine):
         self.all(lambda face: face.set_shares(channel, {name: share}))
         self.an_order_comes(then)
 
-    @change(channel=st.sampled_from(rs.CHANNELS), skus=rs.some(*rs.SKUS))
+    @change(channel=st.sampled_from(rs.CHANNELS), skus=rs.some(*rs.SKUS, *rs.BUNDLES))
     def a_channel_sells_some_no_more(self, channel: str, skus: frozenset[str], then: Order) -> None:
         self.all(lambda face: face.set_hidden_skus(channel, sorted(skus)))
         self.an_order_comes(then)
