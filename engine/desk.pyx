@@ -70,8 +70,9 @@ cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
     """Whether the guessed store is what it was, and has all of the order."""
     if not may_ask(desk, &job.terms, job.terms.step.allowed, job.guess.ordinal):
         return False
-    if desk.book.loads.open_orders[job.guess.store] != job.open_orders and not is_as_good(desk, job):
-        return False
+    if desk.book.loads.open_orders[job.guess.store] != job.open_orders:
+        if not is_as_good(desk, job):
+            return False
     return offers_all(&job.terms, desk.shelves, &job.guess, &job.basket)
 
 
@@ -84,6 +85,15 @@ cdef bint is_as_good(Desk* desk, Job* job) noexcept nogil:
         if now.values[place] != job.guess.values[place]:
             return False
     return may_have(&job.terms, &job.plan.place, now.store, now.distance_m)
+
+
+cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t row) noexcept nogil:
+    cdef int64_t line
+    for line in range(orders.offsets[row], orders.offsets[row + 1]):
+        if book.class_sets_of != NULL:
+            prefetch(book.class_sets_of + orders.skus[line])
+        if book.needs_of != NULL:
+            prefetch(book.needs_of + orders.skus[line])
 
 
 cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:

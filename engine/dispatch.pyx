@@ -17,7 +17,8 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
     STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, finds, guess,
-    has_later_lines, is_still_best, prefetch_store, prefetch_window, set_bid, split_at_step,
+    has_later_lines, is_still_best, prefetch_rules, prefetch_store,
+    prefetch_window, set_bid, split_at_step,
     supply_at_step, take_back,
 )
 from fendan.engine.loads cimport begin_batch, end_batch, has_room_for, refresh
@@ -396,6 +397,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
             settle(&desk, &jobs[order & (RING - 1)])
         if step + AHEAD < orders.count:
             prefetch_shelves(shelves, orders, step + AHEAD)
+            prefetch_rules(book, orders, step + AHEAD)
         if step < orders.count:
             job = &jobs[step & (RING - 1)]
             begin(&desk, job, step)

@@ -36,7 +36,8 @@ from fendan.engine.plan cimport (
     real_boxes,
 )
 from fendan.engine.shelves cimport (
-    Basket, Quantity, Shelves, available, base, covers, listed, lowest_bit, summary, take,
+    Basket, Quantity, Shelves, available, base, covers, listed, lowest_bit,
+    quantity, summary, take,
 )
 from fendan.engine.stock cimport Stock
 from fendan.engine.terms cimport Bid, Terms, compare, fit_words, may_have, offers_all, rank, reach_m
@@ -222,6 +223,8 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
     if not candidates:
         return
     store_keys(search.leaves.sketches + leaf * LEAF_FLOATS, at.x, at.y, at.z, keys)
+    if search.verify:
+        prefetch_counts(search, leaf, candidates & keys_within(keys, key_of(search.limit)))
     while candidates:
         least = least_waiting(keys, candidates)
         if least > key_of(search.limit):
@@ -248,6 +251,18 @@ cdef inline void prefetch_stores(const Search* search, int32_t leaf,
         candidates &= candidates - 1
         prefetch(leaves.places + ordinal)
         prefetch(leaves.store_at + ordinal)
+
+
+cdef void prefetch_counts(const Search* search, int32_t leaf, uint64_t candidates) noexcept nogil:
+    """All that may be asked, at once: one after another they would be waited for in turn."""
+    cdef const Shelves* shelves = search.shelves
+    cdef int32_t ordinal
+    cdef int64_t line
+    while candidates:
+        ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
+        candidates &= candidates - 1
+        for line in range(search.basket.line_count):
+            prefetch(quantity(shelves, search.basket.skus[line], ordinal))
 
 
 cdef void consider_under(Search* search, int32_t ordinal) noexcept nogil:
