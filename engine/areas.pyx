@@ -40,7 +40,7 @@ from fendan.engine.geo cimport (
     distance_between_m,
     set_place,
 )
-from fendan.engine.rings cimport UNSURE, Rings, covers, glance
+from fendan.engine.rings cimport UNSURE, Rings, covers, glance, prefetch_grid
 
 import numpy as np
 
@@ -97,7 +97,9 @@ cdef bint covers_place(
     cdef const Slot* slot
     cdef const uint32_t* members
     cdef int32_t low, high, middle
-    cdef int seen = glance(index.outlines.outlines + area, lat, lng)
+    cdef int seen
+    prefetch_grid(index.outlines.outlines + area)
+    seen = glance(index.outlines.outlines + area, lat, lng)
     if seen != UNSURE:
         return seen
     if index.outlines.outlines[area].edges_a_band <= FEW_EDGES:

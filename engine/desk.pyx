@@ -21,7 +21,8 @@ from fendan.engine.loads cimport Loads, back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
 from fendan.engine.offers cimport Sharing, bid_of, lines_taken, reserve_sharing, share_out
-from fendan.engine.plan cimport NOT_FOUND, make_plan, prefetch
+from fendan.engine.plan cimport NOT_FOUND, make_plan
+from fendan.engine.room cimport prefetch
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_under
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
@@ -89,6 +90,8 @@ cdef bint is_as_good(Desk* desk, Job* job) noexcept nogil:
 
 cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t row) noexcept nogil:
     cdef int64_t line
+    if orders.asked != NULL:
+        prefetch(orders.asked + row)
     for line in range(orders.offsets[row], orders.offsets[row + 1]):
         if book.class_sets_of != NULL:
             prefetch(book.class_sets_of + orders.skus[line])
@@ -99,6 +102,7 @@ cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t ro
 cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:
     cdef const Loads* loads = desk.book.loads
     cdef int32_t store = job.guess.store
+    prefetch(desk.verdicts + job.row)
     prefetch(desk.grants + job.row)
     prefetch(<const char*>(desk.grants + job.row + 1) - 1)
     if job.guess.ordinal == NOT_FOUND:

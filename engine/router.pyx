@@ -23,6 +23,7 @@ covers the order: within a batch stock only shrinks, so nothing nearer can have 
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from fendan.engine.areas cimport AreaIndex
 from fendan.engine.batch cimport Batch, Columns
 from fendan.engine.geo cimport (
     Place, Sketch, chord_margin, chord_squared_of, distance_between_m,
@@ -32,9 +33,10 @@ from fendan.engine.network cimport (
 )
 from fendan.engine.plan cimport (
     AHEAD, NOT_FOUND, NUMBER, RING, Plan, branch_keys_of, groups_of, leaf_keys_of, least_waiting,
-    make_plan, prefetch, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words,
+    make_plan, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words,
     real_boxes,
 )
+from fendan.engine.room cimport prefetch
 from fendan.engine.shelves cimport (
     Basket, Quantity, Shelves, available, base, covers, listed, lowest_bit,
     quantity, summary, take,
@@ -240,6 +242,7 @@ cdef inline void prefetch_stores(const Search* search, int32_t leaf,
                                  uint64_t candidates) noexcept nogil:
     """What is asked of every candidate, while the leaf's sketches are looked at."""
     cdef const Leaves* leaves = search.leaves
+    cdef const AreaIndex* areas = search.terms.standing.areas
     cdef int32_t ordinal
     cdef int64_t line
     if candidates and search.verify:
@@ -250,7 +253,8 @@ cdef inline void prefetch_stores(const Search* search, int32_t leaf,
         ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
         candidates &= candidates - 1
         prefetch(leaves.places + ordinal)
-        prefetch(leaves.store_at + ordinal)
+        if areas != NULL:
+            prefetch(areas.reaches + leaves.store_at[ordinal])
 
 
 cdef void prefetch_counts(const Search* search, int32_t leaf, uint64_t candidates) noexcept nogil:
