@@ -119,10 +119,9 @@ cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:
         prefetch(job.terms.millionths + store)
 
 
-cdef void prefetch_window(const Desk* desk, const Job* job) noexcept nogil:
+cdef void prefetch_window(const Desk* desk, int32_t store) noexcept nogil:
     cdef const Loads* loads = desk.book.loads
-    cdef int32_t store = job.guess.store
-    if job.guess.ordinal != NOT_FOUND and loads.most_in_window[store]:
+    if loads.most_in_window[store]:
         prefetch(loads.times + loads.first_time[store] + loads.next_time[store])
 
 
@@ -175,8 +174,11 @@ cdef void assign(Desk* desk, Job* job, const Bid* bid) noexcept nogil:
     """The whole order to one store."""
     cdef int64_t first = desk.orders.offsets[job.row]
     cdef Verdict* verdict = desk.verdicts + job.row
-    cdef int64_t when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
-    cdef Keep keep = keep_at(&job.terms, bid.store, when_ns)
+    cdef int64_t when_ns
+    cdef Keep keep
+    prefetch_window(desk, bid.store)  # where it is not the store that was guessed
+    when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
+    keep = keep_at(&job.terms, bid.store, when_ns)
     take(desk.shelves, bid.ordinal, &job.basket,
          NULL if desk.before == NULL else desk.before + first, &keep)
     verdict.store, verdict.distance_m = bid.store, bid.distance_m

@@ -412,7 +412,8 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
         if 0 <= order < orders.count:
             job = &jobs[order & (RING - 1)]
             prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
-            prefetch_window(&desk, job)
+            if job.guess.ordinal != NOT_FOUND:
+                prefetch_window(&desk, job.guess.store)
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     return not desk.no_memory

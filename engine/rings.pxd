@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from fendan.engine.room cimport prefetch
 
 cdef enum:
-    WORDS_PER_CACHE_LINE = 8
+    CACHE_LINE_BYTES = 64
     GRID = 32                   # rows, and columns, that a polygon's box is cut into
     UNSURE = -1                 # the edges must tell
 
@@ -46,11 +46,16 @@ cdef inline int column_of(const Outline* outline, double lng) noexcept nogil:
     cdef int column = <int>((lng - outline.low_lng) * outline.columns_per_degree)
     return column if column < GRID else GRID - 1
 
-cdef inline void prefetch_grid(const Outline* outline) noexcept nogil:
-    """All of it, since which row is asked for stands in front of it."""
-    cdef int piece
-    for piece in range(GRID // WORDS_PER_CACHE_LINE):
-        prefetch(outline.grid + piece * WORDS_PER_CACHE_LINE)
+cdef inline int32_t band_of(const Outline* outline, double lat) noexcept nogil:
+    """In which band a latitude of the polygon is."""
+    cdef int32_t band = <int32_t>((lat - outline.low_lat) * outline.bands_per_degree)
+    return band if band < outline.band_count else outline.band_count - 1
+
+cdef inline void prefetch_outline(const Outline* outline) noexcept nogil:
+    """All of it, since what tells which row is asked for stands in it too."""
+    cdef size_t piece
+    for piece in range((sizeof(Outline) + CACHE_LINE_BYTES - 1) // CACHE_LINE_BYTES):
+        prefetch(<const char*>outline + piece * CACHE_LINE_BYTES)
 
 cdef inline int glance(const Outline* outline, double lat, double lng) noexcept nogil:
     """Whether the polygon covers a place, as far as the grid knows; or UNSURE."""

@@ -124,12 +124,6 @@ cdef int side(
 
 # -- COVERED -----------------------------------------------------------------------------------
 
-cdef inline int32_t band_of(const Outline* outline, double lat) noexcept nogil:
-    """In which band a latitude of the polygon is."""
-    cdef int32_t band = <int32_t>((lat - outline.low_lat) * outline.bands_per_degree)
-    return band if band < outline.band_count else outline.band_count - 1
-
-
 cdef bint covers(
     const Outlines* all_outlines, int32_t number, double lat, double lng
 ) noexcept nogil:

@@ -20,13 +20,13 @@ In a batch, four orders are in work at a time, so that memory is fetched before 
 Orders settle strictly in order. A guess made earlier is still right at settling if the store still
 covers the order: within a batch stock only shrinks, so nothing nearer can have appeared.
 """
-from libc.math cimport INFINITY, NAN
+from libc.math cimport INFINITY, NAN, sqrtf
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
-from fendan.engine.areas cimport AreaIndex
+from fendan.engine.areas cimport AreaIndex, prefetch_areas
 from fendan.engine.batch cimport Batch, Columns
 from fendan.engine.geo cimport (
-    Place, Sketch, chord_margin, chord_squared_of, distance_between_m,
+    EARTH_RADIUS_M, Place, Sketch, chord_margin, chord_squared_of, distance_between_m,
 )
 from fendan.engine.network cimport (
     LEAF_FLOATS, LEAVES_PER_BRANCH, NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller,
@@ -42,7 +42,9 @@ from fendan.engine.shelves cimport (
     quantity, summary, take,
 )
 from fendan.engine.stock cimport Stock
-from fendan.engine.terms cimport Bid, Terms, compare, fit_words, may_have, offers_all, rank, reach_m
+from fendan.engine.terms cimport (
+    Bid, Standing, Terms, compare, fit_words, may_have, offers_all, rank, reach_m,
+)
 
 from enum import IntEnum
 
@@ -233,7 +235,7 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
             return
         candidates &= ~((<uint64_t>1) << (least & NUMBER))
         if search.terms != NULL:
-            consider_under(search, leaf * STORES_PER_LEAF + (least & NUMBER))
+            consider_under(search, leaf * STORES_PER_LEAF + (least & NUMBER), squared_in(least))
         else:
             consider(search, leaf * STORES_PER_LEAF + (least & NUMBER), squared_in(least))
 
@@ -269,16 +271,26 @@ cdef void prefetch_counts(const Search* search, int32_t leaf, uint64_t candidate
             prefetch(quantity(shelves, search.basket.skus[line], ordinal))
 
 
-cdef void consider_under(Search* search, int32_t ordinal) noexcept nogil:
+cdef inline void prefetch_values(const Terms* terms, int32_t store, float squared) noexcept nogil:
+    """What a candidate is asked for, while its distance is computed."""
+    cdef const Standing* standing = terms.standing
+    prefetch(standing.most_open + store)
+    prefetch(standing.open_orders + store)
+    prefetch(standing.priority + store)
+    if standing.areas != NULL:
+        prefetch_areas(standing.areas, store, EARTH_RADIUS_M * sqrtf(squared))
+
+
+cdef void consider_under(Search* search, int32_t ordinal, float squared) noexcept nogil:
     """As `consider` under terms: what is cheap to know is asked first, the counts last."""
     cdef const Leaves* leaves = search.leaves
     cdef Terms* terms = search.terms
     cdef Bid bid
     cdef int order
     cdef double reach
-    cdef float squared
     bid.ordinal = ordinal
     bid.store = leaves.store_at[ordinal]
+    prefetch_values(terms, bid.store, squared)
     bid.distance_m = distance_between_m(&search.plan.place, leaves.places + ordinal)
     if bid.distance_m > search.radius_m:
         return
