@@ -179,7 +179,7 @@ def ruled_engine(workload: Workload, policy: str, rule: str | None = None) -> fe
 
 
 def _profile(random: np.random.Generator, name: str) -> dict[str, Any]:
-    """What a store says of itself for all rules, so that `random` goes on alike for each of them."""
+    """What a store says of itself for all rules: so `random` goes on alike for each of them."""
     return {
         "hours": {"daily": f"{random.integers(6, 10):02d}:00-{random.integers(20, 24)}:00"},
         "order_types": frozenset({OrderType.SAME_DAY, OrderType.INSTANT}),
