@@ -16,7 +16,8 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
     STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, finds, guess,
-    has_later_lines, is_still_best, prefetch_store, prefetch_window, set_bid, split_at_step,
+    has_later_lines, is_still_best, prefetch_rules, prefetch_store,
+    prefetch_window, set_bid, split_at_step,
     supply_at_step, take_back,
 )
 from fendan.engine.groups cimport (
@@ -436,6 +437,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
             settle(&desk, &jobs[order & (RING - 1)])
         if step + AHEAD < orders.count:
             prefetch_shelves(shelves, orders, step + AHEAD)
+            prefetch_rules(book, orders, step + AHEAD)
         if step < orders.count:
             job = &jobs[step & (RING - 1)]
             begin(&desk, job, step)
@@ -450,7 +452,8 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
         if 0 <= order < orders.count:
             job = &jobs[order & (RING - 1)]
             prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
-            prefetch_window(&desk, job)
+            if job.guess.ordinal != NOT_FOUND:
+                prefetch_window(&desk, job.guess.store)
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     return not desk.no_memory
