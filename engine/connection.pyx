@@ -23,7 +23,7 @@ from fendan.engine.link cimport (
 )
 from fendan.engine.nghttp2 cimport *
 from fendan.engine.session cimport session_begin, session_end, session_read
-from fendan.engine.timers cimport timer_set, timer_unset
+from fendan.engine.timers cimport timer_set
 
 cdef enum:
     READS = 16                  # of one connection, before others have their turn
@@ -41,7 +41,6 @@ cdef Connection* connection_begin(House* house, int socket, void* context) noexc
         close(socket)
         return NULL
     connection.house = house
-    connection.timer.owner = connection
     if link_begin(&connection.link, socket, context, True):
         close(socket)
         free(connection)
@@ -50,15 +49,12 @@ cdef Connection* connection_begin(House* house, int socket, void* context) noexc
         link_end(&connection.link)
         free(connection)
         return NULL
-    connection.began_ns = connection.heard_ns = connection.idle_ns = house.now_ns
-    connection.patience_ns = house.now_ns - 10 * NANOSECONDS  # it begins with all of it
     connection.next = house.connections
     if house.connections != NULL:
         house.connections.previous = connection
     house.connections = connection
     house.counts.connections += 1
     house.counts.accepted += 1
-    timer_set(&house.wheel, &connection.timer, house.now_ns + house.limits.header_ns)
     make_dirty(connection)
     return connection
 
@@ -66,7 +62,6 @@ cdef Connection* connection_begin(House* house, int socket, void* context) noexc
 cdef void connection_end(Connection* connection) noexcept nogil:
     """Close it and give everything back; it must not be dirty."""
     cdef House* house = connection.house
-    timer_unset(&connection.timer)
     session_end(connection)
     link_end(&connection.link)
     if connection.next != NULL:

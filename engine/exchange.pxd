@@ -43,6 +43,8 @@ cdef enum:
     CONNECTION_WINDOW_BYTES = 4_194_304
     # Who sends headers of so many times the limit does not mean to be served.
     MOST_HEADERS = 16
+    # Frames that bring nothing (resets, pings, settings, empty data): so many a second are borne.
+    PATIENCE_PER_S = 1_000
     MOST_TOKEN_BYTES = 256      # of the token that a connection remembers
     NANOSECONDS = 1_000_000_000
 
@@ -155,6 +157,9 @@ cdef struct Connection:
 cdef void hang_up(Connection* connection, uint32_t error_code, const char* why) noexcept nogil
 # A frame that brings nothing has come.
 cdef void spend(Connection* connection) noexcept nogil
+cdef inline int64_t most_patience(const House* house) noexcept nogil:
+    """How many of them at once: all calls of a connection may be cancelled together, and again."""
+    return PATIENCE_PER_S + 2 * house.limits.concurrent_streams
 cdef void make_dirty(Connection* connection) noexcept nogil
 cdef void hold(Connection* connection, int64_t more) noexcept nogil
 

@@ -51,8 +51,6 @@ cdef enum:
     OK = 0
     DEADLINE_EXCEEDED = 4
     INTERNAL_STATUS = 13
-    # Frames that bring nothing (resets, pings, settings, empty data): a second's, and at once.
-    PATIENCE_PER_S = 1_000
 
 
 # -- HEADERS TO SEND ---------------------------------------------------------------------------
@@ -124,7 +122,7 @@ cdef void hang_up(Connection* connection, uint32_t error_code, const char* why) 
 cdef void spend(Connection* connection) noexcept nogil:
     """The peer sent something that brings nothing. It may, but not for ever."""
     cdef House* house = connection.house
-    cdef int64_t most = PATIENCE_PER_S + 2 * house.limits.concurrent_streams
+    cdef int64_t most = most_patience(house)
     connection.patience -= 1
     if connection.patience >= 0:
         return

@@ -37,15 +37,10 @@ cdef class Rehearsal:
         session_callbacks(&self.house)
         queue_close(&self.house.queue)  # so that nobody waits for what has not come
         self.connection.house = &self.house
-        self.connection.timer.owner = &self.connection
-        self.connection.began_ns = self.connection.heard_ns = self.house.now_ns
-        self.connection.idle_ns = self.connection.patience_ns = self.house.now_ns
         self.connection.is_open = self.connection.link.is_open = True
         if session_begin(&self.connection):
             raise MemoryError
         self.house.counts.connections = 1
-        timer_set(&self.house.wheel, &self.connection.timer,
-                  self.house.now_ns + self.house.limits.header_ns)
         self.is_open = True
 
     def __dealloc__(self):

@@ -34,9 +34,10 @@ from fendan.engine.exchange cimport (
     half_close,
     hang_up,
     hear,
-    hold,
-    put,
     has_room,
+    hold,
+    most_patience,
+    put,
     read_on,
     spend,
 )
@@ -54,7 +55,7 @@ from fendan.engine.streams cimport (
     stream_release,
     stream_take,
 )
-from fendan.engine.timers cimport timer_set
+from fendan.engine.timers cimport timer_set, timer_unset
 from fendan.engine.tokens cimport Token, token_find
 
 cdef extern from *:
@@ -403,8 +404,13 @@ cdef int session_callbacks(House* house) except -1:
 cdef int session_begin(Connection* connection) noexcept nogil:
     cdef House* house = connection.house
     cdef nghttp2_settings_entry settings[4]
+    connection.began_ns = connection.heard_ns = connection.idle_ns = house.now_ns
+    connection.patience, connection.patience_ns = most_patience(house), house.now_ns
+    timer_set(&house.wheel, &connection.timer, house.now_ns + house.limits.header_ns)
+    connection.timer.owner = connection
     if nghttp2_session_server_new3(
             &connection.session, house.callbacks, connection, house.option, NULL):
+        session_end(connection)
         return -1
     settings[0].settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
     settings[0].value = house.limits.concurrent_streams
@@ -417,8 +423,7 @@ cdef int session_begin(Connection* connection) noexcept nogil:
     if nghttp2_submit_settings(connection.session, NGHTTP2_FLAG_NONE, settings, 4) or (
             nghttp2_session_set_local_window_size(
                 connection.session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW_BYTES)):
-        nghttp2_session_del(connection.session)
-        connection.session = NULL
+        session_end(connection)
         return -1
     return 0
 
@@ -429,6 +434,7 @@ cdef bint session_read(Connection* connection, const uint8_t* data, size_t size)
 
 cdef void session_end(Connection* connection) noexcept nogil:
     """Its calls end with it; those that are in the queue are left out there."""
+    timer_unset(&connection.timer)
     while connection.streams != NULL:
         forget(connection, connection.streams)
     if connection.session != NULL:

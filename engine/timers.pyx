@@ -119,9 +119,10 @@ def run(list steps not None):
             elif what == "unset":
                 timer_unset(&timers[<int>rest[0]])
             else:
-                looks.append([])
+                due = []
                 while (timer := timer_due(wheel, now_ns)) != NULL:
-                    looks[-1].append(<int>(<Timer*>timer.owner - timers))
+                    due.append(<int>(<Timer*>timer.owner - timers))
+                looks.append(due)
     finally:
         free(wheel)
         free(timers)
