@@ -383,6 +383,21 @@ def test_calls_at_either_door_are_counted_by_the_same_names() -> None:
         assert read("fendan_orders_total", routed) == 6
 
 
+def test_how_the_door_stands_is_told() -> None:
+    with serving(door__listen="0") as served:
+        read = served.server.metrics.registry.get_sample_value
+        assert read("fendan_door_connections") == 0
+        with grpc.insecure_channel(served.hot_address) as channel, held_up(served):
+            call = channel.unary_unary(f"{ROUTING}/Route")
+            future = call.future(RouteRequest(order=an_order("waits")).SerializeToString())
+            until(lambda: read("fendan_door_queue_requests") == 2)
+            assert read("fendan_door_streams") == 2
+            assert read("fendan_door_connections") in (1, 2)  # clients may share one
+        assert future.result(PATIENCE_S)
+        until(lambda: read("fendan_door_streams") == 0)
+        assert read("fendan_door_refused") == read("fendan_door_hung_up") == 0
+
+
 def test_made_up_methods_make_up_no_metrics_at_the_door() -> None:
     with serving(door__listen="0") as served:
         with grpc.insecure_channel(served.hot_address) as channel:
