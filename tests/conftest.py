@@ -46,7 +46,7 @@ def pytest_pycollect_makemodule(
     return found
 
 
-@pytest.fixture(params=["grpcio", "native"])
+@pytest.fixture(scope="module", params=["grpcio", "native"])
 def each_door(request: pytest.FixtureRequest) -> Iterator[None]:
     """The test, once for each door that hot methods can be called at; see `serving`."""
     if request.param == "grpcio":
