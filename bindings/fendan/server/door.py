@@ -152,6 +152,7 @@ class NativeDoor:
         journaled = self._journaled
         try:
             while (turn := self._door.take()) is not None:
+                self._metrics.stage("queue", turn.waited_s)
                 with nullcontext() if journaled is None else journaled.deferred():
                     said = self._said(list(turn))
                 if journaled is None:
