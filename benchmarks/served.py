@@ -4,7 +4,6 @@
 does, so that none is left behind, whatever becomes of whoever started it.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -64,6 +63,13 @@ class Reading:
         return int(self._samples["fendan_stage_seconds_count", STAGES[0]])
 
     @property
+    def journal(self) -> tuple[int, int]:
+        """Bytes written to the journal, and syncs of it."""
+        names = ("fendan_journal_bytes", "fendan_journal_syncs")
+        written, syncs = (int(self._samples[(name,)]) for name in names)
+        return written, syncs
+
+    @property
     def resident_bytes(self) -> int | None:
         """What the process occupies; None where the system does not say (not Linux)."""
         found = self._samples.get(("process_resident_memory_bytes",))
@@ -79,10 +85,20 @@ class Reading:
 
 
 class Served:
-    """A server that runs; as a context manager it is ended, after the calls under way."""
+    """A server that runs; as a context manager it is ended, after the calls under way.
 
-    def __init__(self, chain: Chain) -> None:
-        command = [sys.executable, str(Path(__file__).resolve()), *map(str, chain)]
+    `settings` are those of a configuration, by their dotted names. With `folder` it keeps a journal
+    there. `door` is the address of the native door, if the settings want one.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        settings: Mapping[str, object] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        told = {"chain": chain, "settings": settings or {}, "folder": folder and str(folder)}
+        command = [sys.executable, str(Path(__file__).resolve()), json.dumps(told)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -91,12 +107,13 @@ class Served:
             env={**os.environ, "GRPC_VERBOSITY": "NONE"},
         )
         assert self._process.stdout is not None
-        told = self._process.stdout.readline()
-        if not told:
+        answer = self._process.stdout.readline()
+        if not answer:
             self._process.communicate()
             raise RuntimeError(f"the server did not start: status {self._process.returncode}")
-        ports = json.loads(told)
+        ports = json.loads(answer)
         self.address = f"{LOOPBACK}:{ports['grpc']}"
+        self.door = f"{LOOPBACK}:{ports['door']}"
         self._metrics_port: int = ports["metrics"]
 
     def __enter__(self) -> Self:
@@ -127,13 +144,11 @@ class Served:
 # -- IN THE PROCESS ----------------------------------------------------------------------------
 
 
-def stocked(workload: Workload, remembered_orders: int) -> fendan.Engine:
-    """An engine with the stores and the stock."""
-    engine = fendan.Engine(remembered_orders=remembered_orders)
+def stock(engine: fendan.Engine, workload: Workload) -> None:
+    """Give an engine the stores and the stock."""
     places = zip(store_ids(workload), workload.store_lat, workload.store_lng, strict=True)
     engine.add_stores([fendan.Store(id=name, lat=lat, lng=lng) for name, lat, lng in places])
     engine.set_stock(**dictionary_columns(workload))
-    return engine
 
 
 async def serve(engine: fendan.Engine, config: Config) -> None:
@@ -142,21 +157,27 @@ async def serve(engine: fendan.Engine, config: Config) -> None:
     async with await Server.start(config, engine) as server:
         server.metrics.of_engine(engine)
         with server.metrics.serve(ANY_PORT) as endpoint:
-            print(json.dumps({"grpc": server.port, "metrics": endpoint.port}), flush=True)
+            door = server.door and server.door.port
+            ports = {"grpc": server.port, "door": door, "metrics": endpoint.port}
+            print(json.dumps(ports), flush=True)
             await asyncio.to_thread(sys.stdin.read)
 
 
 def main() -> None:
     """What `Served` runs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for field in Chain._fields:
-        parser.add_argument(field, type=int)
-    chain = Chain(**vars(parser.parse_args()))
+    told = json.loads(sys.argv[1])
+    chain = Chain(*told["chain"])
     logs.configure("console", "warning")
     workload = metro(chain.stores, chain.skus, chain.skus_per_store, orders=1, seed=chain.seed)
-    engine = stocked(workload, chain.remembered_orders)
-    del workload  # a server has its engine and nothing else
-    asyncio.run(serve(engine, Config.load(None, {"listen": ANY_PORT})))
+    remembered = chain.remembered_orders
+    if told["folder"] is None:
+        engine = fendan.Engine(remembered_orders=remembered)
+    else:
+        engine = fendan.Engine.open(told["folder"], remembered_orders=remembered, snapshot_bytes=0)
+    with engine:
+        stock(engine, workload)
+        del workload  # a server has its engine and nothing else
+        asyncio.run(serve(engine, Config.load(None, {"listen": ANY_PORT, **told["settings"]})))
 
 
 if __name__ == "__main__":
