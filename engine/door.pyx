@@ -29,10 +29,11 @@ from fendan.engine.house cimport house_begin, house_end, look_at_clock, stats_of
 from fendan.engine.link cimport Tls
 from fendan.engine.nghttp2 cimport nghttp2_option_del, nghttp2_session_callbacks_del
 from fendan.engine.ports cimport ACCEPT_FULL, accept_at, listen_at
+from fendan.engine.queue cimport Block, queue_close, queue_done, queue_spare, queue_wake
 from fendan.engine.session cimport session_callbacks
 from fendan.engine.streams cimport STREAM_TIMER, Stream
 from fendan.engine.timers cimport Timer, quiet_ns, timer_due
-from fendan.engine.turns cimport Block, Turn, queue_close, queue_done, queue_spare, queue_wake, take
+from fendan.engine.turns cimport Turn, take
 from fendan.engine.house import ENDINGS, DoorLimits, DoorStats
 from fendan.engine.turns import Ending
 

@@ -26,7 +26,7 @@ from fendan.engine.streams cimport (
     stream_release,
 )
 from fendan.engine.timers cimport timer_unset
-from fendan.engine.turns cimport (
+from fendan.engine.queue cimport (
     FATE_ANSWERED,
     FATE_ENDED,
     FATE_LATE,

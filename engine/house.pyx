@@ -21,7 +21,7 @@ from fendan.engine.protocol cimport ESCAPE_BYTES, MOST_STATUS, base64_encoded, p
 from fendan.engine.streams cimport pool_end
 from fendan.engine.timers cimport wheel_begin
 from fendan.engine.tokens cimport tokens_begin, tokens_end
-from fendan.engine.turns cimport queue_begin, queue_end
+from fendan.engine.queue cimport queue_begin, queue_end
 from fendan.engine.turns import Ending
 
 cdef enum:
