@@ -149,7 +149,7 @@ def unharmed(server: Server) -> Iterator[None]:
 
     own = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(f"127.0.0.1:{server.port}", own) as channel:
-        route = channel.unary_unary(ROUTE)
+        route: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(ROUTE)
         customer = threading.Thread(target=ask)
         customer.start()
         try:
