@@ -477,7 +477,8 @@ cdef class Piece:
         answers.size += entry.details_size
 
 
-cdef inline void give(Bytes* answers, Entry* entry, const uint8_t* data, int64_t size) noexcept nogil:
+cdef inline void give(
+        Bytes* answers, Entry* entry, const uint8_t* data, int64_t size) noexcept nogil:
     """Write an answer with its prefix, for which there is room."""
     cdef uint8_t* into = answers.data + answers.size
     put_prefix(into, <uint32_t>size)
@@ -491,7 +492,7 @@ cdef inline void give(Bytes* answers, Entry* entry, const uint8_t* data, int64_t
 cdef int32_t cut(
         Bytes* answers, Entry* entries, int32_t count, const uint8_t* at,
         const uint8_t* end) noexcept nogil:
-    """Give each entry that waits one decision; how many have one, or -1: there is something else."""
+    """Give each entry that waits one decision; how many have one, or -1: there is more or less."""
     cdef const uint8_t* next
     cdef int32_t number, given = 0
     for number in range(count):
