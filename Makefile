@@ -11,7 +11,7 @@ AT_ONCE := --numprocesses=auto --dist=loadfile
 # The second language of the tests, and buf; left out where there is no Node.
 NODE := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: demo serve test lint sanitize bench clean
+.PHONY: demo serve test lint sanitize bench bench-door clean
 
 demo: $(VENV)/built
 	$(BIN)/fendan demo
@@ -49,6 +49,10 @@ bench: $(VENV)/built
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python -m pytest benchmarks
+
+# Both doors of a server, besieged; minutes.
+bench-door: $(VENV)/built
+	$(BIN)/python benchmarks/door.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -129,7 +129,9 @@ class Client:
             "content-type": "application/grpc",
             "te": "trailers",
         }
-        usual |= {name.replace("__", ":").replace("_", "-"): text for name, text in replaced.items()}
+        usual |= {
+            name.replace("__", ":").replace("_", "-"): text for name, text in replaced.items()
+        }
         stream = self.http.get_next_available_stream_id()
         headers = [(name, text) for name, text in usual.items() if text]
         self.http.send_headers(stream, [*headers, *more], end_stream=end)
