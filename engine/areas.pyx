@@ -10,8 +10,8 @@ areas stand in one hash table with open addressing:
 A place is asked for at the finest resolution in use; its cells at coarser ones follow by bit
 operations. A cell inside an area answers at once; on a border the polygon is asked itself
 (rings.pyx), so every answer is what `shapely.covers` answers for the polygon. Where one area is
-asked for and its bands are short, as they are but for the most ragged, the polygon is asked first:
-that takes less time than any cell.
+asked for, its own coarse grid answers mostly; and where its bands are short, as they are but for the
+most ragged, the polygon is asked next: that takes less time than any cell.
 
 Invariant: an area that covers a place is a member of the place's cell at the area's resolution.
 
@@ -40,7 +40,7 @@ from fendan.engine.geo cimport (
     distance_between_m,
     set_place,
 )
-from fendan.engine.rings cimport Rings, covers, is_in_box
+from fendan.engine.rings cimport UNSURE, Rings, covers, glance
 
 import numpy as np
 
@@ -97,8 +97,9 @@ cdef bint covers_place(
     cdef const Slot* slot
     cdef const uint32_t* members
     cdef int32_t low, high, middle
-    if not is_in_box(index.outlines.outlines + area, lat, lng):
-        return False
+    cdef int seen = glance(index.outlines.outlines + area, lat, lng)
+    if seen != UNSURE:
+        return seen
     if index.outlines.outlines[area].edges_a_band <= FEW_EDGES:
         return covers(&index.outlines, area, lat, lng)
     if cell[0] == NO_CELL:

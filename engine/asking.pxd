@@ -1,6 +1,6 @@
 """What an order says beside its place and its lines."""
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from fendan.engine.names cimport NameTable, Names, Span
 
@@ -14,6 +14,9 @@ cdef enum TypeCode:
     TYPE_PRESALE = 5
     TYPE_GROUP = 6
 
+
+cdef enum:
+    TEXT_COUNT = 6              # in a Said, before all else
 
 # As one order said it; a text of size 0 is not said. Nothing in it is checked.
 cdef struct Said:
@@ -35,6 +38,11 @@ cdef struct Asked:
     int32_t channel             # code in Asking.channels, or NO_NAME: not said, or in no rule
     int32_t region              # code in Asking.regions, or NO_NAME
     int32_t pickup_store        # code, or NO_STORE: not said
+    # What the bundles that it names ask for beside their parts; all 0: nothing.
+    uint32_t bundle_needs       # abilities
+    int32_t bundle_life_days    # what remains of a lot's life at least
+    uint8_t bundle_classes      # as in RuleBook.class_sets_of
+    uint8_t bundle_hidden       # whether its channel does not sell one of them
 
 
 cdef Said nothing_said() noexcept nogil

@@ -7,7 +7,7 @@ compared become hashes of 64 bits, the same in every run: they are kept with the
 cimport cython
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 from fendan.engine.names cimport NO_NAME, NameTable, Names, Span, find_name, span_of
 from fendan.engine.network cimport MAX_ID_BYTES, NO_STORE, is_usable_id
@@ -26,12 +26,18 @@ ASKED_DTYPE = np.dtype(
     [
         ("group", np.uint64), ("buyer", np.uint64), ("hash", np.uint64), ("order_type", np.int32),
         ("channel", np.int32), ("region", np.int32), ("pickup_store", np.int32),
+        ("bundle_needs", np.uint32), ("bundle_life_days", np.int32),
+        ("bundle_classes", np.uint8), ("bundle_hidden", np.uint8),
     ],
     align=True,
 )
 
 # What of an order is text, and may be ""; in the order of Said.
 TEXTS = ("channel", "region", "pickup_store_id", "group_id", "buyer_id", "address_id")
+
+cdef enum:
+    AT_ONCE = 256               # orders whose words stay in the nearest cache while they are read
+    SEEN_BITS = 6               # for so many kinds of orders, as a power of two, one is remembered
 
 _TYPE_HINT = f"must be a fendan.OrderType, 0 to {TYPE_GROUP}"
 
@@ -80,6 +86,7 @@ cdef Asked nothing_asked() noexcept nogil:
     asked.order_type = TYPE_UNSPECIFIED
     asked.channel = asked.region = NO_NAME
     asked.pickup_store = NO_STORE
+    asked.bundle_needs = asked.bundle_life_days = asked.bundle_classes = asked.bundle_hidden = 0
     return asked
 
 
@@ -132,6 +139,60 @@ cdef Asked asked_of(const NameTable* channels, const NameTable* regions,
 
 # -- MANY --------------------------------------------------------------------------------------
 
+# What of columns one text is of each order: which of the names; or NULL, where none says it.
+cdef struct Texts:
+    const int32_t* indices
+    const Span* names
+
+
+cdef inline uint64_t seen_at(const Said* said) noexcept nogil:
+    """Where an order is remembered that points at the same texts."""
+    cdef const Span* texts = <const Span*>said
+    cdef uint64_t mix = <uint64_t>said.order_type
+    cdef int place
+    for place in range(TEXT_COUNT):
+        mix = mix * 31 + <uint64_t>texts[place].text
+    return mix * <uint64_t>0x9e3779b97f4a7c15 >> (64 - SEEN_BITS)
+
+
+cdef int64_t read_all(const NameTable* channels, const NameTable* regions, const Said* said,
+                      int64_t count, Asked* asked) noexcept nogil:
+    """All but the pickup stores; the first row with something wrong, or -1.
+
+    Orders of columns say the same few words over and over, at the same place in memory: those are
+    hashed and looked up once.
+    """
+    cdef int64_t seen[1 << SEEN_BITS]
+    cdef int64_t row
+    cdef uint64_t at
+    for row in range(1 << SEEN_BITS):
+        seen[row] = -1
+    for row in range(count):
+        at = seen_at(&said[row])
+        if seen[at] >= 0 and memcmp(&said[row], &said[seen[at]], sizeof(Said)) == 0:
+            asked[row] = asked[seen[at]]
+            continue
+        if not is_sound(&said[row]):
+            return row
+        asked[row] = asked_of(channels, regions, &said[row])
+        seen[at] = row
+    return -1
+
+
+cdef void say(Said* said, const Texts* texts, const int64_t* types, int64_t first,
+              int64_t count) noexcept nogil:
+    """What the orders of columns say, from the first on."""
+    cdef int64_t row
+    cdef int place
+    for row in range(count):
+        said[row] = nothing_said()
+        if types != NULL:
+            said[row].order_type = types[first + row]
+        for place in range(TEXT_COUNT):
+            if texts[place].indices != NULL:
+                (<Span*>&said[row])[place] = texts[place].names[texts[place].indices[first + row]]
+
+
 @cython.final
 cdef class Asking:
     """The names that what orders say is looked up in.
@@ -174,19 +235,15 @@ cdef class Asking:
 
     cdef int64_t read_said(self, const Said* said, int64_t count, Asked* asked) except -2:
         """Read what orders said, or NULL: nothing; the first row with something wrong, or -1."""
-        cdef const NameTable* channels = &self.channels.table
-        cdef const NameTable* regions = &self.regions.table
         cdef int64_t row, bad = -1, named = 0
         cdef Span store
         with nogil:
-            for row in range(count):
-                if said == NULL:
+            if said == NULL:
+                for row in range(count):
                     asked[row] = nothing_asked()
-                    continue
-                if not is_sound(&said[row]):
-                    bad = row
-                    break
-                asked[row] = asked_of(channels, regions, &said[row])
+                return -1
+            bad = read_all(&self.channels.table, &self.regions.table, said, count, asked)
+            for row in range(count):
                 named += said[row].pickup_store.size > 0
         for row in range(bad if bad >= 0 else count if named else 0):
             store = said[row].pickup_store
@@ -204,42 +261,44 @@ cdef class Asking:
         like, each of TEXTS with an s, (int32[count], names): which of the names an order says.
         Errors name the column and the row.
         """
-        cdef int64_t[:, ::1] words = np.empty((max(1, count), sizeof(Said) // 8), dtype=np.int64)
-        cdef Said* said = <Said*>&words[0, 0]
-        cdef int64_t row, place
+        cdef Said said[AT_ONCE]
+        cdef Texts texts[TEXT_COUNT]
+        cdef int64_t first, row = -1
+        cdef int place
         cdef const int64_t[::1] types
+        cdef const int64_t* type_at = NULL
+        cdef list kept = []
         result = np.empty(max(1, count), dtype=ASKED_DTYPE)
         cdef Asked[::1] asked = result
-        for row in range(count):
-            said[row] = nothing_said()
         for name, column in columns.items():
             values = column if name == "order_types" else column[0]
             if len(values) != count:
                 refuse(Fault.RAGGED, name, len(values), hint=f"as long as lat, which has {count}")
-        if "order_types" in columns:
+        if "order_types" in columns and count:
             types = columns["order_types"]
-            for row in range(count):
-                said[row].order_type = types[row]
-        for place, name in enumerate(TEXTS):
-            if f"{name}s" in columns:
-                indices, names = columns[f"{name}s"]
-                set_texts(said, place, indices, names)
-        row = self.read_said(said, count, &asked[0])
-        if row >= 0:
-            explain_asked(_Row(columns, row), self, _ARRAYS, row)
+            type_at = &types[0]
+        for place in range(TEXT_COUNT):
+            texts[place].indices = NULL
+            column = columns.get(f"{TEXTS[place]}s")
+            if column is not None and count:
+                kept.append(point_at(&texts[place], column[0], column[1]))
+        for first in range(0, count, AT_ONCE):
+            say(said, texts, type_at, first, min(<int64_t>AT_ONCE, count - first))
+            row = self.read_said(said, min(<int64_t>AT_ONCE, count - first), &asked[first])
+            if row >= 0:
+                explain_asked(_Row(columns, first + row), self, _ARRAYS, first + row)
         return result[:count]
 
 
-cdef int set_texts(Said* said, int64_t place, const int32_t[::1] indices, list names) except -1:
-    """Let orders say one of the names each, in the place of TEXTS; the names must live on."""
+cdef object point_at(Texts* texts, const int32_t[::1] indices, list names):
+    """Point into a column; the names must live on, and what is returned."""
     cdef int64_t[:, ::1] words = np.empty((max(1, len(names)), 2), dtype=np.int64)
     cdef Span* spans = <Span*>&words[0, 0]
-    cdef int64_t row, index
+    cdef int64_t index
     for index in range(len(names)):
         span_of(names[index], &spans[index])
-    for row in range(indices.shape[0]):
-        (<Span*>&said[row])[place] = spans[indices[row]]
-    return 0
+    texts.indices, texts.names = &indices[0], spans
+    return indices, words
 
 
 class _Row:

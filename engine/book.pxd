@@ -28,12 +28,18 @@ cdef struct RuleBook:
     const uint8_t* class_sets_of    # [sku_count], of the classes that conditions name; or NULL
     const int32_t* classes_of   # [sku_count], in `StepTerms.together`; or NULL
     const uint32_t* needs_of    # [sku_count], abilities; or NULL
+    const uint32_t* bundle_needs_of     # [sku_count], of all bundles that it is a part of; or NULL
+    const uint8_t* bundle_classes_of    # [sku_count], as in class_sets_of; or NULL
     const uint8_t* presale      # [sku_count], whether it is sold against supply; or NULL
     const int32_t* supply_first # [sku_count + 1]: supplies of a SKU are first[sku]:first[sku + 1]
     const int32_t* supply_days  # the day each arrives, since 1970, ascending for each SKU
     const int32_t* supply_skus  # the SKU that it is kept under
+    const int64_t* supply_begins_ns     # [supplies][zones], when its day begins
+    const int32_t* zone_of      # [store_count]
+    int32_t zones               # in which stores are
     const int32_t* millionths   # [channel_codes][store_count], shares; or NULL
     const uint8_t* hidden       # [channel_codes][sku_count]; or NULL
+    const uint8_t* all_hidden   # [sku_count], as a row of it; or NULL where that is
     int32_t sku_count
     int32_t store_count
     Standing standing

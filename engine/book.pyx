@@ -58,15 +58,23 @@ cdef void set_terms(const RuleBook* book, Terms* terms, const Asked* asked, cons
             classes |= book.class_sets_of[sku]
         if book.needs_of != NULL:
             terms.needs |= book.needs_of[sku]
+    if asked != NULL:
+        terms.needs |= asked.bundle_needs
+        classes |= asked.bundle_classes
     number = number * book.channels + (book.channel_rows[channel] if channel != NO_NAME else 0)
     number = (number * book.regions + region) * book.class_sets + classes
     terms.rule = book.rules + book.numbers[number]
     terms.step = terms.rule.steps
+    terms.least_life_days = terms.rule.least_life_days
     if channel != NO_NAME:
         if book.millionths != NULL:
             terms.millionths = book.millionths + <int64_t>channel * book.store_count
         if book.hidden != NULL:
             terms.hidden = book.hidden + <int64_t>channel * book.sku_count
+    if asked != NULL:
+        terms.least_life_days = max(terms.least_life_days, asked.bundle_life_days)
+        if asked.bundle_hidden:
+            terms.hidden = book.all_hidden
 
 
 cdef int32_t region_at(const RuleBook* book, double lat, double lng, uint64_t* cell) noexcept nogil:
@@ -197,12 +205,18 @@ cdef class Rules:
         book.class_sets_of = <const uint8_t*>pointer(arrays, "class_sets_of", np.uint8)
         book.classes_of = <const int32_t*>pointer(arrays, "classes_of", np.int32)
         book.needs_of = <const uint32_t*>pointer(arrays, "needs_of", np.uint32)
+        book.bundle_needs_of = <const uint32_t*>pointer(arrays, "bundle_needs_of", np.uint32)
+        book.bundle_classes_of = <const uint8_t*>pointer(arrays, "bundle_classes_of", np.uint8)
         book.presale = <const uint8_t*>pointer(arrays, "presale", np.uint8)
         book.supply_first = <const int32_t*>pointer(arrays, "supply_first", np.int32)
         book.supply_days = <const int32_t*>pointer(arrays, "supply_days", np.int32)
         book.supply_skus = <const int32_t*>pointer(arrays, "supply_skus", np.int32)
+        book.supply_begins_ns = <const int64_t*>pointer(arrays, "supply_begins_ns", np.int64)
+        book.zone_of = <const int32_t*>pointer(arrays, "zone_of", np.int32)
+        book.zones = arrays.get("zones", 0)
         book.millionths = <const int32_t*>pointer(arrays, "millionths", np.int32)
         book.hidden = <const uint8_t*>pointer(arrays, "hidden", np.uint8)
+        book.all_hidden = <const uint8_t*>pointer(arrays, "all_hidden", np.uint8)
         book.sku_count, book.store_count = arrays["sku_count"], arrays["store_count"]
         book.standing.priority = <const double*>pointer(arrays, "priority", np.float64)
         book.standing.cost = <const double*>pointer(arrays, "cost", np.float64)

@@ -41,6 +41,10 @@ cdef int64_t add_all_shipments(Table* table, const Decided* decided, bint* all) 
 # From now on the orders are what was decided; the records of shipments are there.
 cdef void keep_decided(Table* table, const Decided* decided) noexcept nogil
 
+# Once all of it is reserved: have `before` be what each event finds when those written before it are
+# applied again.
+cdef void find_in_turn(const Leaves* leaves, Shelves* shelves, const Decided* decided) noexcept nogil
+
 # Write down what each order was told first. Returns the last row whose counts cannot be, or -1.
 cdef int64_t put_decisions(EventBuffer* buffer, const Table* table,
                            const Decided* decided) noexcept nogil

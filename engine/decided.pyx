@@ -5,8 +5,13 @@
     row 2    UNASSIGNED                  ASSIGNED
 
 Nothing here fails but making room; so that comes first.
+
+What is written down is applied again in the order in which it stands: orders by row, shipments behind
+them. That is not always the order in which it was decided: a shipment is decided in its order's turn, and
+a group in the turn of its first order. So `find_in_turn` has each event find what the ones written
+before it leave.
 """
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from fendan.engine.batch cimport Columns
 from fendan.engine.changes cimport Ring, note
@@ -23,9 +28,9 @@ from fendan.engine.records cimport (
     record_at, set_state, set_verdict, state_of_shipments,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
-from fendan.engine.shipments cimport Grant, Part, PartList, keep_of, lines_of
+from fendan.engine.shipments cimport IN_GROUP, Grant, Part, PartList, keep_of, lines_of
 from fendan.engine.splits cimport add_shipments, share_amounts
-from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, take
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, quantity, take
 
 
 cdef Basket basket_in(const Columns* orders, int64_t row) noexcept nogil:
@@ -148,7 +153,7 @@ cdef void keep_split(Table* table, int64_t order, const Decided* decided, int64_
         part = decided.parts.parts + first + number - 1
         shipment = find_shipment(table, order, number)
         verdict.store, verdict.distance_m, verdict.shipments = part.store, part.distance_m, 0
-        set_verdict(table, shipment, &verdict, due_of(decided, row))
+        set_verdict(table, shipment, &verdict, part.due_ns or due_of(decided, row))
         pin(table, shipment, order)
     set_state(table, order, state_of_shipments(table, order))
 
@@ -183,6 +188,65 @@ cdef int64_t put_decisions(EventBuffer* buffer, const Table* table,
 cdef inline bint any_is_split(const Decided* decided) noexcept nogil:
     """Whether any order was split."""
     return decided.parts != NULL and decided.parts.count > 0
+
+
+cdef void find_in_turn(const Leaves* leaves, Shelves* shelves, const Decided* decided) noexcept nogil:
+    """From the counts as all of it left them back to what each event finds, and forth again."""
+    cdef int64_t row, at
+    cdef Quantity* before = <Quantity*>decided.before
+    if not is_out_of_turn(decided):
+        return
+    for at in range(decided.parts.count - 1, -1, -1):
+        move_part(leaves, shelves, decided.parts, at, decided.parts.before)
+    for row in range(decided.orders.count - 1, -1, -1):
+        move_row(leaves, shelves, decided, row, before)
+    for row in range(decided.orders.count):
+        move_row(leaves, shelves, decided, row, NULL)
+    for at in range(decided.parts.count):
+        move_part(leaves, shelves, decided.parts, at, NULL)
+
+
+cdef bint is_out_of_turn(const Decided* decided) noexcept nogil:
+    """Whether anything was decided in the turn of another row."""
+    cdef int64_t row
+    if any_is_split(decided):
+        return True
+    for row in range(decided.orders.count if decided.grants != NULL else 0):
+        if decided.grants[row].flags & IN_GROUP:
+            return True
+    return False
+
+
+cdef inline void move_row(const Leaves* leaves, Shelves* shelves, const Decided* decided,
+                          int64_t row, Quantity* before) noexcept nogil:
+    cdef Basket basket = basket_in(decided.orders, row)
+    cdef const Verdict* verdict = decided.verdicts + row
+    if verdict.status == STATUS_ASSIGNED and not verdict.shipments:
+        move(shelves, leaves.ordinal_of[verdict.store], &basket,
+             NULL if before == NULL else before + decided.orders.offsets[row])
+
+
+cdef inline void move_part(const Leaves* leaves, Shelves* shelves, const PartList* parts, int64_t at,
+                           Quantity* before) noexcept nogil:
+    cdef const Part* part = parts.parts + at
+    cdef Basket lines = lines_of(parts, part)
+    move(shelves, leaves.ordinal_of[part.store], &lines,
+         NULL if before == NULL else before + part.first_line)
+
+
+cdef inline void move(Shelves* shelves, int32_t ordinal, const Basket* basket,
+                      Quantity* before) noexcept nogil:
+    """Counts alone: back to what was found, which goes to `before`; or forth where that is NULL."""
+    cdef int64_t line
+    cdef int32_t pieces
+    cdef Quantity* pair
+    for line in range(basket.line_count):
+        pair = quantity(shelves, basket.skus[line], ordinal)
+        pieces = basket.quantities[line] if before == NULL else -basket.quantities[line]
+        pair.net -= pieces
+        pair.reserved += pieces
+        if before != NULL:
+            before[line] = pair[0]
 
 
 cdef inline void begin_decision(OrderEvent* event, const Decided* decided,
@@ -228,6 +292,7 @@ cdef bint put_shipments(EventBuffer* buffer, const Table* table, const Decided* 
         part = decided.parts.parts + at
         event.flags = HAS_PLACE | HAS_GRANT
         event.store, event.distance_m = part.store, part.distance_m
+        event.due_ns = part.due_ns or due_of(decided, row)
         event.grant.promised_ns, event.grant.keep_day = part.promised_ns, part.keep_day
         event.basket = lines_of(decided.parts, part)
         event.before = decided.parts.before + part.first_line

@@ -35,6 +35,7 @@ cdef struct Job:
     Basket basket
     Terms terms
     Bid guess                   # of the first step; ordinal NOT_FOUND: there is none
+    int32_t open_orders         # of the guessed store, when it was guessed
     int64_t row
 
 
@@ -42,6 +43,9 @@ cdef struct Job:
 cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil
 cdef void guess(Desk* desk, Job* job) noexcept nogil
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil
+# Fetch what settling will ask of the guessed store: what tells where the rest is, and later the rest.
+cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil
+cdef void prefetch_window(const Desk* desk, const Job* job) noexcept nogil
 
 # -- ONE STORE
 cdef void set_bid(Bid* bid, const Desk* desk, const Job* job, int32_t ordinal) noexcept nogil

@@ -6,7 +6,8 @@ of which reserves what it says, or nothing.
 
 A guess made some orders ahead (see router) is right at settling if the store's values are what they
 were: within a batch stock only shrinks and stores only get busier, so no other can have become
-better. Where counts are compared, nothing is guessed.
+better. A store that was given no order meanwhile has its values, keeps its promise and serves the
+place as it did. Where counts are compared, nothing is guessed.
 """
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
@@ -16,11 +17,11 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.geo cimport distance_between_m
 from fendan.engine.larder cimport Keep
-from fendan.engine.loads cimport back_to, order_came
+from fendan.engine.loads cimport Loads, back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
 from fendan.engine.offers cimport Sharing, bid_of, lines_taken, reserve_sharing, share_out
-from fendan.engine.plan cimport NOT_FOUND, make_plan
+from fendan.engine.plan cimport NOT_FOUND, make_plan, prefetch
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_under
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
@@ -31,7 +32,6 @@ from fendan.engine.terms cimport (
 
 cdef enum:
     TYPE_PRESALE = 5            # rules.OrderType
-    S_PER_DAY = 86400
 
 
 # -- BEGINNING ---------------------------------------------------------------------------------
@@ -61,20 +61,54 @@ cdef void guess(Desk* desk, Job* job) noexcept nogil:
         return
     job.guess.ordinal = find_under(desk.leaves, desk.shelves, &job.plan, &job.basket, &job.terms,
                                    job.terms.step.allowed, False, &job.guess)
+    if job.guess.ordinal != NOT_FOUND:
+        job.open_orders = desk.book.loads.open_orders[job.guess.store]
 
 
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
     """Whether the guessed store is what it was, and has all of the order."""
+    if not may_ask(desk, &job.terms, job.terms.step.allowed, job.guess.ordinal):
+        return False
+    if desk.book.loads.open_orders[job.guess.store] != job.open_orders and not is_as_good(desk, job):
+        return False
+    return offers_all(&job.terms, desk.shelves, &job.guess, &job.basket)
+
+
+cdef bint is_as_good(Desk* desk, Job* job) noexcept nogil:
+    """Whether the guessed store, busier by now, is worth what it was and may have the order."""
     cdef Bid now = job.guess
     cdef int32_t place
-    if not may_ask(desk, &job.terms, job.terms.step.allowed, now.ordinal):
-        return False
     rank(&job.terms, desk.shelves, &job.basket, &now)
     for place in range(job.terms.rule.criterion_count):
         if now.values[place] != job.guess.values[place]:
             return False
-    return (may_have(&job.terms, &job.plan.place, now.store, now.distance_m)
-            and offers_all(&job.terms, desk.shelves, &now, &job.basket))
+    return may_have(&job.terms, &job.plan.place, now.store, now.distance_m)
+
+
+cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:
+    cdef const Loads* loads = desk.book.loads
+    cdef int32_t store = job.guess.store
+    prefetch(desk.grants + job.row)
+    prefetch(<const char*>(desk.grants + job.row + 1) - 1)
+    if job.guess.ordinal == NOT_FOUND:
+        return
+    prefetch(loads.most_in_window + store)
+    prefetch(loads.first_time + store)
+    prefetch(loads.next_time + store)
+    prefetch(loads.window_ns + store)
+    prefetch(loads.ordinal_of + store)
+    prefetch(job.terms.standing.opens_ns + store)
+    prefetch(job.terms.standing.local_hour + store)
+    prefetch(job.terms.standing.utc_offset_s + store)
+    if job.terms.millionths != NULL:
+        prefetch(job.terms.millionths + store)
+
+
+cdef void prefetch_window(const Desk* desk, const Job* job) noexcept nogil:
+    cdef const Loads* loads = desk.book.loads
+    cdef int32_t store = job.guess.store
+    if job.guess.ordinal != NOT_FOUND and loads.most_in_window[store]:
+        prefetch(loads.times + loads.first_time[store] + loads.next_time[store])
 
 
 cdef inline bint may_ask(const Desk* desk, const Terms* terms, const uint64_t* allowed,
@@ -234,35 +268,52 @@ cdef bint has_later_lines(const Desk* desk, const Job* job) noexcept nogil:
 
 
 cdef int32_t supply_of(const Desk* desk, const Job* job, int32_t sku, int32_t quantity,
-                       const Bid* bid, int32_t* day) noexcept nogil:
-    """The SKU of the earliest supply at a store that is enough, and its day; or NO_NAME."""
+                       const Bid* bid) noexcept nogil:
+    """The place in the book of the earliest supply at a store that is enough, or NO_NAME."""
     cdef const RuleBook* book = desk.book
     cdef int32_t place
     if job.terms.hidden != NULL and job.terms.hidden[sku]:
         return NO_NAME
     for place in range(book.supply_first[sku], book.supply_first[sku + 1]):
         if offered_to(&job.terms, desk.shelves, book.supply_skus[place], bid) >= quantity:
-            day[0] = book.supply_days[place]
-            return book.supply_skus[place]
+            return place
     return NO_NAME
 
 
-cdef int32_t supply_day(const Desk* desk, const Job* job, const Basket* basket,
-                        const Bid* bid) noexcept nogil:
-    """The day on which a store will have all of the basket, or NO_NAME."""
-    cdef int32_t last = NO_NAME, day
+cdef int32_t last_supply(const Desk* desk, const Job* job, const Basket* basket,
+                         const Bid* bid) noexcept nogil:
+    """The supply with which a store will have all of the basket, or NO_NAME."""
+    cdef const RuleBook* book = desk.book
+    cdef int32_t last = NO_NAME, place
     cdef int64_t line
     for line in range(basket.line_count):
-        if supply_of(desk, job, basket.skus[line], basket.quantities[line], bid, &day) == NO_NAME:
+        place = supply_of(desk, job, basket.skus[line], basket.quantities[line], bid)
+        if place == NO_NAME:
             return NO_NAME
-        last = max(last, day)
+        if last == NO_NAME or book.supply_days[place] > book.supply_days[last]:
+            last = place
     return last
+
+
+cdef inline int64_t comes_ns(const Desk* desk, int32_t supply, int32_t store) noexcept nogil:
+    """When its day begins at the store; what should have come before may come at any time."""
+    cdef const RuleBook* book = desk.book
+    cdef int64_t place = <int64_t>supply * book.zones + book.zone_of[store]
+    return max(book.supply_begins_ns[place], desk.now_ns)
+
+
+cdef bint comes_in_time(const Desk* desk, const Job* job, int32_t supply,
+                        const Bid* bid) noexcept nogil:
+    """Whether the customer has it no later than the rule may promise."""
+    cdef double wait_s = <double>(comes_ns(desk, supply, bid.store) - desk.now_ns) / NS_PER_S
+    return (job.terms.rule.most_s == INFINITY
+            or wait_s + handling_s(&job.terms, bid.store, bid.distance_m) <= job.terms.rule.most_s)
 
 
 cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil:
     """Reserve the basket where it will come first, of equals at the nearest store; one shipment."""
     cdef const RuleBook* book = desk.book
-    cdef int32_t sku = basket.skus[0], place, leaf, day, best_day = NO_NAME
+    cdef int32_t sku = basket.skus[0], place, leaf, supply, soonest = NO_NAME
     cdef uint64_t candidates
     cdef Bid bid, best
     if book.supply_first == NULL:
@@ -279,12 +330,14 @@ cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept no
                     &job.terms, &job.plan.place, bid.store, bid.distance_m
                 ):
                     continue
-                day = supply_day(desk, job, basket, &bid)
-                if day != NO_NAME and (best_day == NO_NAME or comes_before(
-                    desk.leaves, day, &bid, best_day, &best
-                )):
-                    best, best_day = bid, day
-    return best_day != NO_NAME and add_later(desk, job, basket, &best, best_day)
+                supply = last_supply(desk, job, basket, &bid)
+                if supply == NO_NAME or not comes_in_time(desk, job, supply, &bid):
+                    continue
+                if soonest == NO_NAME or comes_before(
+                    desk.leaves, book.supply_days[supply], &bid, book.supply_days[soonest], &best
+                ):
+                    best, soonest = bid, supply
+    return soonest != NO_NAME and add_later(desk, job, basket, &best, soonest)
 
 
 cdef inline bint comes_before(const Leaves* leaves, int32_t day, const Bid* bid, int32_t best_day,
@@ -297,22 +350,24 @@ cdef inline bint comes_before(const Leaves* leaves, int32_t day, const Bid* bid,
 
 
 cdef bint add_later(Desk* desk, Job* job, const Basket* basket, const Bid* bid,
-                    int32_t day) noexcept nogil:
-    """One shipment that leaves when all of its supplies have come."""
+                    int32_t supply) noexcept nogil:
+    """One shipment that leaves when the last of its supplies has come."""
     cdef Sharing* sharing = desk.book.sharing
     cdef Basket lines = basket[0]
-    cdef int32_t unused
-    cdef int64_t line, when_ns
+    cdef int32_t place
+    cdef int64_t line, when_ns = comes_ns(desk, supply, bid.store)
     if not reserve_sharing(sharing, 0, basket.line_count):
         desk.no_memory = True
         return False
     for line in range(basket.line_count):
-        sharing.skus[line] = supply_of(desk, job, basket.skus[line], basket.quantities[line], bid,
-                                       &unused)
+        place = supply_of(desk, job, basket.skus[line], basket.quantities[line], bid)
+        sharing.skus[line] = desk.book.supply_skus[place]
     lines.skus = sharing.skus
-    # What should have come before may come at any time.
-    when_ns = (<int64_t>day * S_PER_DAY - job.terms.standing.utc_offset_s[bid.store]) * NS_PER_S
-    when_ns = max(when_ns, desk.now_ns)
-    return add_shipment(desk, job, &lines, bid, when_ns + <int64_t>(
+    if not add_shipment(desk, job, &lines, bid, when_ns + <int64_t>(
         NS_PER_S * handling_s(&job.terms, bid.store, bid.distance_m)
-    ))
+    )):
+        return False
+    # It is held until it has come, and from then on as long as any other.
+    if job.terms.rule.timeout_ns < <int64_t>NEVER_NS - when_ns:
+        desk.parts.parts[desk.parts.count - 1].due_ns = when_ns + job.terms.rule.timeout_ns
+    return True

@@ -17,7 +17,8 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
     STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, finds, guess,
-    has_later_lines, is_still_best, set_bid, split_at_step, supply_at_step, take_back,
+    has_later_lines, is_still_best, prefetch_store, prefetch_window, set_bid, split_at_step,
+    supply_at_step, take_back,
 )
 from fendan.engine.loads cimport begin_batch, end_batch, has_room_for, refresh
 from fendan.engine.merges cimport Merge, begin_merges, merge_of, note_merge
@@ -32,7 +33,7 @@ from fendan.engine.router cimport (
     REASON_NO_STORE_ELIGIBLE, REASON_NO_STORE_IN_RADIUS, REASON_NO_STORES, REASON_NO_SUPPLY,
     REASON_PICKUP_STORE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict, find, find_under,
 )
-from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant, PartList
+from fendan.engine.shipments cimport IN_GROUP, OF_BUNDLES, PICKUP_NAMED, Grant, PartList
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, lowest_bit
 from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms, promised_ns
 
@@ -71,6 +72,9 @@ cdef void begin_grant(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
     if asked != NULL:
         grant.asked_hash = asked.hash
         grant.channel, grant.region = asked.channel, asked.region
+        if (asked.bundle_needs or asked.bundle_classes or asked.bundle_hidden
+                or asked.bundle_life_days):
+            grant.flags = OF_BUNDLES
 
 
 cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
@@ -118,7 +122,7 @@ cdef void settle_named(Desk* desk, Job* job, int32_t store) noexcept nogil:
     cdef const RuleTerms* rule = job.terms.rule
     cdef Bid bid
     cdef int32_t place
-    desk.grants[job.row].flags = PICKUP_NAMED
+    desk.grants[job.row].flags |= PICKUP_NAMED
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
         if job.terms.step.name != STEP_BACKORDER and fills(
@@ -225,7 +229,7 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
             continue
         member.terms.step = job.terms.step
         begin_grant(desk, &member, orders.asked + row)
-        desk.grants[row].flags = IN_GROUP
+        desk.grants[row].flags |= IN_GROUP
         if filled:
             set_bid(&bid, desk, &member, bid.ordinal)
             assign(desk, &member, &bid)
@@ -404,13 +408,27 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
             job = &jobs[order & (RING - 1)]
             guess(&desk, job)
             prefetch_ranks(leaves, shelves, job.guess.ordinal, &job.basket)
+            prefetch_store(&desk, job)
         order = step - 2 * AHEAD
         if 0 <= order < orders.count:
             job = &jobs[order & (RING - 1)]
             prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
+            prefetch_window(&desk, job)
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     return not desk.no_memory
+
+
+cdef void ask_for_bundles(const RuleBook* book, const Basket* basket, const Grant* grant,
+                          Asked* asked) noexcept nogil:
+    """What bundles of these parts ask for: which of them the order named is not remembered."""
+    cdef int64_t line
+    for line in range(basket.line_count):
+        if book.bundle_needs_of != NULL:
+            asked.bundle_needs |= book.bundle_needs_of[basket.skus[line]]
+        if book.bundle_classes_of != NULL:
+            asked.bundle_classes |= book.bundle_classes_of[basket.skus[line]]
+    asked.bundle_life_days = grant.least_life_days
 
 
 cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
@@ -431,6 +449,8 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     memset(&orders, 0, sizeof(Columns))
     asked.order_type, asked.channel = grant.order_type, grant.channel
     asked.region, asked.pickup_store = grant.region, NO_STORE
+    if grant.flags & OF_BUNDLES:
+        ask_for_bundles(book, basket, grant, &asked)
     offsets[0], offsets[1] = 0, basket.line_count
     orders.count, orders.lat, orders.lng, orders.offsets = 1, &lat, &lng, offsets
     orders.skus, orders.quantities, orders.amounts = basket.skus, basket.quantities, basket.amounts

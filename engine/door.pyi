@@ -1,9 +1,9 @@
 from collections.abc import Mapping, Sequence
 from typing import final
 
+from fendan.engine.house import ENDINGS as ENDINGS
 from fendan.engine.house import DoorLimits as DoorLimits
 from fendan.engine.house import DoorStats as DoorStats
-from fendan.engine.house import ENDINGS as ENDINGS
 from fendan.engine.link import Tls
 from fendan.engine.turns import Ending as Ending
 from fendan.engine.turns import Turn

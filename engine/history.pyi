@@ -40,6 +40,7 @@ class Promise(NamedTuple):
     promised_ns: int
     merge_group: int
     shipments: int
+    in_group: bool = False
 
 def read(body: Any, sequence: int, time_ns: int, count: int) -> list[Event]: ...
 

@@ -19,6 +19,7 @@ from fendan.engine.names cimport Span
 from fendan.engine.network cimport NO_STORE
 from fendan.engine.records cimport order_id_in
 from fendan.engine.shelves cimport Quantity
+from fendan.engine.shipments cimport IN_GROUP
 
 from typing import NamedTuple
 
@@ -71,6 +72,7 @@ class Promise(NamedTuple):
     promised_ns: int
     merge_group: int
     shipments: int
+    in_group: bool = False
 
 
 def read(body, int64_t sequence, int64_t time_ns, int64_t count):
@@ -308,7 +310,7 @@ cdef object promise_of(const OrderEvent* event):
     return Promise(
         event.grant.policy_version, event.grant.order_type, event.grant.channel,
         event.grant.region, event.grant.step, event.grant.promised_ns, event.grant.merge_group,
-        event.grant.shipment_count,
+        event.grant.shipment_count, bool(event.grant.flags & IN_GROUP),
     )
 
 

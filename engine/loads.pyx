@@ -169,6 +169,16 @@ cdef class LoadTable:
         """uint64[leaf_count], a bit for each store; as `open_orders`."""
         return self._arrays["room"]
 
+    def lately(self, int64_t now_ns):
+        """How many orders each store was given in its window, int32[n] by code; 0 without one."""
+        cdef int32_t[::1] counts = np.zeros(max(1, self.loads.store_count), np.int32)
+        cdef int32_t store
+        cdef int64_t place
+        for store in range(self.loads.store_count):
+            for place in range(self.loads.first_time[store], self.loads.first_time[store + 1]):
+                counts[store] += self.loads.times[place] + self.loads.window_ns[store] > now_ns
+        return np.asarray(counts)[:self.loads.store_count]
+
     @property
     def earliest_free_ns(self):
         """Before that `refresh` has nothing to do; NEVER_NS where no window is full."""

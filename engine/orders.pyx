@@ -13,8 +13,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from fendan.engine.arrival cimport Arrival, arrival_of, known_arrival
 from fendan.engine.batch cimport Batch
 from fendan.engine.decided cimport (
-    Decided, add_all_shipments, keep_decided, most_bytes, note_decided, note_loads, note_reserved,
-    put_decisions, reserve, undo,
+    Decided, add_all_shipments, find_in_turn, keep_decided, most_bytes, note_decided, note_loads,
+    note_reserved, put_decisions, reserve, undo,
 )
 from fendan.engine.book cimport Rules
 from fendan.engine.dispatch cimport dispatch_many
@@ -132,6 +132,7 @@ cdef class Orders:
     cdef object _settle(self, Arrival arrival, bint dry_run, int64_t now_ns):
         """Keep and write down what was decided and reserved; or, in a dry run, take it back."""
         cdef Decided* decided = &arrival.decided
+        cdef const Leaves* leaves = &self.stock.network.layout.leaves
         cdef Table* table = &self.records.table
         cdef bint has_room = True, is_named = arrival.is_named
         cdef bint is_written = self._is_written(dry_run)
@@ -159,6 +160,7 @@ cdef class Orders:
             if is_named:
                 keep_decided(table, decided)
                 if is_written:
+                    find_in_turn(leaves, &self.stock.shelves, decided)
                     broken = put_decisions(&self.events.buffer, table, decided)
                 retire(table, self.remembered)
         if broken >= 0:

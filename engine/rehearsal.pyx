@@ -126,12 +126,13 @@ cdef class Rehearsal:
         sent = []
         while self.is_open and not self.connection.is_gone:
             size = nghttp2_session_mem_send(self.connection.session, &data)
-            if size <= 0:
-                break
-            sent.append(data[:size])
+            if size > 0:
+                sent.append(data[:size])
+                continue
             if not nghttp2_session_want_read(self.connection.session) and (
                     not nghttp2_session_want_write(self.connection.session)):
                 self.connection.is_gone = True
+            break
         if self.is_open and (self.connection.is_gone or self.connection.is_hung_up):
             self.leave()
         return b"".join(sent)

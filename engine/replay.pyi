@@ -1,5 +1,8 @@
 from typing import Any, Protocol, final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fendan.engine.events import EventKind
 from fendan.engine.orders import Orders
 
@@ -14,7 +17,12 @@ class _Effects(Protocol):
 class Replay:
     def __init__(self, orders: Orders, effects: _Effects) -> None: ...
     def apply(
-        self, body: Any, sequence: int, time_ns: int, count: int, most: int = ...
+        self,
+        body: Any,
+        sequence: int,
+        time_ns: int,
+        count: int,
+        picked: NDArray[np.bool_] | None = None,
     ) -> None: ...
 
 class ContradictionError(Exception): ...

@@ -8,21 +8,23 @@ What one command wrote is applied as the command did it: all rows of a stock upd
 stores that were added at once. So memory comes out the same to the byte.
 """
 cimport cython
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from fendan.engine.events cimport (
-    EVENT_STOCK_SET, HAS_GRANT, HAS_PLACE, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines, OrderEvent, StockRow, read_byte,
-    read_code, read_order_event, read_stock_row,
+    EVENT_STOCK_SET, HAS_GRANT, HAS_MOVED, HAS_PLACE, LAST_ORDER_EVENT, LAST_STOCK_EVENT, Lines,
+    OrderEvent, StockRow, read_byte, read_code, read_order_event, read_stock_row,
 )
 from fendan.engine.fields cimport Reader, fail, reader_of
 from fendan.engine.history cimport read_other
 from fendan.engine.effect cimport apply_order_event
 from fendan.engine.names cimport Span, hash_of
+from fendan.engine.network cimport Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
     FLAG_GRANTED, FLAG_SHIPMENT, NO_RECORD, NO_ROOM, Table, add_record, find_order, find_record,
     retire,
 )
+from fendan.engine.shelves cimport Quantity, Shelves, quantity
 
 import numpy as np
 
@@ -56,10 +58,12 @@ cdef class Replay:
         self._names = []
         self._stores = {}
 
-    def apply(self, body, int64_t sequence, int64_t time_ns, int64_t count,
-              int64_t most=INT64_MAX):
-        """Apply the `count` events of a frame's body, the first of which is `sequence`; of them
-        at most so many.
+    def apply(self, body, int64_t sequence, int64_t time_ns, int64_t count, picked=None):
+        """Apply the `count` events of a frame's body, the first of which is `sequence`.
+
+        `picked`, bool[n]: only the first n, and of events of orders only those for which it is so.
+        They need not find the counts that are written, then: the events between them had changed
+        those.
 
         Raises CorruptJournalError for bytes that are no events, BreachError where they contradict
         the state; then the state is of no use any more.
@@ -67,14 +71,18 @@ cdef class Replay:
         cdef const uint8_t[::1] data = body
         cdef Span span
         cdef Reader reader
-        cdef int64_t done = 0
+        cdef int64_t done = 0, most = count
+        self._picked = None
+        if picked is not None:
+            self._picked = np.ascontiguousarray(picked, dtype=bool).view(np.uint8)
+            most = min(count, self._picked.shape[0])
         span.text, span.size = b"", data.shape[0]
         if span.size:
             span.text = <const char*>&data[0]
         reader = reader_of(span)
         try:
-            while reader.at < reader.end and done < min(count, most):
-                if not self._apply_one(&reader, time_ns):
+            while reader.at < reader.end and done < most:
+                if not self._apply_one(&reader, time_ns, done):
                     break
                 done += 1
             self._apply_rows()
@@ -84,12 +92,12 @@ cdef class Replay:
         except UnicodeDecodeError as problem:
             hint = f"no such event: a text that is not UTF-8: {problem.reason}"
             refuse(Fault.CORRUPT, "journal", sequence + done, hint=hint)
-        if reader.wrong != NULL or (most >= count and (reader.at != reader.end or done != count)):
+        if reader.wrong != NULL or (most == count and (reader.at != reader.end or done != count)):
             wrong = reader.wrong.decode() if reader.wrong != NULL else f"not {count} events"
             refuse(Fault.CORRUPT, "journal", sequence + done, hint=f"no such event: {wrong}")
         retire(&self._orders.records.table, self._orders.remembered)
 
-    cdef bint _apply_one(self, Reader* reader, int64_t time_ns) except -1:
+    cdef bint _apply_one(self, Reader* reader, int64_t time_ns, int64_t place) except -1:
         """Apply one event, or keep it for the end of the frame; False where the bytes are none."""
         cdef OrderEvent event
         cdef uint8_t kind = reader.at[0]
@@ -98,6 +106,10 @@ cdef class Replay:
             if not read_order_event(reader, &event, self._lines.skus, self._lines.quantities,
                                     self._lines.amounts, self._lines.before):
                 return False
+            if self._picked is not None:
+                if not self._picked[place]:
+                    return True
+                self._find_again(&event)
             apply_order_event(self._orders, self._number(&event), &event, time_ns)
             return True
         if EVENT_STOCK_SET <= kind <= LAST_STOCK_EVENT:
@@ -128,6 +140,21 @@ cdef class Replay:
         if number == NO_ROOM:
             raise MemoryError("no room for more orders")
         return number
+
+    cdef int _find_again(self, const OrderEvent* event) except -1:
+        """Take the counts that there are for those that the event found."""
+        cdef const Shelves* shelves = &self._orders.stock.shelves
+        cdef const Leaves* leaves = &self._orders.stock.network.layout.leaves
+        cdef const Quantity* pair
+        cdef int64_t line
+        if not event.flags & HAS_MOVED or not 0 <= event.store < leaves.store_count:
+            return 0
+        for line in range(event.basket.line_count):
+            if 0 <= event.basket.skus[line] < shelves.sku_count:
+                pair = quantity(shelves, event.basket.skus[line], leaves.ordinal_of[event.store])
+                if pair != NULL:
+                    self._lines.before[line] = pair[0]
+        return 0
 
     # -- STOCK -------------------------------------------------------------------------------------
 

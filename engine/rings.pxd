@@ -1,6 +1,10 @@
 """Whether a place lies in a polygon, answered as GEOS and so shapely answer it, to the last bit."""
 cimport cython
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t
+
+cdef enum:
+    GRID = 16                   # rows, and columns, that a polygon's box is cut into
+    UNSURE = -1                 # the edges must tell
 
 # One polygon, or several; owned by a Rings, drawn in rings.pyx.
 cdef struct Outline:
@@ -8,6 +12,10 @@ cdef struct Outline:
     double high_lat
     double low_lng
     double high_lng
+    double rows_per_degree
+    double columns_per_degree
+    uint16_t border[GRID]       # by row, bit = 1: an edge may pass through that column
+    uint16_t inside[GRID]       # bit = 1: none does, and all of the cell is covered
     double bands_per_degree
     int64_t first_band          # in `bands`
     int32_t band_count
@@ -25,6 +33,26 @@ cdef struct Outlines:
 cdef inline bint is_in_box(const Outline* outline, double lat, double lng) noexcept nogil:
     return (outline.low_lat <= lat <= outline.high_lat
             and outline.low_lng <= lng <= outline.high_lng)
+
+cdef inline int row_of(const Outline* outline, double lat) noexcept nogil:
+    """In which row of the grid a latitude of the box is; never falls as the latitude rises."""
+    cdef int row = <int>((lat - outline.low_lat) * outline.rows_per_degree)
+    return row if row < GRID else GRID - 1
+
+cdef inline int column_of(const Outline* outline, double lng) noexcept nogil:
+    """As `row_of`, of a longitude."""
+    cdef int column = <int>((lng - outline.low_lng) * outline.columns_per_degree)
+    return column if column < GRID else GRID - 1
+
+cdef inline int glance(const Outline* outline, double lat, double lng) noexcept nogil:
+    """Whether the polygon covers a place, as far as the grid knows; or UNSURE."""
+    cdef int row, column
+    if not is_in_box(outline, lat, lng):
+        return False
+    row, column = row_of(outline, lat), column_of(outline, lng)
+    if (outline.border[row] >> column) & 1:
+        return UNSURE
+    return (outline.inside[row] >> column) & 1
 
 
 cdef bint covers(const Outlines* all_outlines, int32_t number, double lat, double lng) noexcept nogil

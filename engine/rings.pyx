@@ -13,6 +13,13 @@ edges and not at all:
 Invariant: an edge stands in every band that holds a latitude of it. The band of a latitude is the
 same arithmetic everywhere and never falls as the latitude rises, so rounding cannot break that.
 
+Most places are not even near an edge. So the polygon's box is a grid as well, which stands in the
+outline itself and answers without a look at anything else:
+
+    . . # # # .     border   #    an edge may pass through the cell: the bands tell
+    . # # o o #     inside   o    none does, and its middle is covered: so is all of it
+    # # o o # #     neither  .    none does, and its middle is not
+
 A place is covered if it lies on an edge, or if a ray from it to the east crosses the edges an odd
 number of times: the rule of GEOS (RayCrossingCounter), which is right for a valid polygon whatever
 its holes. On which side of an edge a place lies is decided as GEOS decides it, by the error bound
@@ -21,7 +28,8 @@ Knuth) with the roundings in the same order: where even those are not exact, we 
 """
 cimport cython
 from libc.math cimport fabs
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -35,8 +43,15 @@ cdef double ORIENTATION_ERROR = 3.3306690621773724e-16
 # 2 ** 27 + 1 cuts a double into two halves whose products are exact.
 cdef double SPLITTER = 134217729.0
 
+# Boxes less high or wide than this, about 10 m, have no grid: all of it is border.
+cdef double LEAST_BOX_DEGREES = 1e-4
+# Of a cell, how far beyond it an edge still counts as in it: more than all roundings of such a box.
+cdef double SLACK = 1e-3
+
 cdef object OUTLINE = np.dtype([
     ("low_lat", "f8"), ("high_lat", "f8"), ("low_lng", "f8"), ("high_lng", "f8"),
+    ("rows_per_degree", "f8"), ("columns_per_degree", "f8"),
+    ("border", "u2", (GRID,)), ("inside", "u2", (GRID,)),
     ("bands_per_degree", "f8"), ("first_band", "i8"), ("band_count", "i4"), ("edges_a_band", "i4"),
 ], align=True)
 
@@ -118,14 +133,22 @@ cdef bint covers(
     const Outlines* all_outlines, int32_t number, double lat, double lng
 ) noexcept nogil:
     """Whether a polygon covers a place: inside, on an edge, or on a vertex. False for NaN."""
+    cdef int seen = glance(all_outlines.outlines + number, lat, lng)
+    if seen != UNSURE:
+        return seen
+    return covers_by_edges(all_outlines, number, lat, lng)
+
+
+cdef bint covers_by_edges(
+    const Outlines* all_outlines, int32_t number, double lat, double lng
+) noexcept nogil:
+    """As `covers`, of a place in the polygon's box."""
     cdef const Outline* outline = all_outlines.outlines + number
     cdef const double* start
     cdef const double* end
     cdef int64_t band, at
     cdef int direction
     cdef bint is_odd = False
-    if not is_in_box(outline, lat, lng):
-        return False
     band = outline.first_band + band_of(outline, lat)
     for at in range(all_outlines.bands[band], all_outlines.bands[band + 1]):
         start = all_outlines.vertices + 2 * <int64_t>all_outlines.edges[at]
@@ -168,6 +191,7 @@ cdef class Rings:
         }
         self._measure(first_vertices)
         self._list(first_vertices, starts)
+        self._draw_grids(first_vertices, starts)
 
     def _measure(self, first_vertices):
         """Boxes, and as many bands as serve."""
@@ -215,6 +239,24 @@ cdef class Rings:
         mine.bands, mine.edges = &bands[0], &edges[0]
         if mine.count:
             mine.outlines, mine.vertices = &outlines[0], &vertices[0, 0]
+
+    def _draw_grids(self, const int64_t[::1] first_vertices, starts):
+        """Which cells of each polygon's box are its border, and which are inside."""
+        cdef Outline[::1] outlines = self._arrays["outlines"]
+        cdef const double[:, ::1] vertices = self._arrays["vertices"]
+        cdef const unsigned char[::1] is_start = starts.view(np.uint8)
+        cdef uint16_t border[GRID]
+        cdef int64_t vertex
+        cdef int32_t number
+        with nogil:
+            for number in range(self.outlines.count):
+                if not _cut_grid(&outlines[number]):
+                    continue
+                memset(border, 0, sizeof(border))
+                for vertex in range(first_vertices[number], first_vertices[number + 1]):
+                    if is_start[vertex]:
+                        _draw(&outlines[number], &vertices[vertex, 0], border)
+                _fill(&self.outlines, &outlines[number], number, border)
 
     def covers(self, int32_t number, double lat, double lng):
         """Whether polygon `number` covers a place."""
@@ -283,3 +325,59 @@ cdef void _enter(
     for band in range(first, last + 1):
         edges[ends[outline.first_band + band]] = vertex
         ends[outline.first_band + band] += 1
+
+
+# -- GRIDS -------------------------------------------------------------------------------------
+
+cdef bint _cut_grid(Outline* outline) noexcept nogil:
+    """Cut the box, all of it border at first; whether it is large enough to have a grid."""
+    cdef double height = outline.high_lat - outline.low_lat
+    cdef double width = outline.high_lng - outline.low_lng
+    memset(outline.border, 0xff, sizeof(outline.border))
+    if not (height > LEAST_BOX_DEGREES and width > LEAST_BOX_DEGREES):
+        return False
+    outline.rows_per_degree, outline.columns_per_degree = GRID / height, GRID / width
+    return True
+
+
+cdef void _draw(const Outline* outline, const double* start, uint16_t* border) noexcept nogil:
+    """Mark the cells that the edge from a vertex to the next may pass through."""
+    cdef double rise = start[3] - start[1]
+    cdef double low, high, from_lng, to_lng
+    cdef int row, column
+    for row in range(row_of(outline, min(start[1], start[3])),
+                     row_of(outline, max(start[1], start[3])) + 1):
+        from_lng, to_lng = start[0], start[2]
+        if rise != 0.0:
+            low = outline.low_lat + (row - SLACK) / outline.rows_per_degree
+            high = outline.low_lat + (row + 1 + SLACK) / outline.rows_per_degree
+            from_lng = _lng_at(start, (low - start[1]) / rise)
+            to_lng = _lng_at(start, (high - start[1]) / rise)
+        low, high = min(from_lng, to_lng), max(from_lng, to_lng)
+        for column in range(column_of(outline, low - SLACK / outline.columns_per_degree),
+                            column_of(outline, high + SLACK / outline.columns_per_degree) + 1):
+            border[row] |= <uint16_t>(1 << column)
+
+
+cdef inline double _lng_at(const double* start, double share) noexcept nogil:
+    """How far east the edge is after a share of it; at its ends beyond them."""
+    if share <= 0.0:
+        return start[0]
+    if share >= 1.0:
+        return start[2]
+    return start[0] + (start[2] - start[0]) * share
+
+
+cdef void _fill(const Outlines* all_outlines, Outline* outline, int32_t number,
+                const uint16_t* border) noexcept nogil:
+    """Ask for the middles of the cells that no edge passes through."""
+    cdef int row, column
+    for row in range(GRID):
+        for column in range(GRID):
+            if not (border[row] >> column) & 1 and covers_by_edges(
+                all_outlines, number,
+                outline.low_lat + (row + 0.5) / outline.rows_per_degree,
+                outline.low_lng + (column + 0.5) / outline.columns_per_degree,
+            ):
+                outline.inside[row] |= <uint16_t>(1 << column)
+    memcpy(outline.border, border, sizeof(outline.border))

@@ -32,9 +32,12 @@ from fendan.engine.network cimport (
 )
 from fendan.engine.plan cimport (
     AHEAD, NOT_FOUND, NUMBER, RING, Plan, branch_keys_of, groups_of, leaf_keys_of, least_waiting,
-    make_plan, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words, real_boxes,
+    make_plan, prefetch, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words,
+    real_boxes,
 )
-from fendan.engine.shelves cimport Basket, Quantity, Shelves, available, covers, summary, take
+from fendan.engine.shelves cimport (
+    Basket, Quantity, Shelves, available, base, covers, listed, lowest_bit, summary, take,
+)
 from fendan.engine.stock cimport Stock
 from fendan.engine.terms cimport Bid, Terms, compare, fit_words, may_have, offers_all, rank, reach_m
 
@@ -215,6 +218,7 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
         candidates &= available(search.shelves, search.basket.skus[line])[leaf]
     if search.terms != NULL:
         candidates &= fit_words(search.terms, search.leaves, leaf)
+        prefetch_stores(search, leaf, candidates)
     if not candidates:
         return
     store_keys(search.leaves.sketches + leaf * LEAF_FLOATS, at.x, at.y, at.z, keys)
@@ -227,6 +231,23 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
             consider_under(search, leaf * STORES_PER_LEAF + (least & NUMBER))
         else:
             consider(search, leaf * STORES_PER_LEAF + (least & NUMBER), squared_in(least))
+
+
+cdef inline void prefetch_stores(const Search* search, int32_t leaf,
+                                 uint64_t candidates) noexcept nogil:
+    """What is asked of every candidate, while the leaf's sketches are looked at."""
+    cdef const Leaves* leaves = search.leaves
+    cdef int32_t ordinal
+    cdef int64_t line
+    if candidates and search.verify:
+        for line in range(search.basket.line_count):
+            prefetch(listed(search.shelves, search.basket.skus[line]) + leaf)
+            prefetch(base(search.shelves, search.basket.skus[line]) + leaf)
+    while candidates:
+        ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
+        candidates &= candidates - 1
+        prefetch(leaves.places + ordinal)
+        prefetch(leaves.store_at + ordinal)
 
 
 cdef void consider_under(Search* search, int32_t ordinal) noexcept nogil:
@@ -242,13 +263,15 @@ cdef void consider_under(Search* search, int32_t ordinal) noexcept nogil:
     bid.distance_m = distance_between_m(&search.plan.place, leaves.places + ordinal)
     if bid.distance_m > search.radius_m:
         return
-    rank(terms, search.shelves, search.basket, &bid)
     if search.best != NOT_FOUND:
+        rank(terms, search.shelves, search.basket, &bid)
         order = compare(terms, &bid, &search.bid)
         if order > 0 or (order == 0 and id_is_smaller(leaves, search.bid.store, bid.store)):
             return
     if not may_have(terms, &search.plan.place, bid.store, bid.distance_m):
         return
+    if search.best == NOT_FOUND:  # worth knowing only now
+        rank(terms, search.shelves, search.basket, &bid)
     if search.verify and not offers_all(terms, search.shelves, &bid, search.basket):
         return
     search.best = ordinal

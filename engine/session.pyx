@@ -367,6 +367,8 @@ cdef void forget(Connection* connection, Stream* stream) noexcept nogil:
     stream.connection = NULL
     connection.stream_count -= 1
     connection.idle_ns = house.now_ns
+    if connection.timer.due_ns > house.now_ns + house.limits.idle_ns:
+        timer_set(&house.wheel, &connection.timer, house.now_ns + house.limits.idle_ns)
     house.counts.streams -= 1
     stream_release(&house.pool, stream)
 

@@ -13,6 +13,10 @@ cdef enum:
     PICKUP_NAMED = 1
     IN_GROUP = 2
 
+# It names a bundle that asks for more than its parts do.
+cdef enum:
+    OF_BUNDLES = 4
+
 
 # What a decision under a policy says beside its store. All zero: no policy was asked.
 cdef struct Grant:
@@ -28,7 +32,7 @@ cdef struct Grant:
     uint8_t order_type          # rules.OrderType
     uint8_t step                # rules.StepName
     uint8_t shipment_count      # 1, or how many Parts there are; 0: unassigned
-    uint8_t flags               # PICKUP_NAMED, IN_GROUP
+    uint8_t flags               # PICKUP_NAMED, IN_GROUP, OF_BUNDLES
     int32_t least_life_days     # of the rule: what `keep_day` has in it, beside the promised day
 
 
@@ -37,6 +41,7 @@ cdef struct Part:
     int64_t row                 # the order's, in its batch
     int64_t first_line
     int64_t promised_ns         # as in Grant
+    int64_t due_ns              # of what waits for supply; 0: as in the order's Grant
     double distance_m
     int32_t line_count
     int32_t store               # code

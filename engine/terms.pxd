@@ -97,6 +97,7 @@ cdef struct Terms:
     const int32_t* millionths   # [store_count], shares of the order's channel; or NULL: all whole
     const uint8_t* hidden       # [sku_count], what the channel does not sell; or NULL: nothing
     uint32_t needs              # abilities
+    int32_t least_life_days     # of the rule or of a bundle, whichever is more
     int64_t now_ns
     uint64_t cell               # of the order's place, 0: not asked yet
 

@@ -99,7 +99,7 @@ cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) n
 cdef Keep keep_at(const Terms* terms, int32_t store, int64_t when_ns) noexcept nogil:
     cdef Keep keep
     keep.day = local_day(terms, store, max(when_ns, terms.now_ns))
-    keep.least_life_days = terms.rule.least_life_days
+    keep.least_life_days = terms.least_life_days
     return keep
 
 

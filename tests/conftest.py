@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from serving import HAS_DOOR, NO_DOOR, by_native_door
+from built import HAS_DOOR, NO_DOOR, needs_door
+from serving import by_native_door
 
 # Nothing here is judged by the clock: a shared machine may take its time.
 settings.register_profile(
@@ -29,7 +30,23 @@ def _nobody_s_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["grpcio", "native"])
+class _WithoutDoor(pytest.Module):
+    """A module of tests that this build has nothing for."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        pytest.skip(NO_DOOR, allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Module | None:
+    if HAS_DOOR or not needs_door(module_path):
+        return None
+    found: pytest.Module = _WithoutDoor.from_parent(parent, path=module_path)
+    return found
+
+
+@pytest.fixture(scope="module", params=["grpcio", "native"])
 def each_door(request: pytest.FixtureRequest) -> Iterator[None]:
     """The test, once for each door that hot methods can be called at; see `serving`."""
     if request.param == "grpcio":

@@ -6,9 +6,11 @@ standard output, and, when it has ended, by its exit status.
 """
 
 import gc
+import importlib
 import json
 import os
 import sys
+from contextlib import suppress
 
 # Imported where the command looks for them, so that it finds them there.
 from fendan import cli
@@ -20,6 +22,8 @@ __all__ = ["main"]
 def main() -> None:
     """Serve, one after another."""
     assert {logs, process, serve}
+    with suppress(ModuleNotFoundError):  # it is not in every build
+        importlib.import_module("fendan.server.door")
     gc.freeze()  # or each server would go through all of it again
     for line in sys.stdin:
         server = os.fork()

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -81,3 +82,10 @@ class Papers:
     def tls(self, certificate: str, key: str, client_ca: str | None = None) -> Tls:
         ca = None if client_ca is None else self.folder / client_ca
         return Tls(certificate=self.folder / certificate, key=self.folder / key, client_ca=ca)
+
+    def client(self, name: str | None = None, ca: str = "ca.pem") -> grpc.ChannelCredentials:
+        """What a client shows, and whom it trusts."""
+        if name is None:
+            return grpc.ssl_channel_credentials(self.data(ca))
+        key, chain = self.data(f"{name}.key"), self.data(f"{name}.pem")
+        return grpc.ssl_channel_credentials(self.data(ca), key, chain)

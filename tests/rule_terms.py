@@ -263,16 +263,23 @@ class Terms:
             if not (self.asked(step, shop) and self.is_near(step, shop)):
                 continue
             days = [self._day(shop, sku, pieces) for sku, pieces in lines.items()]
-            if all(days):
+            if all(days) and self._comes_in_time(shop, max(days)):
                 ways.append((max(days), self.metres(shop), shop.id, shop, days))
         if not ways:
             return None
         day, metres, _, shop, days = min(ways)
-        zone = ZoneInfo(self.chain.profile(shop).time_zone)
-        begins_ns = ns(datetime.combine(date.fromisoformat(day), datetime.min.time(), zone))
-        when_ns = max(begins_ns, self.chain.now_ns()) + int(self.handling_s(shop) * 1e9)
+        when_ns = self._comes_ns(shop, day) + int(self.handling_s(shop) * 1e9)
         named = {sku + SUPPLY + d: n for (sku, n), d in zip(lines.items(), days, strict=True)}
         return Part(shop, metres, named, when_ns, day)
+
+    def _comes_ns(self, shop: Shop, day: str) -> int:
+        zone = ZoneInfo(self.chain.profile(shop).time_zone)
+        begins_ns = ns(datetime.combine(date.fromisoformat(day), datetime.min.time(), zone))
+        return max(begins_ns, self.chain.now_ns())
+
+    def _comes_in_time(self, shop: Shop, day: str) -> bool:
+        wait_s = (self._comes_ns(shop, day) - self.chain.now_ns()) / 1e9
+        return wait_s + self.handling_s(shop) <= self.rule.promise.most_s
 
     def _day(self, shop: Shop, sku: str, pieces: int) -> str:
         """The first day on which enough of one SKU is to arrive, or ""."""

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from built import DOOR, HAS_DOOR, NO_DOOR, is_built
+
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(source.stem for source in (ROOT / "engine").glob("*.pyx"))
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 SERVICES = sorted(proto.stem for proto in (ROOT / "proto").rglob("*.proto"))
 
 pytestmark = pytest.mark.build
@@ -59,9 +62,8 @@ def test_the_wheel_carries_the_compiled_engine_its_types_and_its_pxd(
 ) -> None:
     with zipfile.ZipFile(distributions["wheel"]) as archive:
         names = set(archive.namelist())
-    suffix = sysconfig.get_config_var("EXT_SUFFIX")
     for module in MODULES:
-        for end in (suffix, ".pxd", ".pyi"):
+        for end in (SUFFIX, ".pxd", ".pyi") if is_built(module) else (".pxd", ".pyi"):
             assert f"fendan/engine/{module}{end}" in names
     for service in SERVICES:
         for end in ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py"):
@@ -103,6 +105,47 @@ print(router.__file__, asyncio.run(over_grpc()).store_id)
     path, store_id = done.stdout.split()
     assert Path(path).is_relative_to(tmp_path)
     assert store_id == "S1"
+
+
+@pytest.mark.parametrize("command", ["serve --door 50052", "config check server.toml"])
+def test_where_the_door_was_not_built_the_command_says_how_to_get_it(
+    distributions: dict[str, Path], tmp_path: Path, command: str
+) -> None:
+    with zipfile.ZipFile(distributions["wheel"]) as archive:
+        theirs = {f"fendan/engine/{module}{SUFFIX}" for module in DOOR}
+        archive.extractall(tmp_path, set(archive.namelist()) - theirs)
+    (tmp_path / "server.toml").write_text("[door]\nlisten = '50052'\n")
+    fendan = [sys.executable, "-m", "fendan.cli", *command.split()]
+    done = run(*fendan, cwd=tmp_path, PYTHONPATH=str(tmp_path), XDG_DATA_HOME=str(tmp_path))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("door.listen: missing; ")
+    for word in ("libnghttp2-dev", "libnghttp2-devel", "macOS"):
+        assert word in line
+
+
+def test_a_build_without_the_door_says_so_in_one_line(tmp_path: Path) -> None:
+    engine = _checkout(tmp_path)
+    for module in ("fault", "door"):
+        (engine / f"{module}.pyx").write_text("ANSWER = 42\n")
+    build = (sys.executable, "setup.py", "--quiet", "build_ext", "--inplace")
+    done = run(*build, cwd=tmp_path, FENDAN_DOOR="0")
+    assert done.returncode == 0
+    assert [line for line in done.stdout.splitlines() if "native door" in line] == [
+        "no native door: pkg-config finds no libnghttp2 and openssl (see CONTRIBUTING.md)"
+    ]
+    assert (engine / f"fault{SUFFIX}").exists()
+    assert not (engine / f"door{SUFFIX}").exists()
+
+
+@pytest.mark.skipif(not HAS_DOOR, reason=NO_DOOR)
+def test_a_build_that_finds_the_libraries_has_the_door(tmp_path: Path) -> None:
+    engine = _checkout(tmp_path)
+    (engine / "door.pyx").write_text("ANSWER = 42\n")
+    done = run(sys.executable, "setup.py", "build_ext", "--inplace", cwd=tmp_path, FENDAN_DOOR="1")
+    assert done.returncode == 0
+    assert "native door" not in done.stdout
+    assert (engine / f"door{SUFFIX}").exists()
 
 
 THIRD_PARTY = '''

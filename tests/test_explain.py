@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +14,18 @@ from clock import StoppedClock
 from fendan import Engine, InvalidInputError, Order, Policy, Reason, Status, Store, WrongTypeError
 from fendan.exclusions import Exclusion
 from fendan.explanation import Explanation
+from fendan.filelog import FileLog
 from fendan.profiles import SkuProfile, StoreProfile
 from fendan.rules import OrderType, StepName, StoreKind
 from fendan.state import state_hash
+from simulated_disk import SimulatedDisk
 from strategies import SKUS, Scene, scenes
 
 NOON_NS = 1_767_240_000 * 10**9  # 2026-01-01T04:00:00Z, noon in Shanghai
 HOME = (31.2, 121.4)
 DEGREE_M = 111_195.08
+
+LATELY = 3  # orders that the nearest store was given
 
 NEAR, NEXT, FAR = "S-near", "S-next", "S-far"
 PLACES = {NEAR: 31.205, NEXT: 31.21, FAR: 31.22}  # some 556, 1,112 and 2,224 m north
@@ -182,17 +187,9 @@ def off_the_shelf(engine: Engine) -> None:
     engine.set_stock([(NEAR, "rice", 3)])
 
 
-def many_orders(engine: Engine) -> None:
-    """The nearest store has one open order, and may have no more."""
-    profiled(engine, most_open_orders=1)
-    engine.route(replace(an_order(("rice", 1)), id="before"))
-
-
 def many_orders_lately(engine: Engine) -> None:
-    """The nearest store was given one order, which it has shipped, and gets no other for long."""
-    profiled(engine, most_orders_in_window=1, window_s=900.0)
-    engine.route(replace(an_order(("rice", 1)), id="before"))
-    engine.cancel_order("before")
+    """The nearest store was given as many orders as it may be before long, some long shipped."""
+    profiled(engine, most_orders_in_window=LATELY)
 
 
 # The policy is written before anything else, and says all of it.
@@ -208,11 +205,14 @@ SPOILERS: dict[Exclusion, Callable[[Engine], object]] = {
     Exclusion.CLOSED: lambda engine: profiled(engine, hours={"daily": "13:00-22:00"}),
     Exclusion.CUT_OFF: lambda engine: profiled(engine, hours={"daily": "09:00-12:10"}),
     Exclusion.ABILITY: lambda engine: profiled(engine, abilities=frozenset()),
+    Exclusion.OPEN_ORDERS: lambda engine: profiled(engine, most_open_orders=1),
+    Exclusion.WINDOW: many_orders_lately,
     Exclusion.AREA: no_area,
     Exclusion.NOT_LISTED: lambda engine: engine.set_sku_profiles({"new": SkuProfile()}),
     Exclusion.CHANNEL: lambda engine: engine.set_shares("meituan", {NEAR: 0.5}),
     Exclusion.OFF_SHELF: off_the_shelf,
     Exclusion.STOCK: lambda engine: engine.set_held([NEAR], ["fish"], safety=[5]),
+    Exclusion.LOTS: lambda engine: engine.set_lots(NEAR, "milk", {"2025-12-31": 6}),
 }
 
 WORDS = {
@@ -223,12 +223,16 @@ WORDS = {
     Exclusion.CLOSED: "closed: opens 13:00 (Asia/Shanghai)",
     Exclusion.CUT_OFF: "closes 12:10, and the cut-off is 15 min before",
     Exclusion.ABILITY: "it has no cold_chain",
+    Exclusion.OPEN_ORDERS: "1 open order, and 1 are the most it may hold",
+    Exclusion.WINDOW: "it was given 3 orders within 900 s, and 3 are the most it takes",
     Exclusion.RADIUS: "556 m away, and the radius of step STORE is 500 m",
     Exclusion.AREA: "the order is in none of its areas (abroad)",
+    Exclusion.REJECTED_BEFORE: "it has rejected this order before",
     Exclusion.NOT_LISTED: "it does not list new",
     Exclusion.CHANNEL: "sellable 3 < 4 of tea for channel meituan: share 0.5 of 6",
     Exclusion.OFF_SHELF: "rice is off the shelf: 3 free, and it is on again from 6",
     Exclusion.STOCK: "sellable 1 < 2 of fish: on hand 6, reserved 0, safety 5",
+    Exclusion.LOTS: "sellable 0 < 1 of milk good until 2026-01-01: free 6 until 2025-12-31",
     Exclusion.PROMISE: "it would take 745 s, and 720 s are promised at most",
 }
 CHANGES = {
@@ -239,52 +243,97 @@ CHANGES = {
     Exclusion.CLOSED: "S-near open from 12:00",
     Exclusion.CUT_OFF: "S-near open until 12:16",
     Exclusion.ABILITY: "cold_chain at S-near",
+    Exclusion.OPEN_ORDERS: "1 open order fewer at S-near",
+    Exclusion.WINDOW: "1 order fewer within 900 s at S-near",
     Exclusion.RADIUS: "radius_m 556 instead of 500",
     Exclusion.AREA: "the order's place in an area of S-near",
+    Exclusion.REJECTED_BEFORE: "no rejection by S-near",
     Exclusion.NOT_LISTED: "1 more of new at S-near",
     Exclusion.CHANNEL: "2 more of tea at S-near",
     Exclusion.OFF_SHELF: "3 more of rice at S-near",
     Exclusion.STOCK: "1 more of fish at S-near",
+    Exclusion.LOTS: "1 more of milk good until 2026-01-01 at S-near",
     Exclusion.PROMISE: "promise.most_s 745 instead of 720",
 }
 
 
+RULES = """
+[types.INSTANT]
+steps = [{{ name = "STORE", radius_m = {radius_m} }}]
+promise = {{ most = "{most}", pick_per_open_order = 0 }}
+store_regions = ["north"]
+"""
+
+
+def kept() -> Engine:
+    """An engine with a journal."""
+    log = FileLog(Path("/kept"), SimulatedDisk(), first_segment_bytes=1 << 20)
+    return Engine.open(Path("/kept"), clock=StoppedClock(NOON_NS), log=log)
+
+
+def a_kept_chain() -> Engine:
+    """The same three shops, which keep a journal, and are able to do everything that is asked.
+
+    The nearest one was given three orders lately, and has one of them still.
+    """
+    engine = kept()
+    engine.add_stores(
+        Store(id=name, lat=lat, lng=HOME[1], region="north") for name, lat in PLACES.items()
+    )
+    engine.set_stock((name, sku, 6) for name in PLACES for sku in (*GOODS, "salt"))
+    cold = StoreProfile(
+        abilities=frozenset({"cold_chain"}), most_orders_in_window=LATELY + 2, window_s=900.0
+    )
+    engine.set_store_profiles({name: replace(cold) for name in PLACES})
+    engine.set_sku_profiles({"milk": SkuProfile(needs=frozenset({"cold_chain"}))})
+    engine.set_shares("meituan", {NEAR: 1.0})
+    engine.activate_policy(engine.draft_policy(RULES.format(radius_m=3000, most="2h")))
+    for number in range(LATELY):
+        name = f"before {number}"
+        assert engine.route(replace(an_order(("salt", 1)), id=name)).store_id == NEAR
+        if number:
+            engine.cancel_order(name)
+    return engine
+
+
 def spoiled(codes: list[Exclusion]) -> Explanation:
     """A chain whose nearest store fails all of these rules, and no other."""
-    steps = f"radius_m = {500 if Exclusion.RADIUS in codes else 3000}"
-    most = "12min" if Exclusion.PROMISE in codes else "2h"
-    policy = (
-        f'{INSTANT}steps = [{{name = "STORE", {steps}}}]\npromise.most = "{most}"\n'
-        'store_regions = ["north"]\n'
-    )
-    engine = a_chain(policy)
-    for name, lat in PLACES.items():
-        engine.update_stores([Store(id=name, lat=lat, lng=HOME[1], region="north")])
-        cold = frozenset({"cold_chain"})
-        engine.set_store_profiles({name: StoreProfile(abilities=cold)})
-    engine.set_sku_profiles({"milk": SkuProfile(needs=frozenset({"cold_chain"}))})
+    engine = a_kept_chain()
     lines = [("milk", 1), ("rice", 1), ("fish", 2), ("tea", 4)]
-    for code in codes:
-        if code in SPOILERS:
-            SPOILERS[code](engine)
     if Exclusion.NOT_LISTED in codes:
         lines.append(("new", 1))
         engine.set_stock([(NEXT, "new", 5), (FAR, "new", 5)])
-    return engine.explain(an_order(*lines, channel="meituan"))
+    order = an_order(*lines, channel="meituan")
+    is_back = Exclusion.REJECTED_BEFORE in codes
+    if is_back:
+        assert engine.route(order).store_id == NEAR
+    radius_m = 500 if Exclusion.RADIUS in codes else 3000
+    most = "12min" if Exclusion.PROMISE in codes else "2h"
+    engine.activate_policy(engine.draft_policy(RULES.format(radius_m=radius_m, most=most)))
+    for code in codes:
+        if code in SPOILERS:
+            SPOILERS[code](engine)
+    if not is_back:
+        return engine.explain(order)
+    engine.reject_order(order.id, NEAR)
+    return engine.explain(order.id, attempt=2)
 
 
-@pytest.mark.parametrize("code", WORDS, ids=str)
+@pytest.mark.parametrize("code", Exclusion, ids=str)
 def test_every_rule_can_be_the_first_reason(code: Exclusion) -> None:
-    later = [one for one in WORDS if one > code]
+    later = [one for one in Exclusion if one > code]
     if code is Exclusion.CLOSED:
         later.remove(Exclusion.CUT_OFF)  # who is closed has no cut-off
+    if code <= Exclusion.REJECTED_BEFORE:
+        later.remove(Exclusion.NOT_LISTED)  # who had the order once lists all of it
     assert why_not(spoiled([code, *later])) == (code, WORDS[code])
 
 
-@pytest.mark.parametrize("code", WORDS, ids=str)
+@pytest.mark.parametrize("code", Exclusion, ids=str)
 def test_every_rule_can_be_the_only_reason_and_says_what_would_do(code: Exclusion) -> None:
     told = spoiled([code])
     assert why_not(told) == (code, WORDS[code])
+    assert told.complete
     assert told.change is not None
     assert (told.change.store_id, told.change.needed) == (NEAR, (CHANGES[code],))
     assert not told.change.loses_to
@@ -300,30 +349,99 @@ def test_if_it_takes_several_changes_all_of_them_are_told() -> None:
     )
 
 
-def test_a_store_that_has_its_hands_full_is_excluded_by_that() -> None:
-    engine = a_chain(A_RADIUS)
-    many_orders(engine)
-    told = engine.explain(an_order())
-    assert why_not(told) == (Exclusion.OPEN_ORDERS, "1 open order, and 1 are the most it may hold")
-    assert told.change is not None
-    assert told.change.needed == ("1 open order fewer at S-near",)
-
-
-def test_a_store_that_was_given_enough_lately_is_excluded_by_that_until_the_window_has_slid() -> (
-    None
-):
-    engine = a_chain(A_RADIUS)
+def test_a_window_that_has_slid_on_keeps_nobody_from_orders() -> None:
+    engine = a_kept_chain()
     many_orders_lately(engine)
-    told = engine.explain(an_order())
-    assert why_not(told) == (
-        Exclusion.WINDOW,
-        "it was given 1 order within 900 s, the most it takes",
-    )
-    assert told.change is not None
-    assert told.change.needed == ("1 order fewer within 900 s at S-near",)
+    assert why_not(engine.explain(an_order()))[0] is Exclusion.WINDOW
     assert isinstance(engine._clock, StoppedClock)
     engine._clock.pass_s(900.0)
     assert engine.explain(an_order()).change is None
+
+
+def test_who_has_too_many_orders_at_once_and_lately_needs_both_to_be_fewer() -> None:
+    told = spoiled([Exclusion.OPEN_ORDERS, Exclusion.WINDOW])
+    assert told.change is not None
+    assert told.change.needed == (CHANGES[Exclusion.OPEN_ORDERS], CHANGES[Exclusion.WINDOW])
+
+
+# -- WHAT IS GOOD FOR LONG ENOUGH --------------------------------------------------------------
+
+
+def a_dairy(ranking: str = "") -> Engine:
+    """Milk that must be good for two days more; the nearest shop's is not, but for one bottle."""
+    engine = a_chain(A_RADIUS + "least_life_days = 1\n" + ranking)
+    engine.set_sku_profiles({"milk": SkuProfile(least_life_days=2)})
+    engine.set_lots(NEAR, "milk", {"2025-12-31": 2, "2026-01-02": 5, "2026-01-03": 1})
+    engine.set_lots(NEXT, "milk", {"2026-01-04": 1, "2026-01-09": 8})
+    return engine
+
+
+def test_enough_milk_that_is_not_good_for_long_enough_is_not_enough() -> None:
+    told = a_dairy().explain(an_order(("milk", 3)))
+    assert told.decision.store_id == NEXT
+    assert why_not(told) == (
+        Exclusion.LOTS,
+        "sellable 1 < 3 of milk good until 2026-01-03: "
+        "free 2 until 2025-12-31, 5 until 2026-01-02, 1 until 2026-01-03",
+    )
+    assert told.change is not None
+    assert told.change.needed == ("2 more of milk good until 2026-01-03 at S-near",)
+    assert not told.change.loses_to
+
+
+def test_of_many_lots_the_freshest_are_told() -> None:
+    engine = a_dairy()
+    engine.set_lots(NEAR, "milk", {f"2025-12-{day}": day for day in range(10, 20)})
+    assert why_not(engine.explain(an_order(("milk", 3))))[1].endswith(
+        "free 91 before, 17 until 2025-12-17, 18 until 2025-12-18, 19 until 2025-12-19"
+    )
+
+
+def test_too_little_milk_of_any_age_must_come_fresh() -> None:
+    """What the count lacks and what the lots lack is one and the same delivery."""
+    told = a_dairy().explain(an_order(("milk", 9)))
+    assert why_not(told)[0] is Exclusion.STOCK
+    assert told.change is not None
+    assert told.change.needed == ("8 more of milk good until 2026-01-03 at S-near",)
+
+
+def test_freshness_is_how_long_what_would_be_sent_is_good() -> None:
+    engine = a_dairy('ranking = ["FRESHNESS"]\n')
+    told = engine.explain(an_order(("milk", 1)))
+    assert told.winner is not None
+    ranked = (told.winner, *told.runners_up)
+    assert [(one.store_id, one.values["FRESHNESS"]) for one in ranked] == [
+        (FAR, -365.0),  # it has no lots
+        (NEXT, -3.0),
+        (NEAR, -2.0),
+    ]
+    assert told.change is not None
+    assert told.change.loses_by == "FRESHNESS: -365 against -2"
+
+
+def test_deep_stock_is_what_is_good_for_long_enough() -> None:
+    engine = a_dairy('ranking = ["STOCK"]\n')
+    told = engine.explain(an_order(("milk", 1)))
+    assert told.winner is not None
+    ranked = (told.winner, *told.runners_up)
+    assert [(one.store_id, one.values["STOCK"]) for one in ranked] == [
+        (NEXT, -8.0),
+        (FAR, -5.0),
+        (NEAR, 0.0),
+    ]
+
+
+def test_without_a_policy_milk_must_be_good_today() -> None:
+    engine = a_chain()
+    engine.set_lots(NEAR, "milk", {"2025-12-31": 9, "2026-01-01": 1})
+    assert engine.explain(an_order(("milk", 1))).decision.store_id == NEAR
+    assert why_not(engine.explain(an_order(("milk", 2)))) == (
+        Exclusion.LOTS,
+        "sellable 1 < 2 of milk good until 2026-01-01: free 9 until 2025-12-31, 1 until 2026-01-01",
+    )
+
+
+# -- WHAT CHANNELS ARE OFFERED -----------------------------------------------------------------
 
 
 def test_what_a_channel_does_not_sell_no_store_may_send() -> None:
@@ -414,7 +532,21 @@ POLICIES = [
     order_type = ["SAME_DAY"]
     promise.most = "40min"
     """,
+    """
+    default_type = "NEXT_DAY"
+    [types.NEXT_DAY]
+    steps = ["STORE", "BACKORDER"]
+    ranking = ["FRESHNESS", "STOCK"]
+    split = { mode = "NEAREST", split_lines = true }
+    least_life_days = 1
+    merge_window = "1h"
+    [types.GROUP]
+    merge_window = "1h"
+    [types.PRESALE]
+    split = { mode = "FEWEST", most_shipments = 3 }
+    """,
 ]
+DAYS = ("2025-12-31", "2026-01-01", "2026-01-02", "2026-01-08")
 profiles = st.builds(
     StoreProfile,
     kind=st.sampled_from([StoreKind.SHOP, StoreKind.SHOP, StoreKind.SHOP, StoreKind.RDC]),
@@ -428,10 +560,14 @@ profiles = st.builds(
 )
 
 
+def in_memory() -> Engine:
+    return Engine(clock=StoppedClock(NOON_NS))
+
+
 @st.composite
-def busy_streets(draw: st.DrawFn) -> Engine:
+def busy_streets(draw: st.DrawFn, begun: Callable[[], Engine] = in_memory) -> Engine:
     """A street whose stores all have their own ways, under one of the policies."""
-    engine = Engine(clock=StoppedClock(NOON_NS))
+    engine = begun()
     spots = draw(st.lists(st.integers(0, 40), min_size=2, max_size=9))
     ids = [f"S{number}" for number in range(len(spots))]
     engine.add_stores(
@@ -445,8 +581,15 @@ def busy_streets(draw: st.DrawFn) -> Engine:
         {
             "fish": SkuProfile(needs=frozenset({"cold_chain"}), product_class="cold"),
             "rice": SkuProfile(off_below=2, on_from=4),
+            "milk": SkuProfile(presale=draw(st.booleans())),
         }
     )
+    for name in ids:
+        if draw(st.booleans()):
+            days = draw(st.dictionaries(st.sampled_from(DAYS), counts, min_size=1, max_size=3))
+            engine.set_lots(name, "fish", days)
+        if draw(st.booleans()):
+            engine.set_supply(name, draw(st.sampled_from(GOODS)), draw(st.sampled_from(DAYS)), 4)
     engine.set_store_profiles({name: draw(profiles) for name in ids})
     engine.set_held(ids, ["tea"] * len(ids), safety=[draw(st.integers(0, 2)) for _ in ids])
     engine.set_shares("meituan", {name: draw(st.sampled_from([0.0, 0.5, 1.0])) for name in ids})
@@ -489,6 +632,20 @@ def test_both_tellings_agree_under_every_rule(engine: Engine, orders: list[Order
             assert told.change.loses_to
         assert isinstance(engine._clock, StoppedClock)
         engine._clock.pass_s(600.0)
+
+
+@settings(max_examples=60)
+@given(busy_streets(kept), st.lists(wishes(), min_size=2, max_size=6))
+def test_all_orders_of_a_command_are_explained_as_they_were_decided(
+    engine: Engine, orders: list[Order]
+) -> None:
+    """Whatever was written before or behind them."""
+    batch = [replace(wish, id=f"order {number}") for number, wish in enumerate(orders)]
+    for decided in engine.route_batch(batch):
+        told = engine.explain(decided.order_id)
+        assert told.complete or "not recorded" in told.note, told
+        if told.complete and not decided.shipments:
+            assert (told.winner and told.winner.store_id) == decided.store_id
 
 
 # -- BAD INPUT ---------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """`fendan explain` says why, from a folder that others may be writing, or from files."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,21 @@ def test_an_order_without_a_store_says_what_the_nearest_lacked(folder: Path) -> 
     assert "S2 | 951 m | STOCK | sellable 9 < 50 of tea: on hand 10, reserved 1" in text
     assert "S3" not in text
     assert "S1 would have it with S1 resumed, and 40 more of tea at S1" in text
+
+
+def test_a_split_order_says_of_each_shipment_why_its_store_does_not_send_all(
+    tmp_path: Path,
+) -> None:
+    with a_kept_chain(tmp_path / "journal") as engine:
+        engine.activate_policy(engine.draft_policy(""))
+        engine.set_stock([("S1", "tea", 1), ("S2", "tea", 0), ("S3", "tea", 0)])
+        engine.set_stock([("S1", "milk", 0), ("S2", "milk", 1), ("S3", "milk", 0)])
+        lines = [("tea", 1), ("milk", 1)]
+        assert engine.route(replace(an_order("A"), lines=lines)).shipments
+    text = said(run("A", "--data", tmp_path / "journal"))
+    assert "Order A is split over S1, S2" in text
+    assert "1. | S1 | 1 of tea | STOCK | sellable 0 < 1 of milk" in text
+    assert "2. | S2 | 1 of milk | STOCK | sellable 0 < 1 of tea" in text
 
 
 def test_an_order_of_a_file_is_explained_as_the_first_one(files: list[str]) -> None:

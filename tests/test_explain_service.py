@@ -1,6 +1,7 @@
 """A service says why as the engine does, beside the lane in which orders are routed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ import grpc
 import pytest
 
 from clock import StoppedClock
-from fendan import Client, Engine, NotAllowedError, Order, Store
+from fendan import Client, Engine, NotAllowedError, Order, Store, UnknownOrderError
 from fendan.exclusions import Exclusion
 from fendan.explain_messages import explanation_message, explanation_of
-from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.explanation import Candidate, Change, Excluded, Explanation, Part, TriedStep
 from fendan.rules import OrderType, StepName
 from fendan.server.callers import Scope
 from fendan.server.tokens import new_token
@@ -81,7 +82,13 @@ def test_an_explanation_survives_with_all_there_is_in_it() -> None:
             loses_to="S1",
             loses_by="LOAD: 0.5 against 0.9",
         ),
+        parts=(
+            Part(number=1, store_id="S1", code=Exclusion.STOCK, text="no more"),
+            Part(number=2, store_id="", code=None, text=""),
+        ),
+        recorded=("parts",),
         complete=False,
+        partial=True,
         note="all of it",
     )
     assert explanation_of(explanation_message(told)) == told
@@ -110,15 +117,98 @@ def test_a_request_for_both_or_for_nothing_is_refused() -> None:
             assert "either an order or an order_id" in refused.value.details()
 
 
-def test_a_store_is_not_told_what_its_neighbours_have(tmp_path: Path) -> None:
+# -- WHO HAS A STORE OR A REGION ---------------------------------------------------------------
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """Three stores of two regions; the order "A" is split over S1 of Puxi and S3 of Pudong."""
+    with a_kept_chain(tmp_path / "journal") as kept:
+        kept.activate_policy(kept.draft_policy(""))
+        kept.set_stock([("S1", "milk", 0), ("S2", "tea", 0), ("S3", "tea", 0), ("S2", "milk", 0)])
+        assert [one.store_id for one in kept.route(split_order()).shipments] == ["S1", "S3"]
+        yield kept
+
+
+def split_order() -> Order:
+    return replace(an_order("A"), lines=[("tea", 1), ("milk", 1)])
+
+
+@contextmanager
+def asking(engine: Engine, tmp_path: Path, scope: Scope, of: str) -> Iterator[Client]:
+    """A client with a token for a store, or for a region."""
     file = tmp_path / "tokens.toml"
-    token = new_token(file, name="shop", scope=Scope.STORE, of="S1")
-    with (
-        serving(a_chain(), tokens=file) as served,
-        Client(served.address, token=token) as client,
-        pytest.raises(NotAllowedError),
-    ):
-        client.explain(ORDER)
+    token = new_token(file, name="someone", scope=scope, of=of)
+    with serving(engine, tokens=file) as served, Client(served.address, token=token) as client:
+        yield client
+
+
+def test_a_store_is_told_of_its_own_part_of_an_order_and_not_of_its_neighbours(
+    engine: Engine, tmp_path: Path
+) -> None:
+    with asking(engine, tmp_path, Scope.STORE, "S3") as client:
+        told = client.explain("A")
+    assert (told.partial, told.complete, told.steps, told.winner) == (True, True, (), None)
+    assert told.decision.store_id is None
+    assert [(one.number, one.store_id) for one in told.decision.shipments] == [(2, "S3")]
+    assert [(one.number, one.store_id) for one in told.parts] == [(2, "S3")]
+    assert [(one.store_id, one.code) for one in told.excluded] == [("S3", Exclusion.STOCK)]
+    assert told.change is None
+    assert not {"S1", "S2"} & set(str(told).replace("'", " ").split())
+
+
+def test_a_region_is_told_of_all_its_stores(engine: Engine, tmp_path: Path) -> None:
+    with asking(engine, tmp_path, Scope.REGION, "puxi") as client:
+        told = client.explain("A")
+        assert [one.store_id for one in client.explain("A", limit=1).excluded] == ["S1"]
+    assert [one.store_id for one in told.decision.shipments] == ["S1"]
+    assert [one.store_id for one in told.excluded] == ["S1", "S2"]
+    assert told.change is not None
+    assert told.change.store_id == "S1"
+    assert "S3" not in str(told)
+
+
+def test_the_decision_itself_is_told_as_far_as_its_explanation_is(
+    engine: Engine, tmp_path: Path
+) -> None:
+    with asking(engine, tmp_path, Scope.STORE, "S3") as client:
+        told = client.decision("A")
+        assert told == client.explain("A").decision
+    assert (told.store_id, [one.store_id for one in told.shipments]) == (None, ["S3"])
+
+
+def test_who_won_before_is_not_told_to_the_next(engine: Engine, tmp_path: Path) -> None:
+    """S1 has rejected the order, and S2 has it now; both stood before the same counts."""
+    engine.set_stock([("S2", "tea", 5)])
+    engine.route(an_order("B"))
+    engine.reject_order("B", "S1")
+    with asking(engine, tmp_path, Scope.STORE, "S2") as client:
+        first, second = client.explain("B"), client.explain("B", attempt=2)
+    assert (first.winner, first.decision.store_id) == (None, None)
+    assert [one.store_id for one in first.runners_up] == ["S2"]
+    assert second.winner is not None
+    assert second.winner.store_id == "S2"
+    assert (second.excluded, second.change) == ((), None)
+    assert "S1" not in str(first) + str(second)
+
+
+def test_nobody_is_told_of_an_order_that_is_elsewhere_or_is_still_to_come(
+    engine: Engine, tmp_path: Path
+) -> None:
+    with asking(engine, tmp_path, Scope.STORE, "S2") as client:
+        with pytest.raises(NotAllowedError) as refused:
+            client.explain("A")
+        assert (refused.value.field, "S1" in str(refused.value)) == ("order_id", False)
+        with pytest.raises(NotAllowedError) as refused:
+            client.explain(split_order())
+        assert refused.value.field == "order"
+        with pytest.raises(UnknownOrderError):
+            client.explain("nobody's")
+
+
+def test_headquarters_are_told_everything(engine: Engine, tmp_path: Path) -> None:
+    with asking(engine, tmp_path, Scope.HEADQUARTERS, "") as client:
+        assert client.explain("A") == engine.explain("A")
 
 
 def test_the_clock_of_a_service_is_that_of_its_engine() -> None:

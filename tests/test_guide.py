@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fendan
-from fendan import policy_file
+from fendan import model, policy_file, profiles
 from fendan.errors import TABLE
 from fendan.exclusions import Exclusion
 from fendan.policy_file import policy_of
@@ -98,6 +98,13 @@ def test_the_examples_do_what_they_say(tmp_path: Path, monkeypatch: pytest.Monke
         with redirect_stdout(said):
             exec(compile(example, GUIDE.name, "exec"), reader)
         assert said.getvalue().splitlines() == promised != []
+
+
+def test_what_an_engine_takes_and_gives_stands_in_the_package_itself() -> None:
+    public = {*model.__all__, *profiles.__all__, "OrderType", "StoreKind", "StepName"}
+    assert public - set(fendan.__all__) == set()
+    deeper = re.findall(r"^(?:from|import) fendan\.\w+.*", GUIDE.read_text(encoding="utf-8"), re.M)
+    assert deeper == []
 
 
 KEYS = {

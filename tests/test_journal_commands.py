@@ -362,3 +362,52 @@ def test_names_from_before_the_oldest_segment_come_from_the_snapshot(
         assert events[-1].order_id == "O1"
         said = refused("ledger", "export", folder, "--out", tmp_path / "a.jsonl", "--from", 1)
         assert "not kept" in said or "oldest" in said
+
+
+def a_long_chain(folder: Path) -> None:
+    """Several files of events, two snapshots, and an order; nobody has it open."""
+    with a_kept_chain(folder) as engine:
+        for batch in range(50):
+            engine.set_stock(("S1", f"sku-{batch}-{n}", 1) for n in range(2_000))
+        engine.snapshot()
+        engine.snapshot()
+        engine.route(an_order("O1"))
+
+
+@pytest.mark.parametrize("before", ["1000000", "2999-01-01T00:00Z"])
+def test_what_two_snapshots_make_needless_can_be_let_go(folder: Path, before: str) -> None:
+    a_long_chain(folder)
+    assert len(segments_of(folder)) > 1
+    said = done("journal", "trim", folder, "--before", before)
+    oldest = segments_of(folder)[0].first_sequence
+    assert oldest > 1
+    assert f"{oldest:,}" in said
+    done("check", folder)
+    with Engine.open(folder) as engine:
+        assert engine.order("O1").store_id is not None
+
+
+@pytest.mark.parametrize("before", ["1", "1970-01-01T00:00Z"])
+def test_what_is_to_be_kept_is_not_let_go(folder: Path, before: str) -> None:
+    a_long_chain(folder)
+    files = [path.name for path in segments_of_paths(folder)]
+    assert "0 files fewer" in done("journal", "trim", folder, "--before", before)
+    assert [path.name for path in segments_of_paths(folder)] == files
+
+
+def segments_of_paths(folder: Path) -> list[Path]:
+    return [segment.path for segment in segments_of(folder)]
+
+
+def test_a_folder_in_use_is_not_trimmed(engine: Engine, folder: Path) -> None:
+    engine.route(an_order("late"))
+    before = [path.name for path in segments_of_paths(folder)]
+    refused("journal", "trim", folder, "--before", 1_000)
+    assert [path.name for path in segments_of_paths(folder)] == before
+
+
+@pytest.mark.parametrize("before", ["0", "soon", "2026-01-01"])
+def test_a_bound_that_cannot_be_lets_nothing_go(folder: Path, before: str) -> None:
+    a_long_chain(folder)
+    assert "--before" in refused("journal", "trim", folder, "--before", before)
+    assert segments_of(folder)[0].first_sequence == 1

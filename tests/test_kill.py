@@ -24,6 +24,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from built import HAS_DOOR
 from fendan import (
     Client,
     Decision,
@@ -130,18 +131,24 @@ class Scene:
     def address(self) -> str:
         return f"unix:{self.folder}/socket"
 
+    @property
+    def door(self) -> str:
+        """The native one, for the hot methods; or, where there is none, the only one."""
+        return f"unix:{self.folder}/door" if HAS_DOOR else self.address
+
     def start(self) -> None:
         files = (f"--{name}={self.folder / name}.csv" for name in ("stores", "stock"))
         self.nursery.start(
             *("--config", self.folder / "server.toml", *files),
             *("--data", self.folder / "journal", "--listen", self.address),
             *("--log-level", "warning"),
+            *(("--door", self.door) if HAS_DOOR else ()),
         )
 
     @contextmanager
-    def client(self) -> Iterator[Client]:
+    def client(self, address: str | None = None) -> Iterator[Client]:
         """One that gives up at once."""
-        with Client(self.address, retries=Retries(most=0)) as client:
+        with Client(address or self.address, retries=Retries(most=0)) as client:
             yield client
 
 
@@ -169,6 +176,7 @@ class Shopper:
 
     name: str
     chance: random.Random
+    by_door: bool = False
     orders: dict[str, Order] = field(default_factory=dict)
     told: dict[str, Decision] = field(default_factory=dict)
     reached: dict[str, OrderStatus | Decision] = field(default_factory=dict)
@@ -183,7 +191,7 @@ class Shopper:
     def shop(self, scene: Scene) -> None:
         """Go on until the line is dead."""
         try:
-            with scene.client() as client:
+            with scene.client(scene.door if self.by_door else None) as client:
                 while True:
                     self.cut_off = self._next()
                     self.cut_off(client)
@@ -268,6 +276,11 @@ class Shopper:
         return take
 
 
+def crowd(seed: int) -> list[Shopper]:
+    """Every other one comes by the native door."""
+    return [Shopper(f"shopper {n}", random.Random(seed + n), n % 2 == 1) for n in range(SHOPPERS)]
+
+
 def shop(scene: Scene, shoppers: Iterable[Shopper], then: Callable[[], None]) -> None:
     """All at once; `then` is to make an end of it."""
     threads = [threading.Thread(target=one.shop, args=(scene,)) for one in shoppers]
@@ -350,7 +363,7 @@ def test_nothing_acknowledged_is_lost_by_two_hundred_kills_amid_the_load(scene: 
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    shoppers = [Shopper(f"shopper {n}", random.Random(seed + n)) for n in range(SHOPPERS)]
+    shoppers = crowd(seed)
 
     def kill() -> None:
         enough = chance.randint(0, 60) + sum(one.answers for one in shoppers)
@@ -380,7 +393,7 @@ def test_nothing_acknowledged_is_lost_by_two_hundred_kills_amid_the_load(scene: 
 def test_when_the_disk_fails_the_server_says_so_and_ends_and_nothing_acknowledged_is_lost(
     scene: Scene,
 ) -> None:
-    shoppers = [Shopper(f"shopper {n}", random.Random(n)) for n in range(SHOPPERS)]
+    shoppers = crowd(0)
     scene.start()
     scene.nursery.until_ready()
 

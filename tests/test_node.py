@@ -1,33 +1,16 @@
 """The service called from a second language: Node, with its stock gRPC client."""
 
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
+from node_client import NODE, node
 from serving import serving
-
-NODE = Path(__file__).parent / "node"
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js"),
     pytest.mark.skipif(not (NODE / "node_modules").is_dir(), reason="needs `npm ci` in tests/node"),
 ]
-
-
-def node(*arguments: str) -> str:
-    """What the example prints."""
-    done = subprocess.run(
-        ["node", "route.mjs", *arguments],
-        cwd=NODE,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_node_routes_an_order_and_is_told_which_field_of_a_bad_one_is_at_fault() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fendan import OrderState, Reason, Status
+from fendan import Exclusion, OrderState, Reason, Status
 from fendan.rules import OrderType, StepName, StoreKind
 from town import PLAIN, Town, a_street_town, later, shanghai
 
@@ -267,6 +267,56 @@ def test_a_bundle_is_sold_where_its_parts_are(town: Town) -> None:
     assert town.where(("breakfast", 1)) == town.next
 
 
+def test_a_bundle_that_is_hidden_from_a_channel_is_not_sold_to_it_though_its_parts_are(
+    town: Town,
+) -> None:
+    town.sku("breakfast", parts={"tea": 2, "milk": 1})
+    town.sku("picnic", parts={"breakfast": 1, "ice": 1})
+    town.stock(town.near, tea=9, milk=9, ice=9)
+    town.engine.set_hidden_skus("app", ["breakfast"])
+    order = town.an_order(("picnic", 1), channel="app", id="P")
+    assert town.engine.route(order).reason is Reason.NO_STOCK
+    assert town.where(("picnic", 1), channel="shop") == town.near
+    assert town.where(("tea", 2), ("milk", 1), ("ice", 1), channel="app") == town.near
+    (why, *_) = town.engine.explain(order).excluded
+    assert (why.store_id, why.code) == (town.near, Exclusion.CHANNEL)
+    assert why.text == "app does not sell breakfast"
+
+
+def test_what_a_bundle_needs_its_store_must_have_after_a_rejection_too(town: Town) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1}, needs=frozenset({"wrapping"}))
+    for store in (town.near, town.next, town.far):
+        town.stock(store, tea=9, milk=9)
+    town.store(town.next, abilities=frozenset({"wrapping"}))
+    order = town.an_order(("hamper", 1), id="H")
+    assert town.where(("tea", 1), ("milk", 1)) == town.near
+    assert town.engine.route(order).store_id == town.next
+    (why, *_) = town.engine.explain(order).excluded
+    assert (why.store_id, why.code) == (town.near, Exclusion.ABILITY)
+    status = town.engine.reject_order("H", town.next)
+    assert status.store_id is None
+
+
+def test_a_bundle_comes_under_the_rules_of_its_own_class(town: Town) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1}, product_class="gift")
+    for store in (town.near, town.next):
+        town.stock(store, tea=9, milk=9)
+    town.store(town.next, cost=0)
+    town.store(town.near, cost=1)
+    town.policy(PLAIN + "[[override]]\nproduct_class = ['gift']\nranking = ['COST']")
+    assert town.where(("tea", 1), ("milk", 1)) == town.near
+    assert town.where(("hamper", 1)) == town.next
+
+
+def test_the_parts_of_a_bundle_last_as_long_as_the_bundle_has_to(town: Town) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1}, least_life_days=5)
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9, milk=9)
+    town.engine.set_lots(town.near, "milk", {"2025-06-20": 9})  # four days from now
+    assert town.where(("tea", 1), ("milk", 1)) == town.near
+    assert town.where(("hamper", 1)) == town.next
+
+
 # -- WHICH IS BETTER ---------------------------------------------------------------------------
 
 
@@ -476,6 +526,52 @@ def test_what_is_sold_out_can_be_ordered_back_with_a_date(town: Town) -> None:
     told = town.routed(kind=NEXT_DAY)
     assert (told.store_id, told.step) == (town.near, StepName.BACKORDER)
     assert told.shipments[0].supply_date == "2025-06-18"
+
+
+def test_supply_that_comes_later_than_may_be_promised_is_not_sold(town: Town) -> None:
+    town.sku("ice", presale=True)
+    town.engine.set_supply(town.near, "ice", "2025-06-18", 1)
+    promise = "[types.PRESALE.promise]\npick = 0\ndetour = 0\nmost = '{}h'"
+    town.policy(promise.format(35))  # to 23:00 of the day before
+    assert town.routed(("ice", 1), kind=PRESALE).reason is Reason.NO_SUPPLY
+    town.policy(promise.format(36))
+    told = town.routed(("ice", 1), kind=PRESALE)
+    assert told.promised_ns == town.at("00:00", day=18)
+
+
+def test_what_waits_for_supply_is_held_until_it_comes_and_as_long_as_usual_from_then_on(
+    town: Town,
+) -> None:
+    town.sku("ice", presale=True)
+    town.engine.set_supply(town.near, "ice", "2025-06-18", 1)
+    town.stock(town.near, tea=1)
+    town.policy("[types.PRESALE]\nreservation_timeout = '2h'")
+    order = town.an_order(("ice", 1), ("tea", 1), kind=PRESALE, id="P")
+    town.engine.route(order)
+    due_ns = [one.reserved_until_ns for one in town.engine.order("P").shipments]
+    assert due_ns == [town.at("14:00"), town.at("02:00", day=18)]
+    town.at("01:59", day=18)
+    expired = town.engine.expire_orders()
+    now, then = town.engine.order("P").shipments
+    assert expired and (now.state, then.state) == (OrderState.EXPIRED, OrderState.ASSIGNED)
+
+
+def test_a_day_of_supply_begins_when_it_does_there_whatever_the_clocks_do_until_then(
+    town: Town,
+) -> None:
+    """On the second of November 2025 New York goes back from summer time, at two at night."""
+    town.sku("ice", presale=True)
+    town.store(town.near, time_zone="America/New_York")
+    town.policy("[types.PRESALE.promise]\npick = 0\npick_per_open_order = 0\ndetour = 0")
+    promised = {}
+    for day in ("2025-11-02", "2025-11-03", "0001-01-01", "9999-12-31"):
+        town.engine.set_supply(town.near, "ice", day, 1)
+        told = town.routed(("ice", 1), kind=PRESALE, id=day)
+        promised[told.shipments[0].supply_date] = told.promised_ns or 0
+    hours = (promised["2025-11-03"] - promised["2025-11-02"]) / 3.6e12
+    assert hours == 25
+    assert promised["0001-01-01"] < promised["2025-11-02"]
+    assert promised["9999-12-31"] > promised["2025-11-03"]
 
 
 # -- PICKUP ------------------------------------------------------------------------------------

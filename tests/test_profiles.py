@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from fendan import FendanError
+from fendan import FendanError, read_sku_profiles, read_store_profiles
 from fendan.hours import parse_hours
 from fendan.profile_checks import check_bundles, check_sku_profile, check_store_profile
-from fendan.profile_files import read_store_profiles
 from fendan.profile_text import profile_text, sku_profile_of, store_profile_of
 from fendan.profiles import SkuProfile, StoreProfile
 from fendan.rules import OrderType, StoreKind
@@ -335,6 +334,28 @@ PROFILES = {
 }
 
 
+SKU_CSV = """\
+sku,product_class,needs,parts,pieces_per_unit,off_below,on_from,presale,least_life_days
+ice,frozen,cold_chain | large,,24,3,9,FALSE,2
+gift,,,tea:2 | 12:1 | a:b:3,,,,,
+cake,,,,,,,true,
+8,,,,,,,,
+"""
+SKU_PROFILES = {
+    "ice": SkuProfile(
+        product_class="frozen",
+        needs=frozenset({"cold_chain", "large"}),
+        pieces_per_unit=24,
+        off_below=3,
+        on_from=9,
+        least_life_days=2,
+    ),
+    "gift": SkuProfile(parts={"tea": 2, "12": 1, "a:b": 3}),
+    "cake": SkuProfile(presale=True),
+    "8": SkuProfile(),
+}
+
+
 def as_file(text: str, folder: Path) -> Path:
     path = folder / "stores.csv"
     path.write_text(text, encoding="utf-8")
@@ -355,6 +376,49 @@ def test_profiles_come_in_from_tables_with_numbers_and_gaps(tmp_path: Path) -> N
     parquet.write_table(table, path)
     assert read_store_profiles(path) == PROFILES
     assert read_store_profiles(pd.DataFrame({"ID": [7]})) == {"7": StoreProfile()}
+
+
+def test_profiles_of_skus_come_in_from_a_csv_and_from_tables(tmp_path: Path) -> None:
+    path = as_file(SKU_CSV, tmp_path)
+    assert read_sku_profiles(path) == SKU_PROFILES
+    frame = pd.read_csv(path, dtype={"sku": str})
+    assert frame["off_below"].dtype == float  # which has gaps
+    frame["presale"] = [False, None, True, None]  # which are no texts
+    assert read_sku_profiles(frame) == SKU_PROFILES
+
+
+def test_names_may_be_lists_in_a_table() -> None:
+    table = pa.table({"id": ["S1", "S2"], "abilities": [["cold", "large"], None]})
+    profiles = read_store_profiles(table)
+    assert profiles["S1"].abilities == {"cold", "large"}
+    assert profiles["S2"] == StoreProfile()
+
+
+SKU_ROWS: list[tuple[str, str, str, str, str]] = [
+    ("parts", "tea", "WRONG_TYPE", "parts", "must be like tea:2|cup:1"),
+    ("parts", "tea:1|tea:2", "WRONG_TYPE", "parts", "must be like tea:2|cup:1"),
+    ("parts", "tea:0", "OUT_OF_RANGE", "parts.tea", "must be a whole number from 1"),
+    ("parts", "tea:two", "WRONG_TYPE", "parts.tea", "must be a whole number from 1"),
+    ("parts", ":2", "BAD_ID", "parts.", "must be a str of 1 to"),
+    ("presale", "maybe", "WRONG_TYPE", "presale", "must be a bool"),
+    ("off_below", "5", "OUT_OF_RANGE", "on_from", "must be at least off_below"),
+]
+
+
+@pytest.mark.parametrize(("column", "cell", "code", "field", "why"), SKU_ROWS)
+def test_a_sku_that_cannot_be_is_refused_by_its_line_and_field(
+    tmp_path: Path, column: str, cell: str, code: str, field: str, why: str
+) -> None:
+    error = refusal(read_sku_profiles, as_file(f"sku,{column}\ntea,\nkit,{cell}\n", tmp_path))
+    assert (error.code, error.field, error.row) == (code, field, 1)
+    assert str(error).startswith(f"stores.csv, line 3: {field}: ")
+    assert error.hint.startswith(why)
+
+
+def test_a_sku_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    error = refusal(read_sku_profiles, as_file("sku_id\ntea\ntea\n", tmp_path))
+    assert (error.code, error.field, error.value) == ("BAD_ID", "sku", "tea")
+    assert error.hint == "it stands twice; the first is stores.csv, line 2"
 
 
 ROWS: list[tuple[str, str, str, str, str]] = [

@@ -98,3 +98,28 @@ def test_a_dry_run_leaves_the_state_as_it_was(tmp_path: Path) -> None:
         buyer = order("mine", 3, buyer_id="li", address_id="home")
         engine.route_batch([buyer, order("ours", 1, group_id="g")], dry_run=True)
         assert state_hash(engine) == before
+
+
+def test_an_order_is_read_again_that_found_what_a_shipment_decided_before_it_had_left(
+    tmp_path: Path,
+) -> None:
+    """Though the shipment is written behind it."""
+    with begun(opened(tmp_path)) as engine:
+        engine.set_stock([("middle", "tea", 4)])
+        split, whole = engine.route_batch([order("split", 5), order("whole", 1)])
+        assert [one.store_id for one in split.shipments] == ["east", "middle"]
+        assert whole.store_id == "middle"
+        before = state_hash(engine)
+    with opened(tmp_path) as engine:
+        assert state_hash(engine) == before
+
+
+def test_an_order_is_read_again_that_stood_in_the_middle_of_a_group(tmp_path: Path) -> None:
+    """The group was decided before it, and one of the group's orders is written behind it."""
+    with begun(opened(tmp_path)) as engine:
+        engine.set_stock([("east", "tea", 9)])
+        batch = [order("first", 2, group_id="g"), order("other", 1), order("last", 2, group_id="g")]
+        assert {one.store_id for one in engine.route_batch(batch)} == {"east"}
+        before = state_hash(engine)
+    with opened(tmp_path) as engine:
+        assert state_hash(engine) == before

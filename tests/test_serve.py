@@ -17,6 +17,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from built import HAS_DOOR, NO_DOOR
 from fendan import Engine, OrderState, Policy, Store
 from fendan.server.app import SERVICES
 from fendan.v1 import (
@@ -168,6 +169,22 @@ def test_a_server_listens_to_a_unix_socket(tmp_path: Path) -> None:
         with pytest.raises(grpc.RpcError) as refused:
             route(address, an_order("one"))
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(not HAS_DOOR, reason=NO_DOOR)
+def test_a_server_with_a_native_door_says_where_it_is(files: tuple[object, ...]) -> None:
+    with process(*files, "--door", 0) as server:
+        address, door = server.address.split(", hot methods on ")
+        door = door.removesuffix(", too")
+        assert address != door
+        for number, way in enumerate((address, door)):
+            assert route(way, an_order(f"by {number}")).store_id == "S1"
+        with grpc.insecure_channel(door) as channel:
+            stub = routing_service_pb2_grpc.RoutingServiceStub(channel)
+            request = routing_service_pb2.RouteRequest(order=an_order("with an open connection"))
+            stub.Route(request, timeout=PATIENCE_S)
+            server.signal(signal.SIGTERM)
+            assert server.ends_with() == 0
 
 
 @pytest.mark.parametrize(

@@ -139,13 +139,6 @@ def refusal(papers: Papers, tls: Tls, credentials: grpc.ChannelCredentials | Non
     return error_of(caught.value)
 
 
-def client(papers: Papers, name: str | None = None, ca: str = "ca.pem") -> grpc.ChannelCredentials:
-    if name is None:
-        return grpc.ssl_channel_credentials(papers.data(ca))
-    key, chain = papers.data(f"{name}.key"), papers.data(f"{name}.pem")
-    return grpc.ssl_channel_credentials(papers.data(ca), key, chain)
-
-
 @pytest.fixture
 def tls(papers: Papers) -> Tls:
     return papers.tls("server.pem", "server.key")
@@ -157,11 +150,11 @@ def mutual(papers: Papers) -> Iterator[Tls]:
 
 
 def test_a_client_that_trusts_the_authority_is_served(papers: Papers, tls: Tls) -> None:
-    assert greeting(papers, tls, client(papers)) == b"hello you"
+    assert greeting(papers, tls, papers.client()) == b"hello you"
 
 
 def test_a_client_that_does_not_know_the_authority_goes_away(papers: Papers, tls: Tls) -> None:
-    assert type(refusal(papers, tls, client(papers, ca="stranger_ca.pem"))) is UnavailableError
+    assert type(refusal(papers, tls, papers.client(ca="stranger_ca.pem"))) is UnavailableError
 
 
 def test_a_client_without_tls_is_not_served(papers: Papers, tls: Tls) -> None:
@@ -171,15 +164,15 @@ def test_a_client_without_tls_is_not_served(papers: Papers, tls: Tls) -> None:
 def test_a_client_with_a_certificate_of_the_authority_is_served(
     papers: Papers, mutual: Tls
 ) -> None:
-    assert greeting(papers, mutual, client(papers, "client")) == b"hello you"
+    assert greeting(papers, mutual, papers.client("client")) == b"hello you"
 
 
 def test_a_client_without_a_certificate_is_not_served(papers: Papers, mutual: Tls) -> None:
-    assert type(refusal(papers, mutual, client(papers))) is UnavailableError
+    assert type(refusal(papers, mutual, papers.client())) is UnavailableError
 
 
 @pytest.mark.parametrize("name", ["expired", "early", "strange"])
 def test_a_client_with_a_certificate_that_is_not_good_is_not_served(
     papers: Papers, mutual: Tls, name: str
 ) -> None:
-    assert type(refusal(papers, mutual, client(papers, name))) is UnavailableError
+    assert type(refusal(papers, mutual, papers.client(name))) is UnavailableError

@@ -53,6 +53,7 @@ from fendan.model import (
     EventPage,
     Held,
     LedgerEvent,
+    Line,
     Lot,
     Movement,
     Nearby,
@@ -62,6 +63,8 @@ from fendan.model import (
     PolicyState,
     PolicyVersion,
     Routed,
+    Shipment,
+    ShipmentStatus,
     Shortfall,
     StaleStock,
     StockLevel,
@@ -70,7 +73,9 @@ from fendan.model import (
     StoreStatus,
     Supply,
 )
+from fendan.profile_files import read_sku_profiles, read_store_profiles
 from fendan.profiles import SkuProfile, StoreProfile
+from fendan.rules import OrderType, StepName, StoreKind
 
 if TYPE_CHECKING:
     from fendan import aio as aio
@@ -107,6 +112,7 @@ __all__ = [
     "JournalError",
     "KeyConflictError",
     "LedgerEvent",
+    "Line",
     "Lot",
     "MalformedMessageError",
     "Movement",
@@ -118,6 +124,7 @@ __all__ = [
     "OrderConflictError",
     "OrderState",
     "OrderStatus",
+    "OrderType",
     "Policy",
     "PolicyState",
     "PolicyVersion",
@@ -126,13 +133,17 @@ __all__ = [
     "RejectReason",
     "Routed",
     "ServiceError",
+    "Shipment",
+    "ShipmentStatus",
     "Shortfall",
     "SkuProfile",
     "StaleStock",
     "Status",
+    "StepName",
     "StockLevel",
     "StockUpdate",
     "Store",
+    "StoreKind",
     "StoreProfile",
     "StoreStatus",
     "Supply",
@@ -153,7 +164,9 @@ __all__ = [
     "convert",
     "distance_m",
     "read_orders",
+    "read_sku_profiles",
     "read_stock",
+    "read_store_profiles",
     "read_stores",
 ]
 

@@ -382,7 +382,7 @@ class Engine(
     ) -> Outcome:
         due_ns = self._life.due_ns(now_ns)
         return self._orders.route(
-            self._as_parts(batch),
+            self._as_parts(batch, rules),
             radius_m,
             dry_run=dry_run,
             due_ns=due_ns,

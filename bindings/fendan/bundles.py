@@ -2,9 +2,12 @@
 
 What was paid for the bundle is shared over its parts in proportion to their pieces, rounded down;
 what is left of it goes to the first part. Parts stand in the order of their names.
+
+What a bundle's own profile asks for, or that of a bundle in it, counts for all of the order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +59,12 @@ class Bundles:
     """The parts of all bundles by SKU code; not to be changed.
 
     The parts of SKU code s are `_parts[_first[s]:_first[s + 1]]`; a SKU that is none has none.
+    `to_parts`, `to_outer`: int32[n, 2], from each bundle to its parts, and to each it is in.
     """
 
-    def __init__(self, parts_of: Mapping[int, Mapping[int, int]]) -> None:
+    def __init__(
+        self, parts_of: Mapping[int, Mapping[int, int]], to_outer: Iterable[tuple[int, int]] = ()
+    ) -> None:
         counts = np.zeros(max(parts_of) + 1, dtype=np.int64)
         for code, parts in parts_of.items():
             counts[code] = len(parts)
@@ -66,9 +72,14 @@ class Bundles:
         rows = [pair for _, parts in sorted(parts_of.items()) for pair in parts.items()]
         self._parts, self._pieces = np.array(rows, dtype=np.int64).reshape(-1, 2).T
         self.parts_of = parts_of
+        self.to_parts = _pairs((code, part) for code, parts in parts_of.items() for part in parts)
+        self.to_outer = _pairs(to_outer)
 
-    def opened(self, batch: Batch) -> Batch:
-        """The batch with each line of a bundle as lines of its parts; refuses what overflows."""
+    def opened(self, batch: Batch, asks: Mapping[str, Any] | None = None) -> Batch:
+        """The batch with each line of a bundle as lines of its parts; refuses what overflows.
+
+        `asks`: what SKUs ask for under a policy, as the arrays of Rules.
+        """
         arrays = batch.lines_as_arrays
         skus = arrays["skus"].astype(np.int64)
         known = np.minimum(skus, len(self._first) - 2)
@@ -93,6 +104,8 @@ class Bundles:
         if "amounts" in arrays:
             amounts = arrays["amounts"][: len(skus)]
             lines["amounts"] = _shared(amounts, line, place, pieces)
+        if asks is not None:
+            lines["asked"] = _asked(batch, np.flatnonzero(is_bundle), asks)
         joined = merged(lines, batch.style)
         self._check_lines(batch, joined["offsets"])
         return batch.with_lines(joined)
@@ -114,6 +127,29 @@ class Bundles:
             field = field_of("offsets", "lines", batch.style, row)
             hint = f"at most {MOST_LINES:,} lines an order, bundles as their parts"
             refuse(Fault.OUT_OF_RANGE, field, int(counts[row]), row=_row(batch, row), hint=hint)
+
+
+def _asked(batch: Batch, lines: NDArray[np.int64], asks: Mapping[str, Any]) -> NDArray[Any]:
+    """What orders ask for, with what their bundles do, which stand in these lines."""
+    assert batch.asked is not None, "there is a policy, which asks"
+    asked: NDArray[Any] = batch.asked.copy()
+    skus = batch.lines_as_arrays["skus"][lines]
+    row = np.searchsorted(batch.lines_as_arrays["offsets"], lines, side="right") - 1
+    if "needs_of" in asks:
+        np.bitwise_or.at(asked["bundle_needs"], row, asks["needs_of"][skus])
+    if "class_sets_of" in asks:
+        np.bitwise_or.at(asked["bundle_classes"], row, asks["class_sets_of"][skus])
+    np.maximum.at(asked["bundle_life_days"], row, asks["least_life_days"][skus])
+    if asks["hidden"] is not None:
+        channel = asked["channel"][row]
+        known = (channel >= 0) & (channel < len(asks["hidden"]))
+        hidden = np.where(known, asks["hidden"][np.where(known, channel, 0), skus], 0)
+        np.bitwise_or.at(asked["bundle_hidden"], row, hidden.astype(np.uint8))
+    return asked
+
+
+def _pairs(pairs: Iterable[tuple[int, int]]) -> NDArray[np.int32]:
+    return np.array(list(pairs), dtype=np.int32).reshape(-1, 2)
 
 
 def _shared(

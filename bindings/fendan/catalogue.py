@@ -1,6 +1,6 @@
 """What an engine knows of its SKUs beside counts: their profiles, and what follows from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple, Self
 
@@ -84,6 +84,25 @@ class Catalogue:
         """The parts of each bundle, bundles in it opened, too; by name."""
         return flat_parts(self.profiles, "profiles")
 
+    def with_inner(self, bundles: Iterable[str]) -> set[str]:
+        """These bundles, and all that are in them at any depth."""
+        found: set[str] = set()
+        waiting = [name for name in bundles if name in self.parts]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [part for part in self.profiles[name].parts if part in self.parts]
+        return found
+
+    def bundles_in(self, pieces: Mapping[str, int]) -> set[str]:
+        """All bundles whose parts are among so many pieces of each SKU."""
+        return {
+            name
+            for name, parts in self.parts.items()
+            if all(pieces.get(part, 0) >= count for part, count in parts.items())
+        }
+
     def bundles(self, code_of: Names) -> Bundles | None:
         """The same by code, or None where no SKU is a bundle."""
         if not self.parts:
@@ -93,7 +112,12 @@ class Catalogue:
             {
                 _known(codes[name]): {_known(codes[part]): each for part, each in parts.items()}
                 for name, parts in self.parts.items()
-            }
+            },
+            [
+                (_known(codes[inner]), _known(codes[name]))
+                for name in self.parts
+                for inner in self.with_inner([name]) - {name}
+            ],
         )
 
     def arrays(self, code_of: Names) -> SkuArrays:

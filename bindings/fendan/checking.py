@@ -74,36 +74,64 @@ class _BrokenError(Exception):
     """A promise that is not kept."""
 
 
+def _beginning(log: Log) -> int:
+    """The event after which a check begins: 0, or that of a trimmed log's older snapshot."""
+    newest = log.latest_snapshot() if log.first_sequence() > 1 else None
+    if newest is None:
+        return 0
+    older = log.latest_snapshot(newest.sequence - 1)
+    return newest.sequence if older is None else older.sequence
+
+
 class _Replayed:
-    """A log replayed from its beginning, and what was seen on the way."""
+    """A log replayed from its beginning, and what was seen on the way.
+
+    One that was trimmed begins with the older of its snapshots, whose counts are taken for granted.
+    """
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._tally = Tally()
         self._core = Core(Datum.WGS84, REMEMBERED)
-        self._last = 0
+        self._begin = _beginning(log)
+        self._before = (0, 0)  # on hand and reserved, before the first event
+        self._last = self._begin
 
     def frames(self) -> int:
         """Read every frame; returns how many there are."""
         count, epoch, time_ns = 0, 0, 0
-        for frame in self._log.read(1):
-            if self._last and frame.sequence != self._last + 1:
-                raise _BrokenError(f"event {self._last + 1} is missing")
+        oldest = self._log.first_sequence()
+        last = oldest - 1
+        for frame in self._log.read(oldest):
+            if frame.sequence != last + 1:
+                raise _BrokenError(f"event {last + 1} is missing")
             if frame.epoch < epoch or frame.time_ns < time_ns:
                 raise _BrokenError(f"event {frame.sequence} is of an epoch or time before the last")
-            self._tally.add(frame.body, frame.sequence, frame.count)
-            self._last = frame.sequence + frame.count - 1
+            if frame.sequence > self._begin:
+                self._tally.add(frame.body, frame.sequence, frame.count)
+            last = frame.sequence + frame.count - 1
             count, epoch, time_ns = count + 1, frame.epoch, frame.time_ns
+        self._last = max(last, self._begin)
         return count
 
     def replay(self) -> int:
         """Apply every event; returns how many there are."""
-        return recover(self._core, self._log, to_sequence=self._last, from_snapshot=False).events
+        if self._begin:
+            first = Core(Datum.WGS84, REMEMBERED)
+            recover(first, self._log, to_sequence=self._begin)
+            self._before = totals(first._stock)
+        return recover(
+            self._core, self._log, to_sequence=self._last, snapshot_up_to=self._begin
+        ).events
 
     def conserved(self) -> int:
         """Hold what events changed in all against what there is; returns pieces on hand."""
         changes = self._tally.changes().values()
-        expected = sum(one.on_hand for one in changes), sum(one.reserved for one in changes)
+        on_hand, reserved = self._before
+        expected = (
+            on_hand + sum(one.on_hand for one in changes),
+            reserved + sum(one.reserved for one in changes),
+        )
         found = totals(self._core._stock)
         if expected != found:
             what = "on hand and reserved are {} and {}, and by the events {} and {}"

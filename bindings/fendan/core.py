@@ -240,7 +240,7 @@ class Core:
             return min(self._stock.sellable_of(store, part) // each for part, each in parts)
         return self._stock.sellable_of(store, sku)
 
-    def _as_parts(self, batch: Batch) -> Batch:
+    def _as_parts(self, batch: Batch, rules: Rules | None = None) -> Batch:
         """A batch as the core routes it: without supply by name, bundles as their parts."""
         if self._known_supplies().of:
             skus = batch.lines_as_arrays["skus"]
@@ -250,7 +250,9 @@ class Core:
                 field = field_of("skus", "lines", batch.style, row)
                 name = self._stock.skus[skus[line]]
                 refuse(Fault.UNKNOWN_SKU, field, name, row=row_of(batch.style, row))
-        return batch if self._bundles is None else self._bundles.opened(batch)
+        if self._bundles is None:
+            return batch
+        return self._bundles.opened(batch, None if rules is None else rules.arrays)
 
     # -- STOCK AND THOSE IT IS HELD FOR --------------------------------------------------------
 

@@ -5,23 +5,25 @@ from the order; of those that nothing keeps, the best one by the ranking has it.
 come to the same store.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from fendan.engine.outcome import Decision
 from fendan.errors import Fault, refuse
-from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.explanation import Candidate, Change, Excluded, Explanation, Part
 from fendan.merit import Merit, difference, merit_of
-from fendan.obstacles import eligible_count, obstacles
-from fendan.rules import Step, StepName
-from fendan.scene import NOBODY, Scene
+from fendan.obstacles import Obstacle, obstacles
+from fendan.rules import StepName
+from fendan.scene import NOBODY, Line, Scene
+from fendan.telling import Distances, Telling, last_day, told
 
-__all__ = ["USUAL_EXCLUDED", "checked_attempt", "checked_limit", "explained"]
+__all__ = ["MOST_EXCLUDED", "USUAL_EXCLUDED", "checked_attempt", "checked_limit", "explained"]
 
 USUAL_EXCLUDED = 10
 MOST_EXCLUDED = 1_000
 MOST_ATTEMPTS = 2**31 - 1
 RUNNERS_UP = 3
+NS_PER_DAY = 86_400 * 10**9
 
 MERGED = "the buyer's earlier order"
 
@@ -46,28 +48,19 @@ def checked_attempt(attempt: int) -> int:
     return attempt
 
 
-class _Search(NamedTuple):
-    """What one telling of the steps came to. `able`: the best one first; () where none was."""
-
-    tried: list[TriedStep]
-    steps: list[Step]
-    able: list[int]
-
-
 def explained(
     scene: Scene, order_id: str, decision: Decision, limit: int = USUAL_EXCLUDED
 ) -> Explanation:
     """Explain a decision that was made on the scene; of excluded stores at most `limit`."""
     distances_m = scene.distances_m()
-    search = _search(scene, decision, distances_m)
-    told = [_candidate(scene, store, distances_m) for store in search.able[: 1 + RUNNERS_UP]]
-    winner = told[0] if told else None
-    notes = (
-        []
-        if winner is None or not _is_merged(scene, search)
-        else [f"{winner.store_id} has {MERGED}"]
-    )
-    agrees = _agrees(winner, decision)
+    telling = told(scene, decision, distances_m)
+    able = () if scene.later else telling.able[: 1 + RUNNERS_UP]
+    candidates = [_candidate(scene, telling, store, distances_m) for store in able]
+    winner = candidates[0] if candidates else None
+    notes = []
+    if telling.able and telling.able[0] == scene.wish.preferred and not telling.waits:
+        notes.append(f"{scene.stores.ids[telling.able[0]]} has {MERGED}")
+    agrees = _agrees(scene, telling, decision)
     if not agrees:
         notes.append("what was looked at is not all known any more")
     return Explanation(
@@ -76,132 +69,125 @@ def explained(
         policy_version=scene.policy_version,
         order_type=scene.rule.order_type,
         step=decision.step,
-        steps=tuple(search.tried),
+        steps=tuple(telling.tried),
         winner=winner,
-        runners_up=tuple(told[1:]),
-        excluded=tuple(_excluded(scene, search, distances_m, limit)),
-        change=_change(scene, search, distances_m),
+        runners_up=tuple(candidates[1:]),
+        excluded=tuple(_excluded(scene, telling, distances_m, limit)),
+        change=None if scene.later else _change(scene, telling, distances_m),
+        parts=tuple(_parts(scene, telling, decision, distances_m)),
+        recorded=("parts",) if telling.shared else (),
         complete=agrees,
         note="; ".join(notes),
     )
 
 
-def _agrees(winner: Candidate | None, decision: Decision) -> bool:
-    """Whether both tellings came to the same store; of a split order, to one of its stores."""
-    if decision.shipments:
-        return winner is None or winner.store_id in {one.store_id for one in decision.shipments}
-    return (None if winner is None else winner.store_id) == decision.store_id
+def _agrees(scene: Scene, telling: Telling, decision: Decision) -> bool:
+    """Whether both tellings came to the same stores, as far as they were searched for again."""
+    found = list(telling.able[:1])
+    if scene.later:
+        found = [*found, *telling.later[:1]] if telling.later else []
+    stores = [one.store_id for one in decision.shipments]
+    if telling.shared:
+        stores = [one.store_id for one in decision.shipments if one.supply_date]
+        found = list(telling.later[:1])
+    elif not stores and decision.store_id is not None:
+        stores = [decision.store_id]
+    return [scene.stores.ids[store] for store in found] == stores
 
 
-# -- STEPS -------------------------------------------------------------------------------------
-
-
-def _search(scene: Scene, decision: Decision, distances_m: dict[int, float]) -> _Search:
-    """Step after step, until one fills the order."""
-    tried: list[TriedStep] = []
-    steps: list[Step] = []
-    for step in scene.rule.steps:
-        steps.append(step)
-        is_used = step.name is decision.step
-        near = {store for store in distances_m if _is_near(scene, step, distances_m[store])}
-        eligible, asked = eligible_count(scene, step, near)
-        able = []
-        if step.name is not StepName.BACKORDER and scene.lines:
-            able = [one for one in asked if not _kept(scene, step, one, distances_m)]
-        tried.append(
-            TriedStep(
-                name=step.name,
-                radius_m=step.radius_m,
-                eligible=eligible,
-                in_radius=len(asked),
-                able=len(able),
-            )
-        )
-        if able:
-            return _Search(tried, steps, _ranked(scene, able, distances_m))
-        if is_used and decision.shipments:
-            break
-    return _Search(tried, steps, [])
-
-
-def _is_near(scene: Scene, step: Step, distance_m: float) -> bool:
-    return scene.wish.only != NOBODY or distance_m <= step.radius_m
-
-
-def _kept(scene: Scene, step: Step, store: int, distances_m: dict[int, float]) -> bool:
-    """Whether anything keeps a store from the order."""
-    return next(obstacles(scene, step, store, distances_m[store]), None) is not None
-
-
-def _ranked(scene: Scene, able: Iterable[int], distances_m: dict[int, float]) -> list[int]:
-    """The best first; before all others that which has the buyer's earlier order."""
-
-    def place(store: int) -> tuple[bool, object]:
-        return store != scene.wish.preferred, merit_of(scene, store, distances_m[store]).key
-
-    return sorted(able, key=place)
-
-
-def _is_merged(scene: Scene, search: _Search) -> bool:
-    return bool(search.able) and search.able[0] == scene.wish.preferred
-
-
-def _candidate(scene: Scene, store: int, distances_m: dict[int, float]) -> Candidate:
+def _candidate(scene: Scene, telling: Telling, store: int, distances_m: Distances) -> Candidate:
     merit = merit_of(scene, store, distances_m[store])
-    return Candidate(store_id=merit.store_id, distance_m=merit.distance_m, values=merit.values)
+    values = merit.values
+    if telling.waits:
+        today = scene.stores.moment.now_ns // NS_PER_DAY
+        values = {"SUPPLY_DAYS": float(last_day(scene, store) - today)}
+    return Candidate(store_id=merit.store_id, distance_m=merit.distance_m, values=values)
+
+
+# -- SHIPMENTS ---------------------------------------------------------------------------------
+
+
+def _parts(
+    scene: Scene, telling: Telling, decision: Decision, distances_m: Distances
+) -> Iterator[Part]:
+    """What kept the store of each shipment from sending all of the order from its stock."""
+    code_of = {name: code for code, name in enumerate(scene.stores.ids)}
+    for one in decision.shipments:
+        store, reason = code_of[one.store_id], None
+        if one.supply_date and scene.later:
+            text = f"sold against supply: {_named(scene.later)}"
+        elif scene.later and not telling.shared:
+            text = "all that is not sold against supply"
+        else:
+            steps = [step for step in telling.steps if step.name is not StepName.BACKORDER]
+            stocked = telling._replace(steps=steps)
+            reason = _farthest(scene, stocked, store, distances_m[store])
+            text = "" if reason is None else reason[1].text
+        code = None if reason is None else reason[1].code
+        yield Part(number=one.number, store_id=one.store_id, code=code, text=text)
+
+
+def _named(lines: Sequence[Line]) -> str:
+    return ", ".join(line.sku for line in lines)
 
 
 # -- THOSE THAT WERE NEARER --------------------------------------------------------------------
 
 
-def _excluded(
-    scene: Scene, search: _Search, distances_m: dict[int, float], limit: int
-) -> list[Excluded]:
+def _excluded(scene: Scene, telling: Telling, distances_m: Distances, limit: int) -> list[Excluded]:
     """The nearest that could not have it, as far as the winner."""
     found: list[Excluded] = []
-    able = set(search.able)
+    winner = telling.able[0] if telling.able and not scene.later else NOBODY
     for store, distance_m in distances_m.items():
-        if len(found) >= limit or (search.able and store == search.able[0]):
+        if len(found) >= limit or store == winner:
             break
-        if store not in able:
-            found.append(_exclusion(scene, search.steps, store, distance_m))
+        reason = None
+        if scene.later or store not in telling.able:
+            reason = _farthest(scene, telling, store, distance_m)
+        if reason is not None:
+            found.append(
+                Excluded(
+                    store_id=scene.stores.ids[store],
+                    distance_m=distance_m,
+                    step=reason[0],
+                    code=reason[1].code,
+                    text=reason[1].text,
+                )
+            )
     return found
 
 
-def _exclusion(scene: Scene, steps: list[Step], store: int, distance_m: float) -> Excluded:
-    """What kept it at the step where it came farthest, of equals at the first."""
+def _farthest(
+    scene: Scene, telling: Telling, store: int, distance_m: float
+) -> tuple[StepName, Obstacle] | None:
+    """What kept it at the step where it came farthest, of equals at the first; None: nothing."""
     first = {}
-    for step in steps:
-        reason = next(obstacles(scene, step, store, distance_m), None)
+    rest = replace(scene, given=telling.given)
+    for step in telling.steps:
+        asked = rest if step.name is StepName.BACKORDER else scene
+        reason = next(obstacles(asked, step, store, distance_m), None)
         if reason is not None and step.name not in first:
             first[step.name] = reason
-    name, reason = max(first.items(), key=lambda item: item[1].code)
-    return Excluded(
-        store_id=scene.stores.ids[store],
-        distance_m=distance_m,
-        step=name,
-        code=reason.code,
-        text=reason.text,
-    )
+    return max(first.items(), key=lambda item: item[1].code, default=None)
 
 
 # -- WHAT WOULD HAVE TO BE OTHERWISE -----------------------------------------------------------
 
 
-def _change(scene: Scene, search: _Search, distances_m: dict[int, float]) -> Change | None:
+def _change(scene: Scene, telling: Telling, distances_m: Distances) -> Change | None:
     """The least with which the nearest store would win: at a step tried, the first of equals."""
     nearest = next(iter(distances_m), None)
-    if nearest is None or (search.able and search.able[0] == nearest):
+    if nearest is None or (telling.able and telling.able[0] == nearest):
         return None
     changes = []
-    for step in search.steps:
+    for step in telling.steps:
         if step.name is StepName.BACKORDER:
             continue
         found = list(obstacles(scene, step, nearest, distances_m[nearest]))
         needed = tuple(dict.fromkeys(one.change for one in found))
         rival = None
-        if search.able and step is search.steps[-1]:
-            rival = _rival(scene, search.able[0], nearest, distances_m)
+        if telling.able and step is telling.steps[-1]:
+            rival = _rival(scene, telling.able[0], nearest, distances_m)
         loses_to, loses_by = rival or ("", "")
         changes.append(
             Change(
@@ -216,9 +202,7 @@ def _change(scene: Scene, search: _Search, distances_m: dict[int, float]) -> Cha
     return min(changes, key=lambda one: (bool(one.loses_to), len(one.needed)), default=None)
 
 
-def _rival(
-    scene: Scene, winner: int, store: int, distances_m: dict[int, float]
-) -> tuple[str, str] | None:
+def _rival(scene: Scene, winner: int, store: int, distances_m: Distances) -> tuple[str, str] | None:
     """Whether the winner would still come before the store, and by what."""
     best = merit_of(scene, winner, distances_m[winner])
     if scene.wish.preferred == winner:

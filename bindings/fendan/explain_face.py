@@ -1,7 +1,9 @@
 """The engine's face for those who ask why."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fendan.engine.batch import Batch
@@ -14,21 +16,24 @@ from fendan.explain import USUAL_EXCLUDED, checked_attempt, checked_limit, expla
 from fendan.explanation import Candidate, Explanation
 from fendan.log import Log
 from fendan.model import Order, Policy
-from fendan.past import brought_back, deciding, events_of, rejected_by
+from fendan.past import Turn, brought_back, deciding, events_of, rejected_by, turn_of
 from fendan.rules import OrderType, StepName
 from fendan.scene import NOBODY, Scene
 from fendan.scene_face import Asker, SceneFace
 
 __all__ = ["Decided", "ExplainFace", "Told"]
 
-PICKUP_NAMED = 1  # of Grant.flags
+PICKUP_NAMED, IN_GROUP, OF_BUNDLES = 1, 2, 4  # of Grant.flags
 
 # Why a rejected order goes to no other store, whoever has what it asks for.
 UNASKED = frozenset({Reason.TOO_MANY_ATTEMPTS, Reason.PICKUP_STORE, Reason.GROUP_NOT_WHOLE})
 
+MOST_NAMED = 5  # orders of a group
+
 NO_JOURNAL = "this engine keeps no journal: stock, hours and policy are not what they were then"
 TRIMMED = "the journal does not reach back so far any more"
 NOBODY_ASKED = "after it was rejected, no other store was asked"
+GROUPLESS = "which orders of its command went together as a group is not recorded"
 NAMELESS = "at which store the customer wanted to fetch it is not recorded"
 
 
@@ -64,7 +69,7 @@ class ExplainFace(SceneFace):
             rules = self._rules_at(command.now_ns)
             asking = None if rules is None else rules.asking
             named = Batch.of_orders([order], self._stock.sku_code_of, self._datum, "order", asking)
-            batch = self._as_parts(named)
+            batch = self._as_parts(named, rules)
             outcome = self._orders.route(
                 batch.without_ids(),
                 self._most_m(),
@@ -73,7 +78,8 @@ class ExplainFace(SceneFace):
                 now_ns=command.now_ns,
             )
             decision = decisions([order.id], outcome)[0]
-            asker = _asker_of(batch, decision)
+            skus = [self._stock.skus[sku] for sku, _ in named.lines(0)]
+            asker = _asker_of(batch, decision)._replace(bundles=skus)
             scene = self._scene(asker, self._most_m(), command.now_ns)
         return Told(explained(scene, order.id, decision, limit), scene)
 
@@ -121,11 +127,16 @@ class ExplainFace(SceneFace):
                 return Told(_recorded(decided, NOBODY_ASKED, complete=True))
             rejected = rejected_by(events, event, self._policy.cool_down_s)
             asker = asker._replace(merge_group=0, rejected=rejected)
-        shadow = SceneFace(self._datum, self._orders.remembered)
-        if not brought_back(shadow, log, event):
+        shadow, turn = SceneFace(self._datum, self._orders.remembered), turn_of(log, event)
+        if turn is None or not brought_back(shadow, log, turn):
             return Told(_recorded(decided, TRIMMED))
+        if not turn.is_certain:
+            return Told(_recorded(decided, GROUPLESS))
+        if len(turn.members) > 1:
+            asker = _asker_together(turn.members, asker)
         scene = shadow._scene(asker, self._most_m(), event.time_ns)
-        return Told(explained(scene, order_id, decided.decision, limit), scene)
+        told = explained(scene, order_id, decided.decision, limit)
+        return Told(_with_note(told, turn), scene)
 
 
 class Decided(NamedTuple):
@@ -178,6 +189,7 @@ def _asker_of(batch: Batch, decision: Decision) -> Asker:
         region=int(asked["region"]),
         named_store=int(asked["pickup_store"]),
         merge_group=decision.merge_group,
+        members=int(asked["group"] != 0),
     )
 
 
@@ -195,7 +207,38 @@ def _asker_then(event: Event, decided: Decided) -> Asker:
         region=int(grant["region"]),
         named_store=decided.store if decided.is_named else NOBODY,
         merge_group=int(grant["merge_group"]),
+        members=int(bool(int(grant["flags"]) & IN_GROUP)),
+        bundles=None if int(grant["flags"]) & OF_BUNDLES else (),
     )
+
+
+def _asker_together(members: Sequence[Event], asker: Asker) -> Asker:
+    """What orders of a group say together: they go where the first of them can have all of it."""
+    first, lines = members[0], Counter[int]()
+    for event in members:
+        for move in event.moves:
+            lines[move.sku] += move.quantity
+    assert first.grant is not None
+    return asker._replace(
+        place=(first.lat, first.lng),
+        lines=sorted(lines.items()),
+        channel=first.grant.channel,
+        region=first.grant.region,
+        members=len(members),
+    )
+
+
+def _with_note(told: Explanation, turn: Turn) -> Explanation:
+    """Say with whom an order went, if with anybody."""
+    others = [one.order_id for one in turn.members if one.order_id != told.order_id]
+    if not others:
+        return told
+    more = f" and {len(others) - MOST_NAMED:,} more" if len(others) > MOST_NAMED else ""
+    note = (
+        f"decided together with {', '.join(others[:MOST_NAMED])}{more}; "
+        f"distances are from {turn.members[0].order_id}, the first of the group"
+    )
+    return replace(told, note="; ".join(filter(None, (note, told.note))))
 
 
 def _recorded(decided: Decided, why: str, *, complete: bool = False) -> Explanation:

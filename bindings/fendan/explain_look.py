@@ -38,6 +38,8 @@ def show_explanation(told: Explanation, console: Console) -> None:
         console.print(_steps(told))
     if told.winner is not None:
         console.print(_candidates(told, told.winner))
+    if told.parts:
+        console.print(_parts(told))
     if told.excluded:
         console.print(_excluded(told))
     for line in (str(told.change) if told.change is not None else "", told.note):
@@ -69,6 +71,19 @@ def _candidates(told: Explanation, winner: Candidate) -> Table:
     for place, one in enumerate((winner, *told.runners_up), 1):
         values = (f"{one.values[name]:,.6g}" for name in names)
         table.add_row(f"{place}.", escape(one.store_id), length(one.distance_m), *values)
+    return table
+
+
+def _parts(told: Explanation) -> Table:
+    table = Table(title="Shipments, and why none of them is all of it", title_justify="left")
+    for column in ("", "store", "sends", "rule", "why not all"):
+        table.add_column(column)
+    sent = {one.number: one.lines for one in told.decision.shipments}
+    for one in told.parts:
+        lines = ", ".join(f"{count:,} of {sku}" for sku, count in sent.get(one.number, ()))
+        rule = "" if one.code is None else str(one.code)
+        cells = (f"{one.number}.", one.store_id, lines, rule, one.text)
+        table.add_row(*map(escape, cells))
     return table
 
 

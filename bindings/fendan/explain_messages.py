@@ -3,7 +3,7 @@
 from typing import cast
 
 from fendan.exclusions import Exclusion
-from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.explanation import Candidate, Change, Excluded, Explanation, Part, TriedStep
 from fendan.messages import datum_of, decision_message, decision_of, lines_of
 from fendan.model import Order
 from fendan.rules import OrderType, StepName
@@ -44,7 +44,10 @@ def explanation_message(told: Explanation) -> explanations.Explanation:
         runners_up=map(_candidate_message, told.runners_up),
         excluded=map(_excluded_message, told.excluded),
         change=None if told.change is None else _change_message(told.change),
+        parts=map(_part_message, told.parts),
+        recorded=told.recorded,
         complete=told.complete,
+        partial=told.partial,
         note=told.note,
     )
 
@@ -62,7 +65,10 @@ def explanation_of(message: explanations.Explanation) -> Explanation:
         runners_up=tuple(map(_candidate_of, message.runners_up)),
         excluded=tuple(map(_excluded_of, message.excluded)),
         change=_change_of(message.change) if message.HasField("change") else None,
+        parts=tuple(map(_part_of, message.parts)),
+        recorded=tuple(message.recorded),
         complete=message.complete,
+        partial=message.partial,
         note=message.note,
     )
 
@@ -138,4 +144,18 @@ def _change_of(message: explanations.Change) -> Change:
         needed=tuple(message.needed),
         loses_to=message.loses_to,
         loses_by=message.loses_by,
+    )
+
+
+def _part_message(one: Part) -> explanations.Part:
+    code = "" if one.code is None else one.code.name
+    return explanations.Part(number=one.number, store_id=one.store_id, code=code, text=one.text)
+
+
+def _part_of(message: explanations.Part) -> Part:
+    return Part(
+        number=message.number,
+        store_id=message.store_id,
+        code=Exclusion[message.code] if message.code else None,
+        text=message.text,
     )

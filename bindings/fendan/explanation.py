@@ -5,6 +5,7 @@ Explanation -- steps        which steps were tried, and how far stores came at e
             -- runners_up   who would have been next
             -- excluded     who was nearer, and the first rule that kept each from it
             -- change       what would have made the nearest store win
+            -- parts        of shipments: what kept each of their stores from sending all of it
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from fendan.engine.outcome import Decision
 from fendan.exclusions import Exclusion
 from fendan.rules import OrderType, StepName
 
-__all__ = ["Candidate", "Change", "Excluded", "Explanation", "TriedStep"]
+__all__ = ["Candidate", "Change", "Excluded", "Explanation", "Part", "TriedStep"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class Candidate:
     """A store that could have the order, and its value by each criterion; less is better.
 
     `values`: by the names of `RankBy`, in the order of the ranking; "SCORE" last, where the ranking
-    is by the sum of them, weighted.
+    is by the sum of them, weighted. Of an order that waits for supply "SUPPLY_DAYS" alone: how many
+    days, from today in UTC, until all of it is to have arrived there.
     """
 
     store_id: str
@@ -85,17 +87,37 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Shipment `number`, and the first rule that kept its store from sending all from its stock.
+
+    `code`: None where no rule did: the rest of the order is sold against supply, or all of it.
+    """
+
+    number: int
+    store_id: str
+    code: Exclusion | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """Why an order was decided as it was; what it was told is `decision`.
 
     `order_type`: under which rule; `step`: at which step it was decided, NONE where no policy was
     asked for or no step filled it. `winner` is None where no single store has it: the decision says
-    why, or which shipments there are. `runners_up`: the next three by the ranking. `excluded`: the
-    nearest that could not have it; those nearer than the winner, where there is one. `change`: None
-    where the nearest store has it.
+    why, or which shipments there are, and `parts` why none of their stores sends all of it.
+    `runners_up`: the next three by the ranking. `excluded`: the nearest that could not have it;
+    those nearer than the winner, where there is one. `change`: None where the nearest store has it,
+    and of an order that is sold partly from stock and partly against supply.
+
+    `recorded`: which of this was taken from the decision, and not worked out a second time:
+    ("parts",) where several stores were chosen together. That each of them can send its part is
+    looked at; that no others would have been a better choice is not.
 
     `complete` is False where not everything is known any more, and `note` says why; then what was
     recorded stands here, and nothing else. A `note` may also say what is worth knowing beside.
+    `partial`: it was told to a store or a region, and only what concerns their own: neither the
+    steps, nor other stores and their shipments, even where they won.
     """
 
     order_id: str
@@ -108,5 +130,8 @@ class Explanation:
     runners_up: tuple[Candidate, ...] = ()
     excluded: tuple[Excluded, ...] = ()
     change: Change | None = None
+    parts: tuple[Part, ...] = ()
+    recorded: tuple[str, ...] = ()
     complete: bool = True
+    partial: bool = False
     note: str = ""

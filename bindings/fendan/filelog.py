@@ -155,8 +155,7 @@ class FileLog:
             segments = self._known_segments()
             first = next((s for s in reversed(segments) if s.first_sequence <= from_sequence), None)
             if first is None:
-                oldest = segments[0].first_sequence if segments else 1
-                hint = f"the oldest event kept is {oldest}"
+                hint = f"the oldest event kept is {self.first_sequence()}"
                 refuse(Fault.OUT_OF_RANGE, "from_sequence", from_sequence, hint=hint)
             yield from self._read_on(first, from_sequence, wanted, must_reach=tail is not None)
 
@@ -195,6 +194,12 @@ class FileLog:
             corrupt(walk.segment.path, place.offset, why)
         if (place.crc, place.epoch) != (following.previous_crc, following.previous_epoch):
             corrupt(following.path, 0, "the segment before it is not the one that was there")
+
+    def first_sequence(self) -> int:
+        """The number of the oldest event that is kept."""
+        with self._disk_errors():
+            segments = self._known_segments()
+            return segments[0].first_sequence if segments else 1
 
     def _known_segments(self) -> list[Segment]:
         tail = self._tail
@@ -243,11 +248,12 @@ class FileLog:
             return Outcome.UNKNOWN
         return Outcome.OK
 
-    def latest_snapshot(self) -> Snapshot | None:
-        """The newest whole snapshot."""
+    def latest_snapshot(self, up_to: int | None = None) -> Snapshot | None:
+        """The newest whole snapshot of the state after event `up_to` or before."""
         with self._disk_errors():
             for found in snapshots.snapshots_in(self._disk, self._folder):
-                snapshot = snapshots.load(self._disk, found)
+                is_wanted = up_to is None or found.sequence <= up_to
+                snapshot = snapshots.load(self._disk, found) if is_wanted else None
                 if snapshot is not None:
                     return snapshot
             return None

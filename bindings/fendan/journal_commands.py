@@ -1,6 +1,6 @@
 """`fendan journal`, `ledger`, `check`, `snapshot`: what a folder keeps, looked at and handed on.
 
-All of it works beside a server that writes the folder.
+All of it but `trim` works beside a server that writes the folder.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,15 @@ from rich.table import Table
 from fendan import checking, ledger_files, snapshotting
 from fendan.errors import Fault, refuse
 from fendan.filelog import FileLog
-from fendan.journal_look import JournalLook, last_frame, look, names_of, segments_of, settle
+from fendan.journal_look import (
+    JournalLook,
+    first_since,
+    last_frame,
+    look,
+    names_of,
+    segments_of,
+    settle,
+)
 from fendan.ledger import LAST_SEQUENCE, Names, checked_sequence
 from fendan.ledger_files import (
     EventFile,
@@ -222,6 +230,35 @@ def snapshot(folder: Folder) -> None:
         with progress_bars() as progress, step(progress, f"Recovering {folder}"):
             moment = snapshotting.take(folder, last.sequence + last.count - 1, last.epoch)
         typer.echo(f"{folder}: a snapshot of the state after event {moment.sequence:,}")
+
+
+@journal_app.command("trim")
+def trim(
+    folder: Folder,
+    *,
+    before: Annotated[
+        str, typer.Option("--before", help="The first event to keep: its number, or a time.")
+    ],
+) -> None:
+    """Let go of old events, whole files of them, as far as the older of two snapshots allows.
+
+    Export what settlement has not read yet: it is gone for good. No server may have the folder.
+    """
+    with plain_errors():
+        sequence, time_ns = _bound("--before", before)
+        kept = segments_of(folder)
+        log = FileLog(folder)
+        if sequence is None:
+            sequence = first_since(log, kept[0].first_sequence, time_ns or 0)
+        log.claim("fendan journal trim")
+        try:
+            log.trim(sequence)
+        finally:
+            log.close()
+        left = segments_of(folder)
+        freed = len(kept) - len([one for one in kept if one in left])
+        oldest = left[0].first_sequence
+        typer.echo(f"{folder}: {freed} files fewer; the oldest event kept is {oldest:,}")
 
 
 # -- TABLES ------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ __all__ = [
     "EpochLook",
     "JournalLook",
     "SegmentLook",
+    "first_since",
     "last_frame",
     "look",
     "names_of",
@@ -167,6 +168,16 @@ def last_frame(log: Log, oldest_sequence: int) -> Frame | None:
     for last in log.read(oldest_sequence):  # noqa: B007
         pass
     return last
+
+
+def first_since(log: Log, oldest_sequence: int, time_ns: int) -> int:
+    """The number of the first event of that time or later; or the one after the last."""
+    after = oldest_sequence
+    for frame in log.read(oldest_sequence):
+        if frame.time_ns >= time_ns:
+            return frame.sequence
+        after = frame.sequence + frame.count
+    return after
 
 
 def names_of(log: Log, oldest_sequence: int) -> tuple[Names, int]:

@@ -84,8 +84,11 @@ class Log(Protocol):
         UNKNOWN says that it was not kept; the log still takes frames.
         """
 
-    def latest_snapshot(self) -> Snapshot | None:
-        """The newest that is whole: a damaged one is passed over."""
+    def first_sequence(self) -> int:
+        """The number of the oldest event that is still there; of the next, where there is none."""
+
+    def latest_snapshot(self, up_to: int | None = None) -> Snapshot | None:
+        """The newest that is whole: a damaged one is passed over, and one beyond `up_to`."""
 
     def trim(self, sequence: int) -> None:
         """Events before `sequence` may go, but for those after the older of the two snapshots."""

@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from fendan.delivery import first_lot, good, good_day, local_day, offered
 from fendan.rules import Criterion, RankBy
 from fendan.scene import Scene
-from fendan.shares import WHOLE
 
 __all__ = ["DISTANCE", "Merit", "difference", "merit_of"]
 
@@ -63,23 +63,38 @@ def _value(
     if by is RankBy.DISTANCE_BAND:
         return float(math.floor(distance_m / criterion.width_m))
     if by is RankBy.STOCK:
-        return -float(_depth(scene, store, changed))
+        return -float(_depth(scene, store, distance_m, changed))
+    if by is RankBy.FRESHNESS:
+        return -float(_life_days(scene, store, distance_m))
     most = profile.most_open_orders
     return {
         RankBy.DISTANCE: distance_m,
-        RankBy.LOAD: 0.0 if most is None else int(scene.stores.open_orders[store]) / most,
+        RankBy.LOAD: 0.0 if most is None else scene.open_orders(store) / most,
         RankBy.PRIORITY: float(profile.priority),
         RankBy.COST: float(profile.cost),
-        RankBy.FRESHNESS: -float(MOST_LIFE_DAYS),
     }[by]
 
 
-def _depth(scene: Scene, store: int, changed: bool) -> int:
+def _depth(scene: Scene, store: int, distance_m: float, changed: bool) -> int:
     """What the store offers beyond the order, of the line where that is least."""
-    least, share = MOST_DEPTH, scene.stores.share(store)
+    least = MOST_DEPTH
     for line in scene.lines:
-        pair = line.pairs.get(store)
-        offered = pair.on_sale * share // WHOLE if pair else 0
-        more = offered - line.quantity
+        more = offered(scene, line, store, distance_m) - line.quantity
         least = min(least, max(more, 0) if changed else more)
+    return least
+
+
+def _life_days(scene: Scene, store: int, distance_m: float) -> int:
+    """How many days what it would send may still be sold, of the line where that is least.
+
+    What a store is short of would have to be good for just long enough: see `merit_of`.
+    """
+    least, today = MOST_LIFE_DAYS, local_day(scene, store, scene.stores.moment.now_ns)
+    for line in scene.lines:
+        pieces = good(scene, line, store, distance_m)
+        if pieces is not None:
+            day = first_lot(scene, line, store, distance_m)
+            if day is None or pieces < line.quantity:
+                day = good_day(scene, line, store, distance_m)
+            least = min(least, day - today)
     return least

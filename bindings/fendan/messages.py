@@ -286,12 +286,12 @@ def decision_message(decision: Decision) -> order.Decision:
 def decision_of(message: order.Decision) -> Decision:
     """The decision of a message."""
     status = Status(message.status)
-    assigned = status is Status.ASSIGNED
+    has_store = status is Status.ASSIGNED and message.store_id != ""  # some are not told which
     return Decision(
         order_id=message.order_id,
         status=status,
-        store_id=message.store_id if assigned else None,
-        distance_m=message.distance_m if assigned else None,
+        store_id=message.store_id if has_store else None,
+        distance_m=message.distance_m if has_store else None,
         reason=Reason(message.reason),
         policy_version=message.policy_version,
         step=StepName(message.step),

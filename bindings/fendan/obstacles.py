@@ -5,7 +5,7 @@ first. The order is that of `exclusions`. Beside each reason stands the least ch
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -13,16 +13,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from fendan.delivery import good, good_day, needed_s, supply_day
 from fendan.eligible import eligible, exclusion
 from fendan.exclusions import Exclusion
-from fendan.profiles import StoreProfile
 from fendan.rules import Hours, Rule, Step, StepName, StoreKind
-from fendan.scene import Line, Pair, Scene
+from fendan.scene import Line, Lot, Pair, Scene
 from fendan.shares import WHOLE
 
-__all__ = ["Obstacle", "eligible_count", "needed_s", "obstacles"]
+__all__ = ["Obstacle", "date_of", "eligible_count", "obstacles"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_LOTS_TOLD = 3
 NS_PER_S = 10**9
 NS_PER_MINUTE = 60 * NS_PER_S
 
@@ -48,17 +49,21 @@ def obstacles(scene: Scene, step: Step, store: int, distance_m: float) -> Iterat
             "it has rejected this order before",
             f"no rejection by {scene.stores.ids[store]}",
         )
-    yield from sorted(_short(scene, store), key=lambda found: found.code)
+    if step.name is StepName.BACKORDER:
+        yield from _not_supplied(scene, store)
+        return
+    yield from sorted(_short(scene, store, distance_m), key=lambda found: found.code)
     yield from _too_late(scene, store, distance_m)
 
 
 def eligible_count(scene: Scene, step: Step, near: set[int]) -> tuple[int, list[int]]:
     """How many stores a step may ask now, and which of those are `near`."""
     stores = scene.stores
-    may = eligible(scene.rule, step, stores.facts, stores.moment, stores.closed) & stores.has_room
+    may = eligible(scene.rule, step, stores.facts, stores.moment, stores.closed)
     for store in stores.gone:
         may[store] = False
-    found = [store for store in np.flatnonzero(may).tolist() if _has_abilities(scene, store)]
+    asked = np.flatnonzero(may).tolist()
+    found = [store for store in asked if next(_not_able(scene, store), None) is None]
     return len(found), [store for store in found if store in near]
 
 
@@ -114,36 +119,28 @@ def _opens(scene: Scene, store: int) -> bool:
     return moment.now_ns < int(moment.opens_ns[store]) <= moment.now_ns + a_day_ns
 
 
-def _has_abilities(scene: Scene, store: int) -> bool:
-    return scene.needs <= scene.stores.profiles[store].abilities
-
-
 def _not_able(scene: Scene, store: int) -> Iterator[Obstacle]:
     """Abilities and room."""
-    profile, name = scene.stores.profiles[store], scene.stores.ids[store]
+    profile, name, orders = scene.stores.profiles[store], scene.stores.ids[store], scene.wish.orders
     lacking = sorted(scene.needs - profile.abilities)
     if lacking:
         words = ", ".join(lacking)
         yield Obstacle(Exclusion.ABILITY, f"it has no {words}", f"{words} at {name}")
-    open_orders = int(scene.stores.open_orders[store])
-    most = profile.most_open_orders
-    if most is not None and open_orders >= most:
+    most, count = profile.most_open_orders, scene.open_orders(store)
+    if most is not None and count + orders > most:
         yield Obstacle(
             Exclusion.OPEN_ORDERS,
-            f"{_orders(open_orders, 'open order')}, and {most:,} are the most it may hold",
-            f"{_orders(open_orders - most + 1, 'open order')} fewer at {name}",
+            f"{_orders(count, 'open order')}, and {most:,} are the most it may hold",
+            f"{_orders(count + orders - most, 'open order')} fewer at {name}",
         )
-    elif not scene.stores.has_room[store]:
-        yield _no_room_in_window(profile, name)
-
-
-def _no_room_in_window(profile: StoreProfile, name: str) -> Obstacle:
-    most, window = profile.most_orders_in_window or 0, f"{profile.window_s:g} s"
-    return Obstacle(
-        Exclusion.WINDOW,
-        f"it was given {_orders(most, 'order')} within {window}, the most it takes",
-        f"1 order fewer within {window} at {name}",
-    )
+    most, count = profile.most_orders_in_window, scene.lately(store)
+    if most is not None and count + orders > most:
+        within = f"within {profile.window_s:g} s"
+        yield Obstacle(
+            Exclusion.WINDOW,
+            f"it was given {_orders(count, 'order')} {within}, and {most:,} are the most it takes",
+            f"{_orders(count + orders - most, 'order')} fewer {within} at {name}",
+        )
 
 
 def _orders(count: int, name: str) -> str:
@@ -175,43 +172,74 @@ def _too_far(scene: Scene, step: Step, store: int, distance_m: float) -> Iterato
 # -- WHAT IT HAS -------------------------------------------------------------------------------
 
 
-def _short(scene: Scene, store: int) -> Iterator[Obstacle]:
+def _short(scene: Scene, store: int, distance_m: float) -> Iterator[Obstacle]:
+    for bundle in scene.hidden_bundles:
+        yield _not_sold(scene.wish.channel, bundle)
     for line in scene.lines:
-        yield from _short_of(scene, store, line)
+        yield from _short_of(scene, store, distance_m, line)
 
 
-def _short_of(scene: Scene, store: int, line: Line) -> Iterator[Obstacle]:
+def _short_of(scene: Scene, store: int, distance_m: float, line: Line) -> Iterator[Obstacle]:
     """What it lacks for one line."""
     channel, name, sku = scene.wish.channel, scene.stores.ids[store], line.sku
     share, pair = scene.stores.share(store), line.pairs.get(store)
     if line.code in scene.hidden:
-        change = f"{sku} sold through {channel}"
-        yield Obstacle(Exclusion.CHANNEL, f"{channel} does not sell {sku}", change)
+        yield _not_sold(channel, sku)
     if share == 0:
         text = f"its stock is not counted for channel {channel}"
         yield Obstacle(Exclusion.CHANNEL, text, f"a share for {channel} at {name}")
         share = WHOLE
-    more = f"{_missing(line, pair, share):,} more of {sku} at {name}"
+    late_enough, missing, until = good(scene, line, store, distance_m), 0, ""
+    if late_enough is not None:
+        until = f" good until {date_of(good_day(scene, line, store, distance_m))}"
+        missing = line.quantity - late_enough
+    more = f"{max(_missing(line, pair, share), missing):,} more of {sku}{until} at {name}"
     if pair is None:
         yield Obstacle(Exclusion.NOT_LISTED, f"it does not list {sku}", more)
         return
-    offered = pair.on_sale * share // WHOLE
-    if offered >= line.quantity:
-        return
-    lack = f"sellable {offered:,} < {line.quantity:,} of {sku}"
+    if pair.on_sale * share // WHOLE < line.quantity:
+        yield _too_few(scene, line, pair, share, more)
+    if missing > 0:
+        lots = _lots(line.lots[store])
+        text = f"sellable {late_enough:,} < {line.quantity:,} of {sku}{until}: {lots}"
+        yield Obstacle(Exclusion.LOTS, text, more)
+
+
+def _too_few(scene: Scene, line: Line, pair: Pair, share: int, more: str) -> Obstacle:
+    """Its count does not suffice, whatever it is good for."""
+    sku, channel = line.sku, scene.wish.channel
+    lack = f"sellable {pair.on_sale * share // WHOLE:,} < {line.quantity:,} of {sku}"
     part = f"share {share / WHOLE:g} of {pair.on_sale:,}"
     if not pair.is_on and pair.free > 0:
         text = (
             f"{sku} is off the shelf: {pair.free:,} free, and it is on again from {line.on_from:,}"
         )
-        yield Obstacle(Exclusion.OFF_SHELF, text, more)
-    elif pair.on_sale >= line.quantity:
-        yield Obstacle(Exclusion.CHANNEL, f"{lack} for channel {channel}: {part}", more)
-    else:
-        counts = f"on hand {pair.on_hand:,}, reserved {pair.reserved:,}{_held(pair)}"
-        if share != WHOLE:
-            lack, counts = f"{lack} for channel {channel}", f"{counts}, {part}"
-        yield Obstacle(Exclusion.STOCK, f"{lack}: {counts}", more)
+        return Obstacle(Exclusion.OFF_SHELF, text, more)
+    if pair.on_sale >= line.quantity:
+        return Obstacle(Exclusion.CHANNEL, f"{lack} for channel {channel}: {part}", more)
+    counts = f"on hand {pair.on_hand:,}, reserved {pair.reserved:,}{_held(pair)}"
+    if share != WHOLE:
+        lack, counts = f"{lack} for channel {channel}", f"{counts}, {part}"
+    return Obstacle(Exclusion.STOCK, f"{lack}: {counts}", more)
+
+
+def _lots(lots: Sequence[Lot]) -> str:
+    """``free 4 until 2026-01-01, 2 until 2026-01-04``: the last of them, which are the freshest."""
+    free = [lot for lot in lots if lot.free]
+    told = [f"{lot.free:,} until {date_of(lot.day)}" for lot in free[-MOST_LOTS_TOLD:]]
+    if len(free) > MOST_LOTS_TOLD:
+        told.insert(0, f"{sum(lot.free for lot in free[:-MOST_LOTS_TOLD]):,} before")
+    return "free " + (", ".join(told) or "none")
+
+
+def date_of(day: int) -> str:
+    """A day since 1970 as it is written."""
+    return (EPOCH + timedelta(days=day)).date().isoformat()
+
+
+def _not_sold(channel: str, sku: str) -> Obstacle:
+    change = f"{sku} sold through {channel}"
+    return Obstacle(Exclusion.CHANNEL, f"{channel} does not sell {sku}", change)
 
 
 def _held(pair: Pair) -> str:
@@ -228,20 +256,20 @@ def _missing(line: Line, pair: Pair | None, share: int) -> int:
     return enough - (pair.free if pair else 0)
 
 
+def _not_supplied(scene: Scene, store: int) -> Iterator[Obstacle]:
+    """What of it is not to arrive at the store on any one day."""
+    channel, name = scene.wish.channel, scene.stores.ids[store]
+    for line in scene.later or scene.lines:
+        if line.code in scene.hidden:
+            text = f"{channel} does not sell {line.sku}"
+            yield Obstacle(Exclusion.CHANNEL, text, f"{line.sku} sold through {channel}")
+        elif supply_day(scene, line, store) is None:
+            wanted = f"{line.quantity:,} of {line.sku}"
+            change = f"supply of {wanted} at {name}"
+            yield Obstacle(Exclusion.STOCK, f"no supply of {wanted} is to arrive", change)
+
+
 # -- WHEN IT WOULD BE THERE --------------------------------------------------------------------
-
-
-def needed_s(scene: Scene, store: int, distance_m: float) -> float:
-    """How long the store needs until the customer has it, in seconds: see `rules.Promise`."""
-    stores, promise = scene.stores, scene.rule.promise
-    opens_ns, now_ns = int(stores.moment.opens_ns[store]), stores.moment.now_ns
-    wait_s = (opens_ns - now_ns) / NS_PER_S if opens_ns > now_ns else 0.0
-    handling_s = (
-        promise.pick_s
-        + promise.pick_s_per_open_order * int(stores.open_orders[store])
-        + distance_m * promise.detour / promise.speeds_mps[int(stores.moment.local_hour[store])]
-    )
-    return wait_s + handling_s
 
 
 def _too_late(scene: Scene, store: int, distance_m: float) -> Iterator[Obstacle]:

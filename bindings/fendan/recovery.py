@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fendan import busy, state, updates
 from fendan.core import Core
@@ -16,9 +17,9 @@ from fendan.engine.geo import Datum
 from fendan.engine.network import points_of
 from fendan.engine.replay import Replay
 from fendan.errors import Fault, refuse
-from fendan.log import Log
+from fendan.log import Frame, Log
 
-__all__ = ["Recovery", "recover", "settings_text"]
+__all__ = ["Recovery", "recover", "recover_part", "settings_text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,32 +44,26 @@ def recover(
     log: Log,
     *,
     to_sequence: int | None = None,
-    from_snapshot: bool = True,
-    whole_frames: bool = True,
+    snapshot_up_to: int | None = None,
 ) -> Recovery:
     """Bring a core that is empty to the state after the last event, or after `to_sequence`.
 
-    Where that is in the middle of a frame, to its end; without `whole_frames` not beyond the event,
-    a state that nobody has seen from outside.
+    It begins with the newest snapshot, or the newest up to event `snapshot_up_to`; 0: with none.
+    Where `to_sequence` is in the middle of a frame, it goes to its end.
 
     Raises CorruptJournalError, or BreachError where events contradict what came before them.
     """
     began_s = time.perf_counter()
-    snapshot = log.latest_snapshot() if from_snapshot else None
-    if snapshot is not None and to_sequence is not None and snapshot.sequence > to_sequence:
-        snapshot = None
+    snapshot = log.latest_snapshot(to_sequence if snapshot_up_to is None else snapshot_up_to)
     first = last = size = 0
     if snapshot is not None:
         core._last_ns = state.restore(core, snapshot.data).time_ns
         first = last = snapshot.sequence
     replay = Replay(core._orders, _Effects(core))
     for frame in log.read(first + 1, to_sequence):
-        count = frame.count
-        if to_sequence is not None and not whole_frames:
-            count = min(count, to_sequence - frame.sequence + 1)
-        replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count, count)
+        replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count)
         core._follow(frame.time_ns)
-        last = frame.sequence + count - 1
+        last = frame.sequence + frame.count - 1
         size += len(frame.body)
         core._last_ns = frame.time_ns
     core._documents_changed({kind for kind, _ in core._documents})
@@ -80,6 +75,16 @@ def recover(
         orders=len(core._orders),
         seconds=time.perf_counter() - began_s,
     )
+
+
+def recover_part(core: Core, frame: Frame, picked: NDArray[np.bool_]) -> None:
+    """Bring a core on to a state that nobody has seen from outside, within the frame that follows.
+
+    Of its events only the first `len(picked)` happen, and of orders' only those that are picked.
+    """
+    replay = Replay(core._orders, _Effects(core))
+    replay.apply(frame.body, frame.sequence, frame.time_ns, frame.count, picked)
+    core._last_ns = frame.time_ns
 
 
 def settings_text(core: Core) -> str:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.bundles import Bundles
 from fendan.catalogue import SkuArrays
 from fendan.eligible import Facts, abilities, eligible_by_step, next_edge_ns
 from fendan.engine.areas import Areas
@@ -30,7 +31,7 @@ from fendan.opening import Opening
 from fendan.policy import PolicyBook
 from fendan.profiles import StoreProfile
 from fendan.rules import Step
-from fendan.supplies import SupplyArrays
+from fendan.supplies import SupplyArrays, begins_ns
 
 __all__ = ["Chain", "Ruling"]
 
@@ -55,6 +56,7 @@ class Chain(NamedTuple):
     regions: Names
     shares: NDArray[np.int32] | None
     hidden: NDArray[np.uint8] | None
+    bundles: Bundles | None
     areas: Areas | None
     supplies: SupplyArrays
     loads: LoadTable
@@ -133,8 +135,8 @@ class Ruling:
             "allowed": np.zeros((len(steps), leaves), dtype=np.uint64),
             "abilities": np.array(has, dtype=np.uint64) if has else None,
             "millionths": chain.shares,
-            "hidden": chain.hidden,
             **self._sku_arrays(steps),
+            **self._asks(),
             **self._supply_arrays(),
         }
 
@@ -146,27 +148,64 @@ class Ruling:
         areas = np.array([-1] + [number_of.get(name, -1) for name in self.book.regions], np.int32)
         return areas if (areas >= 0).any() else None
 
-    def _supply_arrays(self) -> dict[str, NDArray[np.int32]]:
+    def _supply_arrays(self) -> dict[str, Any]:
         first, days, skus = self.chain.supplies
         if not len(skus):
             return {}
-        return {"supply_first": first, "supply_days": days, "supply_skus": skus}
+        zones = {one.time_zone: None for one in self.chain.store_profiles}
+        number_of = {name: number for number, name in enumerate(zones)}
+        zone_of = [number_of[one.time_zone] for one in self.chain.store_profiles]
+        return {
+            "supply_first": first,
+            "supply_days": days,
+            "supply_skus": skus,
+            "supply_begins_ns": begins_ns(days.tolist(), zones),
+            "zone_of": np.array(zone_of, dtype=np.int32),
+            "zones": len(zones),
+        }
 
     def _sku_arrays(self, steps: Sequence[Step]) -> dict[str, NDArray[Any]]:
         """What rules look at of SKUs; nothing where no SKU has it."""
-        skus, classes, named = self.chain.skus, self.chain.classes, self.book.product_classes
+        skus, classes = self.chain.skus, self.chain.classes
         arrays: dict[str, NDArray[Any]] = {"together": np.zeros((len(steps), 0), dtype=np.uint8)}
-        if skus.needs.any():
-            arrays["needs_of"] = skus.needs
         if skus.presale.any():
             arrays["presale"] = skus.presale
-        bits = [1 << named.index(name) if name in named else 0 for name in classes]
-        if any(bits):
-            arrays["class_sets_of"] = np.array(bits, dtype=np.uint8)[skus.classes]
         kept = np.array([[name in step.split.together for name in classes] for step in steps])
         if kept.any():
             arrays["classes_of"], arrays["together"] = skus.classes, kept.astype(np.uint8)
         return arrays
+
+    def _asks(self) -> dict[str, Any]:
+        """What SKUs ask for; bundles with all that is asked for by bundles in them."""
+        skus, hidden, bundles = self.chain.skus, self.chain.hidden, self.chain.bundles
+        named = self.book.product_classes
+        bits = [1 << named.index(name) if name in named else 0 for name in self.chain.classes]
+        needs, classes = skus.needs, np.array(bits, dtype=np.uint8)[skus.classes]
+        life_days, arrays = skus.least_life_days, dict[str, Any]()
+        if bundles is not None:
+            needs = _joined(needs, needs, bundles.to_outer)
+            classes = _joined(classes, classes, bundles.to_outer)
+            life_days = _joined(life_days, life_days, bundles.to_outer, np.maximum)
+            if hidden is not None:
+                hidden = np.array([_joined(row, row, bundles.to_outer) for row in hidden])
+            arrays["bundle_needs_of"] = _joined(0 * needs, needs, bundles.to_parts)
+            arrays["bundle_classes_of"] = _joined(0 * classes, classes, bundles.to_parts)
+        if needs.any():
+            arrays["needs_of"] = needs
+        if classes.any():
+            arrays["class_sets_of"] = classes
+        if hidden is not None:
+            arrays["all_hidden"] = np.ones(hidden.shape[1], dtype=np.uint8)
+        return {**arrays, "least_life_days": life_days, "hidden": hidden}
+
+
+def _joined(
+    to: NDArray[Any], of: NDArray[Any], pairs: NDArray[np.int32], join: np.ufunc = np.bitwise_or
+) -> NDArray[Any]:
+    """The values `to`, each joined with those `of` the others that pairs lead from."""
+    joined = to.copy()
+    join.at(joined, pairs[:, 1], of[pairs[:, 0]])
+    return joined
 
 
 def _rows(codes: Names, named: Sequence[str]) -> NDArray[np.int32]:

@@ -103,6 +103,7 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
             regions=_codes(self._named("regions")),
             shares=shares.millionths,
             hidden=shares.hidden,
+            bundles=self._bundles,
             areas=self._areas_of_stores(profiles),
             supplies=self._known_supplies().arrays(len(self._stock.skus)),
             loads=self._orders.loads,

@@ -15,14 +15,14 @@ from fendan.eligible import Facts
 from fendan.engine.areas import Areas
 from fendan.engine.geo import distance_m
 from fendan.engine.network import Layout
-from fendan.engine.sheet import sheet
+from fendan.engine.sheet import lots_sheet, sheet
 from fendan.engine.stock import Stock
 from fendan.opening import Moment, Opening
-from fendan.profiles import StoreProfile
+from fendan.profiles import SkuProfile, StoreProfile
 from fendan.rules import OrderType, Promise, Rule, Step, StepName, StoreKind
 from fendan.shares import WHOLE
 
-__all__ = ["NOBODY", "Line", "Pair", "Scene", "Stores", "Wish", "lines_of", "plain_rule"]
+__all__ = ["NOBODY", "Line", "Lot", "Pair", "Scene", "Stores", "Wish", "lines_of", "plain_rule"]
 
 NOBODY = -1
 """As a store's code: none."""
@@ -49,11 +49,20 @@ class Pair(NamedTuple):
         return max(self.free, 0) if self.is_on else 0
 
 
+class Lot(NamedTuple):
+    """How many pieces with one sell-by day, since 1970, are free."""
+
+    day: int
+    free: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Line:
     """One line of the order, and what stores have of it, by store code.
 
     A store with fewer than `off_below` free has the SKU off the shelf until it has `on_from`.
+    `lots`: by day, of stores that have lots of it. `supplies`: what is to arrive on which days,
+    since 1970, ascending.
     """
 
     code: int
@@ -62,6 +71,9 @@ class Line:
     pairs: Mapping[int, Pair]
     off_below: int
     on_from: int
+    least_life_days: int = 0
+    lots: Mapping[int, Sequence[Lot]]
+    supplies: Sequence[tuple[int, Mapping[int, Pair]]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +82,8 @@ class Wish:
 
     `only`: the one store that may have the order, wherever it is. `preferred`: that which gets it
     if it can, for it has the buyer's earlier orders. Codes of stores, or NOBODY. `rejected`: those
-    that have rejected the order before.
+    that have rejected the order before. `waits`: whether it may be sold against incoming supply.
+    `orders`: how many go together to one store.
     """
 
     place: tuple[float, float]
@@ -78,6 +91,8 @@ class Wish:
     only: int = NOBODY
     preferred: int = NOBODY
     rejected: frozenset[int] = frozenset()
+    waits: bool = True
+    orders: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,7 +100,8 @@ class Stores:
     """The stores of the chain by their codes, as they are at the scene's time.
 
     `millionths`: shares of the order's channel; None: all whole. `gone`: those that were removed.
-    `outlines`: of the areas, as GeoJSON by their names.
+    `lately`: how many orders each was given in its window. `outlines`: of the areas, as GeoJSON by
+    their names.
     """
 
     ids: Sequence[str]
@@ -100,7 +116,7 @@ class Stores:
     areas: Areas | None
     millionths: NDArray[np.int32] | None
     open_orders: NDArray[np.int32]
-    has_room: NDArray[np.bool_]
+    lately: NDArray[np.int32]
     outlines: Mapping[str, str]
 
     def share(self, store: int) -> int:
@@ -110,17 +126,29 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scene:
-    """One order before its stores. `hidden`: SKU codes that its channel does not sell. `needs`:
-    abilities that a store must have for it.
+    """One order before its stores. `hidden`: SKU codes that its channel does not sell, and
+    `hidden_bundles` those it names. `needs`: abilities that a store must have for it. `later`:
+    lines sold against incoming supply. `given`: the stores that send the rest of it then.
     """
 
     policy_version: int
     rule: Rule
     wish: Wish
     lines: tuple[Line, ...]
+    later: tuple[Line, ...] = ()
     needs: frozenset[str]
     hidden: frozenset[int]
+    hidden_bundles: tuple[str, ...]
     stores: Stores
+    given: tuple[int, ...] = ()
+
+    def open_orders(self, store: int) -> int:
+        """How many orders a store has, with what it was given of this one."""
+        return int(self.stores.open_orders[store]) + self.given.count(store)
+
+    def lately(self, store: int) -> int:
+        """How many orders a store was given in its window, with what it was given of this one."""
+        return int(self.stores.lately[store]) + self.given.count(store)
 
     def distances_m(self) -> dict[int, float]:
         """How far each store is from the order, by code, the nearest first."""
@@ -133,10 +161,18 @@ class Scene:
         return {code: metres for metres, _, code in sorted(found)}
 
 
-def lines_of(stock: Stock, basket: Sequence[tuple[int, int]]) -> tuple[Line, ...]:
-    """The lines of a basket, (SKU code, pieces), and what all stores have of them."""
+def lines_of(
+    stock: Stock,
+    basket: Sequence[tuple[int, int]],
+    profiles: Sequence[SkuProfile],
+    supplies: Mapping[int, Sequence[tuple[int, int]]],
+) -> tuple[Line, ...]:
+    """The lines of a basket, (SKU code, pieces), and what all stores have of them.
+
+    `supplies`: of some codes, on which days some is to arrive, and as which code.
+    """
     lines = []
-    for code, quantity in basket:
+    for (code, quantity), profile in zip(basket, profiles, strict=True):
         rows, off_below, on_from = sheet(stock, code)
         lines.append(
             Line(
@@ -146,9 +182,20 @@ def lines_of(stock: Stock, basket: Sequence[tuple[int, int]]) -> tuple[Line, ...
                 pairs=_Pairs(rows),
                 off_below=off_below,
                 on_from=on_from,
+                least_life_days=profile.least_life_days,
+                lots=_lots(lots_sheet(stock, code)),
+                supplies=[(day, _Pairs(sheet(stock, at)[0])) for day, at in supplies.get(code, ())],
             )
         )
     return tuple(lines)
+
+
+def _lots(rows: NDArray[np.int32]) -> dict[int, list[Lot]]:
+    """The rows of a sheet of lots by their store."""
+    lots: dict[int, list[Lot]] = {}
+    for store, day, free in rows.tolist():
+        lots.setdefault(store, []).append(Lot(day, free))
+    return lots
 
 
 class _Pairs(Mapping[int, Pair]):
@@ -171,6 +218,7 @@ class _Pairs(Mapping[int, Pair]):
 
 
 def plain_rule(radius_m: float) -> Rule:
-    """What an engine without a policy file does: the nearest store within a radius."""
+    """What an engine without a policy file does: the nearest store within a radius, today."""
     step = Step(name=StepName.NONE, radius_m=radius_m, kinds=frozenset(StoreKind), areas=False)
-    return Rule(order_type=OrderType.UNSPECIFIED, steps=(step,), promise=Promise(most_s=math.inf))
+    at_once = Promise(pick_s=0.0, detour=0.0, most_s=math.inf)
+    return Rule(order_type=OrderType.UNSPECIFIED, steps=(step,), promise=at_once)

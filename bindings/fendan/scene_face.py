@@ -1,18 +1,21 @@
 """The engine's way to a scene: what the routing of one order looks at now, taken in its turn."""
 
 from collections.abc import Sequence
+from datetime import date
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
 
 from fendan.area_face import AREA
 from fendan.eligible import Facts
+from fendan.hours import EPOCH_DAY
 from fendan.opening import Opening
 from fendan.profiles import StoreProfile
-from fendan.rules import OrderType, Rule
+from fendan.rules import OrderType, Rule, StepName
 from fendan.ruling import Chain
 from fendan.ruling_face import RulingFace
-from fendan.scene import NOBODY, Scene, Stores, Wish, lines_of, plain_rule
+from fendan.scene import NOBODY, Line, Scene, Stores, Wish, lines_of, plain_rule
 
 __all__ = ["Asker", "SceneFace"]
 
@@ -26,7 +29,9 @@ class Asker(NamedTuple):
     """What an order says, by codes, and what its decision says of others it goes with.
 
     `lines`: (SKU code, pieces). `named_store`: where the customer will fetch it, or NOBODY.
-    `rejected`: the stores that may not have it again.
+    `rejected`: the stores that may not have it again. `members`: how many orders of its group are
+    decided together; 0: it is in none. `bundles`: those that it names; None: any of those that its
+    lines make, for which is not remembered.
     """
 
     place: tuple[float, float]
@@ -37,6 +42,8 @@ class Asker(NamedTuple):
     named_store: int = NOBODY
     merge_group: int = 0
     rejected: frozenset[int] = frozenset()
+    members: int = 0
+    bundles: Sequence[str] | None = ()
 
 
 class SceneFace(RulingFace):
@@ -49,22 +56,28 @@ class SceneFace(RulingFace):
             return self._plain_scene(asker, radius_m, now_ns)
         chain = self._ruling.chain
         profiles = [self._catalogue.profile(self._stock.skus[sku]) for sku, _ in asker.lines]
+        bundles = self._bundles_of(asker)
+        whole = [*profiles, *(self._catalogue.profile(name) for name in bundles)]
+        channel = _name(self._named("channels"), asker.channel)
         rule = self._book.rule_for(
             asker.order_type,
-            _name(self._named("channels"), asker.channel),
+            channel,
             self._region_of(asker, chain),
-            {one.product_class for one in profiles},
+            {one.product_class for one in whole},
         )
-        lines = asker.lines
-        if rule.order_type is OrderType.PRESALE:
-            lines = [line for line, one in zip(lines, profiles, strict=True) if not one.presale]
+        wish = self._wish(asker, rule)
+        by_supply = wish.waits and rule.order_type is OrderType.PRESALE
         return Scene(
             policy_version=self._versions.active,
             rule=rule,
-            wish=self._wish(asker, rule),
-            lines=lines_of(self._stock, lines),
-            needs=frozenset(need for one in profiles for need in one.needs),
+            wish=wish,
+            lines=self._lines(asker, rule, [not (by_supply and one.presale) for one in profiles]),
+            later=self._lines(asker, rule, [by_supply and one.presale for one in profiles]),
+            needs=frozenset(need for one in whole for need in one.needs),
             hidden=_hidden(chain, asker.channel),
+            hidden_bundles=tuple(
+                name for name in bundles if name in self._shares.hidden.get(channel, ())
+            ),
             stores=self._stores_of(chain, asker.channel, now_ns),
         )
 
@@ -86,23 +99,34 @@ class SceneFace(RulingFace):
             areas=None,
             millionths=None,
             open_orders=np.zeros(len(ids), dtype=np.int32),
-            has_room=np.ones(len(ids), dtype=np.bool_),
+            lately=np.zeros(len(ids), dtype=np.int32),
             outlines={},
         )
         return Scene(
             policy_version=0,
             rule=plain_rule(radius_m),
             wish=Wish(place=asker.place, rejected=asker.rejected),
-            lines=lines_of(self._stock, asker.lines),
+            lines=self._lines(asker, None, [True] * len(asker.lines)),
             needs=frozenset(),
             hidden=frozenset(),
+            hidden_bundles=(),
             stores=stores,
         )
 
+    def _lines(self, asker: Asker, rule: Rule | None, wanted: Sequence[bool]) -> tuple[Line, ...]:
+        """Some lines of an order; with what is to arrive, where its rule asks for that."""
+        lines = list(compress(asker.lines, wanted))
+        profiles = [self._catalogue.profile(self._stock.skus[sku]) for sku, _ in lines]
+        supplies: dict[int, list[tuple[int, int]]] = {}
+        if rule is not None and any(step.name is StepName.BACKORDER for step in rule.steps):
+            for code, (own, day) in self._known_supplies().of.items():
+                since_1970 = date.fromisoformat(day).toordinal() - EPOCH_DAY
+                supplies.setdefault(own, []).append((since_1970, code))
+        in_turn = {own: sorted(found) for own, found in supplies.items()}
+        return lines_of(self._stock, lines, profiles, in_turn)
+
     def _stores_of(self, chain: Chain, channel: int, now_ns: int) -> Stores:
         assert self._ruling is not None
-        chain.loads.refresh(now_ns)
-        room = np.unpackbits(chain.loads.room.view(np.uint8), bitorder="little")
         shares = chain.shares is not None and 0 <= channel < len(chain.shares)
         return Stores(
             ids=list(self._network.store_ids),
@@ -119,16 +143,17 @@ class SceneFace(RulingFace):
             if shares and chain.shares is not None
             else None,
             open_orders=chain.loads.open_orders.copy(),
-            has_room=room[chain.layout.arrays["ordinal_of"]].astype(np.bool_),
+            lately=chain.loads.lately(now_ns),
             outlines={name: text for (kind, name), text in self._documents.items() if kind == AREA},
         )
 
     def _wish(self, asker: Asker, rule: Rule) -> Wish:
         """Whom else the order has to do with."""
         only = preferred = NOBODY
+        in_group = asker.members > 0 and rule.order_type is OrderType.GROUP
         if asker.named_store != NOBODY:
             only = asker.named_store
-        elif asker.merge_group and rule.order_type is OrderType.GROUP:
+        elif asker.merge_group and in_group:
             only = self._orders.merges.store_of(asker.merge_group)
         elif asker.merge_group:
             preferred = self._orders.merges.store_of(asker.merge_group)
@@ -138,7 +163,17 @@ class SceneFace(RulingFace):
             only=only,
             preferred=preferred,
             rejected=asker.rejected,
+            waits=only == NOBODY and not in_group and not asker.rejected,
+            orders=asker.members if in_group else 1,
         )
+
+    def _bundles_of(self, asker: Asker) -> list[str]:
+        """The bundles of an order, and those in them, by name."""
+        named = asker.bundles
+        if named is None:
+            pieces = {self._stock.skus[sku]: count for sku, count in asker.lines}
+            named = tuple(self._catalogue.bundles_in(pieces))
+        return sorted(self._catalogue.with_inner(named))
 
     def _region_of(self, asker: Asker, chain: Chain) -> str:
         """The region that was said; else the first one of the policy whose area has the place."""

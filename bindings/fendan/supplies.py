@@ -5,7 +5,9 @@ which no caller may write. So it is reserved, journaled and audited as all stock
 """
 
 import datetime
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +16,11 @@ from fendan.engine.names import Names
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
 
-__all__ = ["JOINT", "Supplies", "SupplyArrays", "checked_date", "supply_name"]
+__all__ = ["JOINT", "Supplies", "SupplyArrays", "begins_ns", "checked_date", "supply_name"]
 
 JOINT = "\x1f"
+NS_PER_S = 1_000_000_000
+MOST_NS = 2**62  # later than anything is promised, and still a time
 EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 
 
@@ -66,6 +70,20 @@ class Supplies:
         first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
         days, codes = (np.ascontiguousarray(table[:, column]) for column in (1, 2))
         return SupplyArrays(first, days, codes)
+
+
+def begins_ns(days: Sequence[int], zones: Collection[str]) -> NDArray[np.int64]:
+    """When each of these days since 1970 begins in each of the time zones, by the clocks there."""
+    begins = {
+        (day, zone): datetime.datetime.combine(
+            datetime.date.fromordinal(day + EPOCH_DAY), datetime.time(), ZoneInfo(zone)
+        ).timestamp()
+        for zone in zones
+        for day in set(days)
+    }
+    seconds = [[begins[day, zone] for zone in zones] for day in days]
+    latest_s = float(MOST_NS // NS_PER_S)
+    return np.clip(np.array(seconds), -latest_s, latest_s).astype(np.int64) * NS_PER_S
 
 
 def supply_name(sku: str, day: str) -> str:

@@ -37,8 +37,8 @@ METHODS: dict[str, frozenset[Scope]] = {
     "/fendan.v1.RoutingService/BatchRoute": _ORDERS_IN,
     "/fendan.v1.RoutingService/StreamRoute": _ORDERS_IN,
     "/fendan.v1.RoutingService/Nearest": _ORDERS_IN | _REGIONS,
-    # It tells of other stores, too, and how much they have.
-    "/fendan.v1.RoutingService/Explain": _ORDERS_IN | {Scope.SETTLEMENT},
+    # Stores and regions may ask about orders that are theirs, and are told of their own alone.
+    "/fendan.v1.RoutingService/Explain": _STORES | _ORDERS_IN | {Scope.SETTLEMENT},
     "/fendan.v1.InventoryService/SetStock": _STORES,
     "/fendan.v1.InventoryService/AdjustStock": _STORES,
     "/fendan.v1.InventoryService/GetStock": _STORES,

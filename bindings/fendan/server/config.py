@@ -59,9 +59,9 @@ PORT = re.compile(r"\d{1,5}", re.ASCII)
 MOST_PORT = 65_535
 
 NO_DOOR = (
-    "this build of Fendan has no native door: it needs Linux (on macOS, a container), and to be "
-    "built where there are libnghttp2-dev libssl-dev pkg-config (Debian, Ubuntu) or "
-    "libnghttp2-devel openssl-devel pkgconf (Fedora)"
+    "this build of Fendan has no native door: install libnghttp2-dev libssl-dev pkg-config "
+    "(Debian, Ubuntu) or libnghttp2-devel openssl-devel pkgconf (Fedora) and build it again; "
+    "it needs Linux: on macOS, a container"
 )
 
 

@@ -77,6 +77,7 @@ class NativeDoor:
         # Turns that are done and perhaps not on disk, each with the mark to wait for.
         self._done: SimpleQueue[tuple[Turn, list[Said], int] | None] = SimpleQueue()
         metrics.of_calls(self._calls)
+        metrics.of_door(lambda name: float(getattr(door.stats(), name)))
         works: dict[str, Callable[[], object]] = {"loop": door.run, "engine": self._work}
         if journaled is not None:
             works["sync"] = partial(self._sync, journaled)

@@ -2,7 +2,7 @@
 
 Orders as they would be now are explained in a turn of the engine, past ones from the journal. Both
 are worked out beside the lane, in one thread: who asks why waits for others who do, and for nobody
-else's sake.
+else's sake. Those who have a store or a region may ask about orders that are there.
 """
 
 import asyncio
@@ -11,10 +11,12 @@ from functools import partial
 
 from fendan.api import Engine
 from fendan.errors import Fault, refuse
-from fendan.explain import USUAL_EXCLUDED
+from fendan.explain import MOST_EXCLUDED, USUAL_EXCLUDED, checked_limit
 from fendan.explain_messages import explanation_message, order_of
 from fendan.model import Order
+from fendan.server.access import Caller, caller
 from fendan.server.methods import Context, at_most
+from fendan.server.own import check_order, explanation_for
 from fendan.v1 import routing_service_pb2 as messages
 
 __all__ = ["Explaining"]
@@ -38,11 +40,14 @@ class Explaining:
     ) -> messages.ExplainResponse:
         """Why an order would go, or went, where it does."""
         limit = request.limit if request.HasField("limit") else USUAL_EXCLUDED
-        wanted = _wanted(request)
+        who, wanted = caller(), _wanted(request)
+        if who.scope.is_bound and isinstance(wanted, Order):
+            hint = f"a token of a {who.scope.value} may ask about known orders, by their order_id"
+            refuse(Fault.NOT_ALLOWED, "order", wanted.id, hint=hint)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._thread,
-            partial(_explained, self._engine, wanted, limit, request.attempt or 1),
+            partial(_explained, self._engine, who, wanted, limit, request.attempt or 1),
         )
 
 
@@ -57,7 +62,12 @@ def _wanted(request: messages.ExplainRequest) -> Order | str:
 
 
 def _explained(
-    engine: Engine, wanted: Order | str, limit: int, attempt: int
+    engine: Engine, who: Caller, wanted: Order | str, limit: int, attempt: int
 ) -> messages.ExplainResponse:
-    told = engine.explain(wanted, limit=limit, attempt=attempt)
-    return messages.ExplainResponse(explanation=explanation_message(told))
+    if isinstance(wanted, str):
+        check_order(engine, who, "order_id", wanted)
+    # Of all that were excluded some may be the caller's, however many are nearer.
+    most = MOST_EXCLUDED if who.scope.is_bound else limit
+    told = engine.explain(wanted, limit=most, attempt=attempt)
+    seen = explanation_for(engine, who, told, checked_limit(limit))
+    return messages.ExplainResponse(explanation=explanation_message(seen))

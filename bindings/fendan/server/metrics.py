@@ -6,6 +6,7 @@ are read when Prometheus asks, and cost nothing before.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 from wsgiref.simple_server import WSGIServer
@@ -38,6 +39,16 @@ STOCK_OUTS = (Reason.NO_STOCK, Reason.NO_STOCK_IN_RADIUS)
 
 # A pair of status and reason as one small number, to be counted by np.bincount.
 REASONS = max(Reason) + 1
+
+# Of the native door's numbers, those that say how it stands.
+DOOR_READINGS = {
+    "connections": "Open connections of the native door.",
+    "streams": "Open calls of the native door.",
+    "queue_requests": "Messages at the native door that wait for the engine.",
+    "held_bytes": "Bytes at the native door that are not read whole or not sent yet.",
+    "refused": "Connections that the native door refused, being full.",
+    "hung_up": "Connections that the native door closed, since they broke a rule.",
+}
 
 LISTEN_HINT = "must be host:port, such as 127.0.0.1:9090"
 
@@ -126,6 +137,11 @@ class Metrics:
             readings |= _journal_readings(engine)
         for (name, meaning), reading in readings.items():
             self._gauge(name, meaning).set_function(reading)
+
+    def of_door(self, read: Callable[[str], float]) -> None:
+        """Tell of a native door, too, whose numbers `read` gives by name."""
+        for name, meaning in DOOR_READINGS.items():
+            self._gauge(f"door_{name}", meaning).set_function(partial(read, name))
 
     def serve(self, listen: str) -> "Endpoint":
         """Start the endpoint that Prometheus scrapes, at ``host:port``; to be closed.

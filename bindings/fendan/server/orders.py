@@ -12,15 +12,14 @@ from fendan.api import Engine
 from fendan.errors import (
     Fault,
     FendanError,
-    NotAllowedError,
     UnknownOrderError,
-    UnknownStoreError,
     refuse,
 )
 from fendan.messages import decision_message, order_status_message, reject_reason_of
 from fendan.model import OrderStatus, ShipmentStatus
 from fendan.server.callers import Caller
 from fendan.server.methods import Answer, answer_of, at_most, indexed, rename
+from fendan.server.own import decision_for, is_own
 from fendan.v1 import order_service_pb2 as messages
 
 __all__ = ["Orders"]
@@ -159,8 +158,9 @@ class Orders:
     ) -> messages.GetDecisionResponse:
         """What a known order was told first, and whether its stock is still held."""
         self._check(who, "order_id", request.order_id)
+        decision = decision_for(self._engine, who, self._engine.decision(request.order_id))
         return messages.GetDecisionResponse(
-            decision=decision_message(self._engine.decision(request.order_id)),
+            decision=decision_message(decision),
             held=self._engine.is_held(request.order_id),
         )
 
@@ -227,14 +227,7 @@ class Orders:
         return place if self._has(who, place) else replace(place, store_id=None, distance_m=None)
 
     def _has(self, who: Caller, place: OrderStatus | ShipmentStatus) -> bool:
-        return self._is_reached(who, place.store_id)
-
-    def _is_reached(self, who: Caller, store_id: str | None) -> bool:
-        try:
-            who.check_store(store_id or "", self._engine.region_of)
-        except (NotAllowedError, UnknownStoreError):
-            return False
-        return True
+        return is_own(self._engine, who, place.store_id)
 
 
 def _shipment(request: _Request | messages.RejectOrderRequest) -> int | None:
