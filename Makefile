@@ -35,8 +35,8 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 # Python itself has many. GEOS throws C++ exceptions, which the sanitizer must know of from the start.
 SANITIZED := build/sanitized
 JUDGES := areas arrays availability bad_input breach engine_machine exactness frames geo life life_machine \
-	log_damage lots lots_machine names order_events orders pieces records rejections reservations scale \
-	snapshot split stock_updates stores threads wire
+	link log_damage lots lots_machine names order_events orders pieces records rejections reservations scale \
+	snapshot split stock_updates stores threads traffic wire
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)
