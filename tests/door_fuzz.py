@@ -33,7 +33,12 @@ LIMITS = DoorLimits(
     turn_orders=8,
     turn_bytes=100_000,
 )
-PATHS = [name for name, _ in METHODS] * 5 + ["/", "*", "/fendan.v1.RoutingService/Nearest", "x" * 300]
+PATHS = [name for name, _ in METHODS] * 5 + [
+    "/",
+    "*",
+    "/fendan.v1.RoutingService/Nearest",
+    "x" * 300,
+]
 OTHERS = [
     ("content-type", "application/json"),
     ("grpc-timeout", "100m"),
@@ -141,7 +146,9 @@ class Player:
 
     def frame(self, kind: int, flags: int, stream: int, payload: bytes) -> bytes:
         """A frame, as large as it is."""
-        return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+        return (
+            struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+        )
 
     def stream(self) -> int:
         """One that was begun, mostly."""

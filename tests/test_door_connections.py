@@ -122,7 +122,9 @@ def test_a_client_that_gives_no_sign_is_given_up() -> None:
     assert client.door.stats().streams == 0
 
 
-@pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+@pytest.mark.parametrize(
+    "sent", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+)
 def test_whoever_does_not_greet_in_time_is_given_up(sent: bytes) -> None:
     door = Rehearsal(methods=[("/x/y", 0)], limits=DoorLimits(header_timeout_s=10.0))
     door.pass_time(9.0)
