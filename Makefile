@@ -34,9 +34,10 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 # A second build beside the first, and the tests that judge the core. Leaks are not looked for:
 # Python itself has many. GEOS throws C++ exceptions, which the sanitizer must know of from the start.
 SANITIZED := build/sanitized
-JUDGES := areas arrays availability bad_input breach engine_machine exactness frames geo life life_machine \
-	link log_damage lots lots_machine names order_events orders pieces records rejections reservations scale \
-	snapshot split stock_updates stores threads traffic wire
+JUDGES := areas arrays availability bad_input breach door door_calls door_connections door_fuzz \
+	engine_machine exactness frames geo life life_machine link log_damage lots lots_machine names \
+	order_events orders pieces protocol records rejections reservations scale snapshot split stock_updates \
+	stores threads traffic wire
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)

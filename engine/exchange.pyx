@@ -254,7 +254,7 @@ cdef inline bint has_room(const House* house, int64_t size) noexcept nogil:
 cdef bint put(Stream* stream, const uint8_t* data, uint32_t size, uint8_t* owned) noexcept nogil:
     cdef House* house = (<Connection*>stream.connection).house
     cdef bint plain = stream.kind == ROUTE and owned == NULL and is_plain(data, size)
-    if not queue_put(&house.queue, stream, data, size, owned, plain):
+    if not queue_put(&house.queue, stream, data, size, owned, plain, house.now_ns):
         return False
     stream.waiting += 1
     stream.waiting_bytes += size

@@ -44,6 +44,8 @@ cdef struct Block:
     Entry* entries
     int32_t count
     int32_t room
+    int64_t first_ns            # when the first of them came
+    int64_t taken_ns            # when the engine took it
     Bytes messages
     Bytes answers
 
@@ -68,7 +70,7 @@ cdef void queue_end(Queue* queue) noexcept nogil
 # Those of the loop's thread. False: no memory.
 cdef bint queue_put(
     Queue* queue, Stream* stream, const uint8_t* data, uint32_t size, uint8_t* owned,
-    bint is_plain) noexcept nogil
+    bint is_plain, int64_t now_ns) noexcept nogil
 cdef void queue_wake(Queue* queue) noexcept nogil
 cdef Block* queue_done(Queue* queue) noexcept nogil
 cdef void queue_spare(Queue* queue, Block* block) noexcept nogil

@@ -137,7 +137,7 @@ cdef Block* block_with_room(Queue* queue) noexcept nogil:
 
 cdef bint queue_put(
         Queue* queue, Stream* stream, const uint8_t* data, uint32_t size, uint8_t* owned,
-        bint is_plain) noexcept nogil:
+        bint is_plain, int64_t now_ns) noexcept nogil:
     """Put a message behind the others. What it lies in, if that is `owned`, is taken over."""
     cdef Block* block
     cdef Entry* entry
@@ -146,6 +146,8 @@ cdef bint queue_put(
     if block == NULL or not bytes_reserve(&block.messages, 0 if owned != NULL else size):
         pthread_mutex_unlock(&queue.mutex)
         return False
+    if not block.count:
+        block.first_ns = now_ns
     entry = &block.entries[block.count]
     memset(entry, 0, sizeof(Entry))
     entry.stream, entry.deadline_ns = stream, stream.deadline_ns
@@ -248,7 +250,7 @@ cdef int32_t drop(Block* block) noexcept nogil:
     cdef int32_t number, left = 0
     cdef Entry* entry
     clock_gettime(CLOCK_MONOTONIC, &now)
-    now_ns = now.tv_sec * NANOSECONDS + now.tv_nsec
+    block.taken_ns = now_ns = now.tv_sec * NANOSECONDS + now.tv_nsec
     for number in range(block.count):
         entry = &block.entries[number]
         if is_gone(entry.stream):
@@ -321,6 +323,13 @@ cdef class Turn:
             pieces.append(piece)
             first = past
         return iter(pieces)
+
+    @property
+    def waited_s(self):
+        """How long the first of them waited for the engine, in seconds."""
+        if self.block == NULL:
+            raise ValueError("this turn was handed back before")
+        return max(0, self.block.taken_ns - self.block.first_ns) * 1e-9
 
     cdef int hand_back(self) except -1:
         cdef Block* block = self.block

@@ -97,7 +97,7 @@ class Player:
         """Send some frames, maybe spoilt, maybe in small parts."""
         chance = self.chance
         sent = b"".join(self.something() for _ in range(chance.randrange(1, 6)))
-        if chance.random() < 0.1:
+        if chance.random() < 0.02:
             sent = self.spoilt(sent)
         if chance.random() < 0.2:
             size = chance.randrange(1, 50)
@@ -151,15 +151,16 @@ class Player:
         )
 
     def stream(self) -> int:
-        """One that was begun, mostly."""
-        if self.chance.random() < 0.05:
+        """One that was begun, nearly always: for any other the connection ends."""
+        if self.next_stream == 1 or self.chance.random() < 0.005:
             return self.chance.choice((0, 2, self.next_stream + 2, 2**31 - 1))
-        return self.chance.randrange(1, self.next_stream + 1, 2)
+        return self.chance.randrange(1, self.next_stream, 2)
 
     def something(self) -> bytes:
         """A frame or a few, of any kind."""
         chance = self.chance
-        kind = chance.choices(range(11), (30, 30, 2, 8, 3, 1, 4, 1, 8, 2, 1))[0]
+        weights = (300, 400, 20, 60, 30, 1, 40, 1, 80, 1, 20)
+        kind = HEADERS if self.next_stream == 1 else chance.choices(range(11), weights)[0]
         match kind:
             case 0:
                 return self.data(self.stream(), chance.randrange(2))
@@ -170,14 +171,16 @@ class Player:
             case 3:
                 return self.frame(kind, 0, self.stream(), chance.randbytes(4))
             case 4:
-                name = chance.randrange(10)
-                value = chance.choice((0, 1, 100, 65_535, 2**31 - 1))
+                name = chance.choice((1, 3, 4, 4, 6, 99))
+                value = chance.choice((0, 1, 100, 65_535, 1_000_000))
                 return self.frame(kind, 0, 0, struct.pack(">HI", name, value))
             case 6:
                 return self.frame(kind, chance.randrange(2), 0, bytes(8))
             case 8:
                 stream = chance.choice((0, self.stream()))
                 return self.frame(kind, 0, stream, struct.pack(">I", chance.choice((1, 70_000))))
+            case 10:
+                return self.frame(99, chance.randrange(256), self.stream(), bytes(20))
             case _:
                 return self.frame(kind, chance.randrange(256), self.stream(), chance.randbytes(20))
 
@@ -187,6 +190,7 @@ class Player:
         headers = [
             (":method", "POST" if chance.random() < 0.97 else "GET"),
             (":scheme", "http"),
+            (":authority", "x"),
             (":path", chance.choice(PATHS)),
             ("content-type", "application/grpc"),
         ]

@@ -41,7 +41,7 @@ __all__ = ["NativeDoor"]
 GATHERED, UNARY, STREAM = range(3)
 KINDS = {ROUTE: GATHERED, STREAM_ROUTE: STREAM}
 
-# How often it is looked whether the last call has ended.
+# How often it is looked whether the last connection has ended.
 LOOK_S = 0.01
 
 # What a call is told, or, of a piece of several, what all are: their answers, one after another.
@@ -126,8 +126,11 @@ class NativeDoor:
         self._door.drain()
 
     async def quiet(self, until_s: float) -> None:
-        """Wait until no call is open, or until a time of `time.monotonic`."""
-        while not self._door.is_empty and time.monotonic() < until_s:
+        """Wait until the last answer has left, or until a time of `time.monotonic`.
+
+        A drained door closes each connection that has nothing more to say.
+        """
+        while self._door.stats().connections and time.monotonic() < until_s:
             await asyncio.sleep(LOOK_S)
 
     async def close(self) -> None:
@@ -149,6 +152,7 @@ class NativeDoor:
         journaled = self._journaled
         try:
             while (turn := self._door.take()) is not None:
+                self._metrics.stage("queue", turn.waited_s)
                 with nullcontext() if journaled is None else journaled.deferred():
                     said = self._said(list(turn))
                 if journaled is None:
