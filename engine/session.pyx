@@ -33,8 +33,8 @@ from fendan.engine.exchange cimport (
     finish,
     half_close,
     hang_up,
-    hear,
     has_room,
+    hear,
     hold,
     most_patience,
     put,
@@ -94,7 +94,8 @@ BUCKET_NS[:] = [
 ]
 
 
-cdef inline bint same(const uint8_t* text, size_t size, const char* words, size_t count) noexcept nogil:
+cdef inline bint same(
+        const uint8_t* text, size_t size, const char* words, size_t count) noexcept nogil:
     return size == count and memcmp(text, words, count) == 0
 
 

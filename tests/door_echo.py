@@ -1,6 +1,6 @@
 """A native door in a process of its own, whose engine answers each request with itself.
 
-    python tests/door_echo.py         prints its port, and serves until its input ends
+python tests/door_echo.py         prints its port, and serves until its input ends
 """
 
 import sys

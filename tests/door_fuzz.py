@@ -156,7 +156,7 @@ class Player:
             return self.chance.choice((0, 2, self.next_stream + 2, 2**31 - 1))
         return self.chance.randrange(1, self.next_stream, 2)
 
-    def something(self) -> bytes:
+    def something(self) -> bytes:  # noqa: PLR0911 - a kind a line
         """A frame or a few, of any kind."""
         chance = self.chance
         weights = (300, 400, 20, 60, 30, 1, 40, 1, 80, 1, 20)

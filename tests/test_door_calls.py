@@ -10,6 +10,13 @@ from hypothesis import strategies as st
 
 from door_client import METHODS, Client, echo, framed, order
 from fendan.engine.door import ENDINGS, DoorLimits, Ending
+from fendan.v1.order_pb2 import Decision, Order, OrderLine
+from fendan.v1.routing_service_pb2 import (
+    BatchRouteRequest,
+    BatchRouteResponse,
+    RouteRequest,
+    RouteResponse,
+)
 
 OK, CANCELLED, DEADLINE_EXCEEDED, EXHAUSTED, UNIMPLEMENTED = 0, 1, 4, 8, 12
 INTERNAL, UNAVAILABLE, UNAUTHENTICATED = 13, 14, 16
@@ -48,6 +55,40 @@ def test_orders_that_come_one_a_call_are_one_piece_and_each_call_gets_its_own() 
     assert [client.answers[stream].messages for stream in streams] == [
         [order(name)] for name in names
     ]
+
+
+ORDERS = st.builds(
+    lambda name, skus: Order(id=name, lines=[OrderLine(sku=sku, quantity=1) for sku in skus]),
+    st.text(max_size=200),
+    st.lists(st.text(max_size=20), max_size=5),
+)
+
+
+@given(st.lists(ORDERS, min_size=1, max_size=20), st.data())
+def test_gathered_orders_are_a_batch_and_its_answer_is_theirs(
+    orders: list[Order], chance: st.DataObject
+) -> None:
+    client = Client()
+    streams = [client.call(RouteRequest(order=one).SerializeToString()) for one in orders]
+    gone = chance.draw(st.sets(st.sampled_from(streams)))
+    for stream in gone:
+        client.cancel(stream)
+    left = [one for one, stream in zip(orders, streams, strict=True) if stream not in gone]
+
+    def work(data: bytes) -> bytes:
+        request = BatchRouteRequest.FromString(data)
+        assert list(request.orders) == left
+        decisions = [Decision(order_id=one.id, store_id="S1") for one in request.orders]
+        return BatchRouteResponse(decisions=decisions).SerializeToString()
+
+    assert len(client.work(work)) == bool(left)
+    for one, stream in zip(orders, streams, strict=True):
+        if stream in gone:
+            assert client.answers[stream].status is None
+            continue
+        (message,) = client.answers[stream].messages
+        expected = RouteResponse(decision=Decision(order_id=one.id, store_id="S1"))
+        assert RouteResponse.FromString(message) == expected
 
 
 def test_whatever_is_not_one_order_alone_is_a_piece_of_its_own_in_its_place() -> None:

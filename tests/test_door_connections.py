@@ -8,7 +8,7 @@ from fendan.engine.rehearsal import Rehearsal
 
 NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, CALM = 0, 1, 7, 11
 OK, UNAVAILABLE = 0, 14
-PING_ACK = b"\x00\x00\x08\x06\x01\x00\x00\x00\x00" + bytes(8)
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 LAST_STREAM = (1 << 31) - 1
 
 # The door's usual limits, and how long its timers may be late.

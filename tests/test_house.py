@@ -84,6 +84,7 @@ ENGINE_ORDER = [
     "timers",
     "tokens",
     "streams",
+    "queue",
     "turns",
     "exchange",
     "house",
