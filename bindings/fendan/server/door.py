@@ -224,7 +224,7 @@ class NativeDoor:
         except (BreachError, JournalError):
             raise
         except FendanError as error:
-            refused = error
+            refused = refusals.without_frames(error)
         except Exception:
             logs.log.exception("a call failed inside", method=self._methods[piece.method])
             refused = refusals.error_of(refusals.failed_inside)
