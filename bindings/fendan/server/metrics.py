@@ -89,11 +89,11 @@ class Metrics:
             self._stock_outs.inc(int(reasons[0] in STOCK_OUTS))
             return
         counts = np.bincount(statuses.astype(np.intp) * REASONS + reasons)
-        for outcome in np.flatnonzero(counts):
-            self._outcomes[int(outcome)].inc(int(counts[outcome]))
-        stock_outs = int(np.count_nonzero(np.isin(reasons, STOCK_OUTS)))
-        if stock_outs:
-            self._stock_outs.inc(stock_outs)
+        for outcome in np.flatnonzero(counts).tolist():
+            orders = int(counts[outcome])
+            self._outcomes[outcome].inc(orders)
+            if outcome % REASONS in STOCK_OUTS:
+                self._stock_outs.inc(orders)
 
     def queue(self, requests: int, bytes: int) -> None:
         """What has been accepted and waits for the engine, now."""
