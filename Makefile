@@ -11,7 +11,7 @@ AT_ONCE := --numprocesses=auto --dist=loadfile
 # The second language of the tests, and buf; left out where there is no Node.
 NODE := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: demo serve test lint sanitize bench clean
+.PHONY: demo serve test lint sanitize bench bench-door clean
 
 demo: $(VENV)/built
 	$(BIN)/fendan demo
@@ -34,9 +34,10 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 # A second build beside the first, and the tests that judge the core. Leaks are not looked for:
 # Python itself has many. GEOS throws C++ exceptions, which the sanitizer must know of from the start.
 SANITIZED := build/sanitized
-JUDGES := areas arrays availability bad_input breach engine_machine exactness frames geo life life_machine \
-	log_damage lots lots_machine names order_events orders pieces records rejections reservations scale \
-	snapshot split stock_updates stores threads wire
+JUDGES := areas arrays availability bad_input breach door door_calls door_connections door_fuzz \
+	engine_machine exactness frames geo life life_machine link log_damage lots lots_machine names \
+	order_events orders pieces protocol records rejections reservations scale snapshot split \
+	stock_updates stores threads traffic wire
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)
@@ -50,6 +51,10 @@ bench: $(VENV)/built
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python -m pytest benchmarks
+
+# Both doors of a server, besieged; minutes.
+bench-door: $(VENV)/built
+	$(BIN)/python benchmarks/door.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,8 +1,9 @@
 """Write the numbers of the READMEs: `python benchmarks/readme.py`, after a new report.
 
-The tables between the markers are made from benchmarks/metro.json, rules.json, service.json and
-journal.json, and from nothing else; a test makes them again and compares, so that nobody can edit a
-number. Where there is no report there is no table.
+The tables between the markers are made from benchmarks/metro.json, rules.json, service.json,
+journal.json and door.json, and from nothing else; a test makes them again and compares, so that
+nobody can edit a number. Where there is no report there is no table. The picture of door.json is
+drawn, too.
 """
 
 import json
@@ -32,6 +33,9 @@ JOURNAL = Source(
     "journal.json",
     "<!-- journal numbers: benchmarks/readme.py -->",
     "<!-- end of journal numbers -->",
+)
+DOOR = Source(
+    "door.json", "<!-- door numbers: benchmarks/readme.py -->", "<!-- end of door numbers -->"
 )
 
 
@@ -174,6 +178,45 @@ CHINESE = Language(
         ),
     ),
 )
+
+
+def _at_once(how: str, door: str, what: str = "") -> tuple[str, ...]:
+    """Rows of the door's report, by how many call at once."""
+    return tuple(f"{how}, {door}, {callers} in flight{what}" for callers in ("1", "100", "10,000"))
+
+
+PAGE = Language(
+    "benchmarks/README.md",
+    (
+        Words(
+            DOOR,
+            "| unary `Route`, 1 / 100 / 10,000 at once | measured | target |",
+            {
+                "native door, in memory": _at_once("in memory", "native door"),
+                "in memory: p50": _at_once("in memory", "native door", ", p50"),
+                "in memory: p99": _at_once("in memory", "native door", ", p99"),
+                "native door, the journal synced": _at_once("journal synced", "native door"),
+                "journal synced: p50": _at_once("journal synced", "native door", ", p50"),
+                "journal synced: p99": _at_once("journal synced", "native door", ", p99"),
+                "… the disk's own sync of as many bytes as the journal's": (
+                    "journal synced, the disk's own sync of as many",
+                ),
+                "native door, over TLS": _at_once("over TLS", "native door"),
+                "over TLS: p99": _at_once("over TLS", "native door", ", p99"),
+                "grpcio's port of the same server, in memory": _at_once("in memory", "grpcio"),
+                "grpcio's, in memory: p99": _at_once("in memory", "grpcio", ", p99"),
+                "the native door / grpcio, in memory": _at_once(
+                    "in memory", "native door / grpcio"
+                ),
+                "memory: an idle connection / a call without its order yet": (
+                    "native door, an idle connection",
+                    "native door, a call whose order is not there yet",
+                ),
+            },
+            "{processor}, {cores} cores, {system}, Python {python}, grpcio {grpcio}; seed {seed}.",
+        ),
+    ),
+)
 DIGITS = {"ms": 1, "times": 1, "bytes": 1, "s": 1, "orders/s": 0, "calls/s": 0}
 UNITS = {"times": "×"}
 
@@ -231,13 +274,17 @@ def with_numbers(text: str, words: Words) -> str:
 
 
 def main() -> None:
-    """Renew the tables of both READMEs."""
-    for language in (ENGLISH, CHINESE):
+    """Renew the tables of the READMEs and of the benchmarks' own page, and the picture."""
+    for language in (ENGLISH, CHINESE, PAGE):
         readme = HERE.parent / language.readme
         text = readme.read_text(encoding="utf-8")
         for words in language.tables:
             text = with_numbers(text, words)
         readme.write_text(text, encoding="utf-8")
+    if (HERE / DOOR.report).exists():
+        import door_picture
+
+        door_picture.main()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 from posix.unistd cimport close
 
-from fendan.engine.exchange cimport NANOSECONDS, drain_streams, hang_up, make_dirty
+from fendan.engine.exchange cimport drain_streams, make_dirty
 from fendan.engine.link cimport (
     LINK_AGAIN,
     link_begin,
@@ -97,6 +97,8 @@ cdef bint connection_read(Connection* connection, Buffers* buffers) noexcept nog
                 return False
             make_dirty(connection)
         if size == LINK_AGAIN:
+            if connection.link.tls != NULL:  # it may wait for room to write
+                make_dirty(connection)
             return False
         if size <= 0:
             mark_gone(connection)

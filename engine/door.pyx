@@ -2,7 +2,7 @@
 
     clients <=> [ run: epoll, TLS, HTTP/2, gRPC ]        one thread, no GIL, waits for sockets only
                    | queue            ^ eventfd
-                [ take: a turn ] -> work -> [ hand_back ]      other threads; they may wait for disks
+                [ take: a turn ] -> work -> [ hand_back ]      other threads, which may wait
 
 A turn of the loop reads what has come, settles what was answered, looks at timers, and then writes
 once to each connection that has something to send. Connections are freed only there: until then
@@ -29,10 +29,11 @@ from fendan.engine.house cimport house_begin, house_end, look_at_clock, stats_of
 from fendan.engine.link cimport Tls
 from fendan.engine.nghttp2 cimport nghttp2_option_del, nghttp2_session_callbacks_del
 from fendan.engine.ports cimport ACCEPT_FULL, accept_at, listen_at
+from fendan.engine.queue cimport Block, queue_close, queue_done, queue_spare, queue_wake
 from fendan.engine.session cimport session_callbacks
 from fendan.engine.streams cimport STREAM_TIMER, Stream
 from fendan.engine.timers cimport Timer, quiet_ns, timer_due
-from fendan.engine.turns cimport Block, Turn, queue_close, queue_done, queue_spare, queue_wake, take
+from fendan.engine.turns cimport Turn, take
 from fendan.engine.house import ENDINGS, DoorLimits, DoorStats
 from fendan.engine.turns import Ending
 
@@ -46,7 +47,7 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_ctl(int poll, int what, int socket, epoll_event* event)
     int epoll_wait(int poll, epoll_event* events, int most, int timeout_ms)
     int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL
-    uint32_t EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
+    uint32_t EPOLLIN, EPOLLOUT
 
 cdef enum:
     EVENTS = 256                # looked at in one turn
@@ -131,6 +132,7 @@ cdef class Door:
     def close(self):
         """End everything at once."""
         self.is_closed = True
+        queue_close(&self.house.queue)
         self.ring()
 
     cdef int ring(self) except -1:
@@ -194,8 +196,8 @@ cdef class Door:
                 connection = <Connection*>events[number].data.ptr
                 if events[number].events & EPOLLOUT:
                     make_dirty(connection)
-                if events[number].events & (EPOLLIN | EPOLLERR | EPOLLHUP) or (
-                        not connection.link.is_open):
+                # With TLS, a read may have waited for room to write.
+                if events[number].events != EPOLLOUT or connection.link.tls != NULL:
                     take_in(self, connection)
 
     cdef void welcome(self) noexcept nogil:
@@ -327,7 +329,8 @@ cdef void write_all(Door door) noexcept nogil:
             connection_end(connection)
             continue
         event.events = EPOLLIN
-        if connection.unsent != NULL or connection.link.wants_write:
+        if connection.unsent != NULL or (
+                connection.link.tls != NULL and connection.link.wants_write):
             event.events |= EPOLLOUT
         if event.events != connection.events:
             event.data.ptr = connection

@@ -11,7 +11,7 @@ from fendan.engine.nghttp2 cimport (
 from fendan.engine.streams cimport Pool, Stream
 from fendan.engine.timers cimport Timer, Wheel
 from fendan.engine.tokens cimport Token, Tokens
-from fendan.engine.turns cimport Block, Queue
+from fendan.engine.queue cimport Block, Queue
 
 cdef enum EndingIndex:
     NO_TOKEN = 0

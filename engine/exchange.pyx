@@ -12,12 +12,7 @@ from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memset, strlen
 
 from fendan.engine.nghttp2 cimport *
-from fendan.engine.protocol cimport (
-    PREFIX_BYTES,
-    Prefix,
-    is_plain,
-    prefix_of,
-)
+from fendan.engine.protocol cimport PREFIX_BYTES, Prefix, is_plain, prefix_of
 from fendan.engine.streams cimport (
     ROUTE,
     STAGE_DEAF,
@@ -31,7 +26,7 @@ from fendan.engine.streams cimport (
     stream_release,
 )
 from fendan.engine.timers cimport timer_unset
-from fendan.engine.turns cimport (
+from fendan.engine.queue cimport (
     FATE_ANSWERED,
     FATE_ENDED,
     FATE_LATE,
@@ -63,7 +58,8 @@ cdef inline nghttp2_nv header(const char* name, const char* value) noexcept nogi
     return made
 
 
-cdef inline nghttp2_nv header_of(const char* name, const uint8_t* value, size_t size) noexcept nogil:
+cdef inline nghttp2_nv header_of(
+        const char* name, const uint8_t* value, size_t size) noexcept nogil:
     """Its value is copied."""
     cdef nghttp2_nv made = header(name, b"")
     made.value, made.valuelen = <uint8_t*>value, size
@@ -254,7 +250,7 @@ cdef inline bint has_room(const House* house, int64_t size) noexcept nogil:
 cdef bint put(Stream* stream, const uint8_t* data, uint32_t size, uint8_t* owned) noexcept nogil:
     cdef House* house = (<Connection*>stream.connection).house
     cdef bint plain = stream.kind == ROUTE and owned == NULL and is_plain(data, size)
-    if not queue_put(&house.queue, stream, data, size, owned, plain):
+    if not queue_put(&house.queue, stream, data, size, owned, plain, house.now_ns):
         return False
     stream.waiting += 1
     stream.waiting_bytes += size

@@ -17,11 +17,11 @@ from fendan.engine.exchange cimport (
     Method,
     Words,
 )
-from fendan.engine.protocol cimport ESCAPE_BYTES, base64_encoded, percent_encoded
+from fendan.engine.protocol cimport ESCAPE_BYTES, MOST_STATUS, base64_encoded, percent_encoded
 from fendan.engine.streams cimport pool_end
 from fendan.engine.timers cimport wheel_begin
 from fendan.engine.tokens cimport tokens_begin, tokens_end
-from fendan.engine.turns cimport queue_begin, queue_end
+from fendan.engine.queue cimport queue_begin, queue_end
 from fendan.engine.turns import Ending
 
 cdef enum:
@@ -29,8 +29,10 @@ cdef enum:
 
 
 class DoorLimits(NamedTuple):
-    """What a door bears. Beyond `queue_bytes`, which messages not whole yet and answers not sent yet
-    may hold, too, the connection that holds most is hung up on.
+    """What a door bears.
+
+    Messages not whole yet and answers not sent yet may hold `queue_bytes` together, too; beyond
+    it, the connection that holds most is hung up on.
     """
 
     message_bytes: int = 16 * 1024 * 1024
@@ -95,6 +97,8 @@ cdef int64_t ns_of(double seconds) except -1:
 cdef int prepare(Words* words, ending) except -1:
     """Have an ending's texts as they are sent."""
     cdef bytes message = ending[1].encode(), details = ending[2]
+    if not 0 <= ending[0] <= MOST_STATUS:
+        raise ValueError(f"{ending[0]} is no gRPC status")
     words.text = <uint8_t*>malloc(ESCAPE_BYTES * len(message) + 2 * len(details) + 4)
     if words.text == NULL:
         raise MemoryError
@@ -146,6 +150,8 @@ cdef int learn(House* house, methods, endings) except -1:
             raise MemoryError
         memcpy(house.methods[number].path, <const uint8_t*>path, len(path))
         house.methods[number].size, house.methods[number].kind = len(path), kind
+    if not set(endings) <= set(ENDINGS):
+        raise ValueError(f"there are no such endings: {set(endings) - set(ENDINGS)}")
     for number, (name, usual) in enumerate(ENDINGS.items()):
         prepare(&house.endings[number], endings.get(name, usual))
     return 0

@@ -10,7 +10,7 @@ cdef enum:
 cdef struct Link:
     int socket
     void* tls           # SSL*; NULL: plain
-    bint wants_write    # after LINK_AGAIN: it goes on when the socket can be written (or: read)
+    bint wants_write    # the last call goes on when the socket can be written (else: read)
     bint is_open        # the TLS handshake is over (plain: at once)
     bint is_broken      # no word of farewell to this peer
 

@@ -12,7 +12,7 @@ HTTP/2 reads and writes the same way over either:
 
 OpenSSL takes whole records off the socket and may hold bytes that no poll will tell of: whoever
 reads, reads until LINK_AGAIN, or comes back unasked. Who has something to send calls link_write
-after link_read: `wants_write` is what the last call that could not go on waits for.
+after link_read: `wants_write` is whether the last call waits until it can write.
 
 No session is resumed: connections live long, so there is nothing to save; tickets would need keys
 that change, and a client's certificate would not be looked at again.
@@ -211,8 +211,8 @@ cdef int link_begin(Link* link, int socket, void* context, bint is_server) noexc
 
 cdef Py_ssize_t link_read(Link* link, uint8_t* into, size_t room) noexcept nogil:
     """The bytes read into `into`, at least one; or LINK_ENDED, LINK_AGAIN, LINK_BROKEN."""
+    link.wants_write = False
     if link.tls is NULL:
-        link.wants_write = False
         return receive(link.socket, into, room)
     if link.is_broken:
         return LINK_BROKEN
@@ -226,11 +226,13 @@ cdef Py_ssize_t link_write(Link* link, const uint8_t* data, size_t size) noexcep
     What could not be written is given again, with as much behind it as there is by then.
     """
     cdef Py_ssize_t sent
+    link.wants_write = False
     if size == 0:
         return 0
     if link.tls is NULL:
-        link.wants_write = True
-        return transmit(link.socket, data, size)
+        sent = transmit(link.socket, data, size)
+        link.wants_write = sent == LINK_AGAIN
+        return sent
     if link.is_broken:
         return LINK_BROKEN
     ERR_clear_error()

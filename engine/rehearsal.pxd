@@ -6,4 +6,4 @@ cdef class Rehearsal:
     cdef Connection connection
     cdef bint has_begun
     cdef readonly bint is_open
-    cdef bytes fetch(self)
+    cdef object fetch(self)

@@ -15,10 +15,11 @@ from fendan.engine.nghttp2 cimport (
     nghttp2_session_want_read,
     nghttp2_session_want_write,
 )
+from fendan.engine.queue cimport Block, queue_close, queue_done, queue_spare
 from fendan.engine.session cimport session_begin, session_callbacks, session_end, session_read
 from fendan.engine.streams cimport STREAM_TIMER, Stream
 from fendan.engine.timers cimport Timer, timer_due, timer_set
-from fendan.engine.turns cimport Block, Turn, queue_close, queue_done, queue_spare, take
+from fendan.engine.turns cimport Turn, take
 
 
 cdef class Rehearsal:
@@ -117,7 +118,7 @@ cdef class Rehearsal:
         """As of a door."""
         return stats_of(&self.house)
 
-    cdef bytes fetch(self):
+    cdef object fetch(self):
         """All that can be sent now."""
         cdef const uint8_t* data = NULL
         cdef Py_ssize_t size
@@ -126,12 +127,13 @@ cdef class Rehearsal:
         sent = []
         while self.is_open and not self.connection.is_gone:
             size = nghttp2_session_mem_send(self.connection.session, &data)
-            if size <= 0:
-                break
-            sent.append(data[:size])
+            if size > 0:
+                sent.append(data[:size])
+                continue
             if not nghttp2_session_want_read(self.connection.session) and (
                     not nghttp2_session_want_write(self.connection.session)):
                 self.connection.is_gone = True
+            break
         if self.is_open and (self.connection.is_gone or self.connection.is_hung_up):
             self.leave()
         return b"".join(sent)

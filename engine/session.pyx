@@ -33,8 +33,8 @@ from fendan.engine.exchange cimport (
     finish,
     half_close,
     hang_up,
-    hear,
     has_room,
+    hear,
     hold,
     most_patience,
     put,
@@ -94,7 +94,8 @@ BUCKET_NS[:] = [
 ]
 
 
-cdef inline bint same(const uint8_t* text, size_t size, const char* words, size_t count) noexcept nogil:
+cdef inline bint same(
+        const uint8_t* text, size_t size, const char* words, size_t count) noexcept nogil:
     return size == count and memcmp(text, words, count) == 0
 
 
@@ -367,6 +368,8 @@ cdef void forget(Connection* connection, Stream* stream) noexcept nogil:
     stream.connection = NULL
     connection.stream_count -= 1
     connection.idle_ns = house.now_ns
+    if connection.timer.due_ns > house.now_ns + house.limits.idle_ns:
+        timer_set(&house.wheel, &connection.timer, house.now_ns + house.limits.idle_ns)
     house.counts.streams -= 1
     stream_release(&house.pool, stream)
 

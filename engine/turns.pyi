@@ -9,6 +9,8 @@ class Ending(NamedTuple):
 @final
 class Turn:
     def __iter__(self) -> Iterator[Piece]: ...
+    @property
+    def waited_s(self) -> float: ...
 
 @final
 class Piece:

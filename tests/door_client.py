@@ -2,13 +2,13 @@
 
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import (
-    ConnectionTerminated,
     DataReceived,
     Event,
     ResponseReceived,
@@ -24,6 +24,10 @@ __all__ = ["METHODS", "Answer", "Client", "echo", "framed", "order"]
 
 SERVICE = "/fendan.v1.RoutingService"
 METHODS = ((f"{SERVICE}/Route", 0), (f"{SERVICE}/BatchRoute", 1), (f"{SERVICE}/StreamRoute", 2))
+
+FRAME_BYTES = 9  # before its payload
+GOAWAY = 7
+STEP_S = 0.25
 
 Headers = Sequence[tuple[str, str]]
 
@@ -67,8 +71,16 @@ class Answer:
         return found
 
 
+class Goodbye(NamedTuple):
+    """A GOAWAY."""
+
+    last_stream: int
+    error_code: int
+    why: bytes
+
+
 class Client:
-    """One connection. What it is sent is in `answers`, by stream, and in `events`."""
+    """One connection. What it is sent is in `answers`, by stream, in `goodbyes` and in `events`."""
 
     def __init__(
         self,
@@ -76,6 +88,7 @@ class Client:
         *,
         tokens: Sequence[tuple[bytes, int]] | None = None,
         endings: Mapping[str, Ending] | None = None,
+        is_in_a_hurry: bool = False,
     ) -> None:
         self.door = Rehearsal(
             methods=METHODS, limits=limits or DoorLimits(), tokens=tokens, endings=endings
@@ -89,38 +102,70 @@ class Client:
         self.http = H2Connection(config)
         self.answers: defaultdict[int, Answer] = defaultdict(Answer)
         self.events: list[Event] = []
+        self.goodbyes: list[Goodbye] = []
         self.http.initiate_connection()
+        # Whoever is in a hurry sends, and listens only when it must catch up.
+        self._unheard: list[bytes] | None = [] if is_in_a_hurry else None
         self.send()
 
     # -- TALKING -------------------------------------------------------------------------------
 
     def send(self, data: bytes = b"") -> None:
         """Send what h2 has to send, and then these bytes; hear what comes back."""
-        self.hear(self.door.receive(self.http.data_to_send() + data))
+        said = self.door.receive(self.http.data_to_send() + data)
+        if self._unheard is None:
+            self.hear(said)
+        else:
+            self._unheard.append(said)
+
+    def catch_up(self) -> None:
+        """Hear all that was not heard yet."""
+        unheard, self._unheard = self._unheard, None
+        self.hear(b"".join(unheard or ()))
 
     def hear(self, data: bytes) -> None:
         """Take in what the door sends, and acknowledge it as HTTP/2 wants it."""
         if not data:
             return
-        for event in self.http.receive_data(data):
+        for event in self.http.receive_data(self._without_goodbyes(data)):
             self.events.append(event)
             self._take_in(event)
         self.send()
+
+    def _without_goodbyes(self, data: bytes) -> bytes:
+        """Keep those for ourselves: after the first, h2 would hear of nothing any more."""
+        rest = b""
+        while data:
+            size = FRAME_BYTES + int.from_bytes(data[:3], "big")
+            frame, data = data[:size], data[size:]
+            if frame[3] == GOAWAY:
+                last, code = struct.unpack(">II", frame[FRAME_BYTES : FRAME_BYTES + 8])
+                self.goodbyes.append(Goodbye(last, code, frame[FRAME_BYTES + 8 :]))
+            else:
+                rest += frame
+        return rest
 
     def call(
         self, *messages: bytes, method: str = "Route", end: bool = True, **headers: str
     ) -> int:
         """Begin a call, with these messages already; its stream. `grpc_timeout` is grpc-timeout."""
         more = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        stream = self.begin(method, more, end=end and not messages)
+        stream = self.begin(method, more=more, end=end and not messages)
         if messages:
             self.say(stream, framed(*messages), end=end)
         return stream
 
     def begin(
-        self, method: str = "Route", more: Headers = (), *, end: bool = False, **replaced: str
+        self,
+        method: str = "Route",
+        replaced: Mapping[str, str] | None = None,
+        *,
+        more: Headers = (),
+        end: bool = False,
     ) -> int:
-        """Begin a call with its headers alone, of which some may be `replaced` or left out ("")."""
+        """Begin a call with its headers alone, of which some may be `replaced`, or left out (""),
+        and `more` be there.
+        """
         usual = {
             ":method": "POST",
             ":scheme": "http",
@@ -129,9 +174,7 @@ class Client:
             "content-type": "application/grpc",
             "te": "trailers",
         }
-        usual |= {
-            name.replace("__", ":").replace("_", "-"): text for name, text in replaced.items()
-        }
+        usual |= replaced or {}
         stream = self.http.get_next_available_stream_id()
         headers = [(name, text) for name, text in usual.items() if text]
         self.http.send_headers(stream, [*headers, *more], end_stream=end)
@@ -184,21 +227,17 @@ class Client:
         return seen
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass."""
-        self.hear(self.door.pass_time(seconds))
-
-    @property
-    def goodbye(self) -> ConnectionTerminated | None:
-        """The last GOAWAY that has come."""
-        told = [event for event in self.events if isinstance(event, ConnectionTerminated)]
-        return told[-1] if told else None
+        """Let time pass, and answer meanwhile as HTTP/2 wants it."""
+        while seconds > 0:
+            self.hear(self.door.pass_time(min(STEP_S, seconds)))
+            seconds -= STEP_S
 
     def _take_in(self, event: Event) -> None:
         match event:
             case ResponseReceived():
-                self.answers[event.stream_id].headers = dict(event.headers)
+                self.answers[event.stream_id].headers = _texts(event.headers)
             case TrailersReceived():
-                self.answers[event.stream_id].trailers = dict(event.headers)
+                self.answers[event.stream_id].trailers = _texts(event.headers)
             case DataReceived():
                 self.answers[event.stream_id].data += event.data
                 if event.flow_controlled_length:
@@ -209,6 +248,10 @@ class Client:
                 self.answers[event.stream_id].has_ended = True
             case StreamReset():
                 self.answers[event.stream_id].reset = int(event.error_code)
+
+
+def _texts(headers: Iterable[tuple[str | bytes, str | bytes]]) -> dict[str, str]:
+    return {str(name): str(text) for name, text in headers}
 
 
 def echo(data: bytes) -> bytes:

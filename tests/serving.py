@@ -24,20 +24,36 @@ from fendan import Engine, Store
 from fendan.server import logs
 from fendan.server.app import Server
 from fendan.server.config import Config
+from fendan.v1 import order_service_pb2
 
 __all__ = [
+    "HOT",
     "PATIENCE_S",
     "Served",
+    "TwoDoors",
     "a_chain",
     "by_native_door",
     "connected",
     "held_up",
+    "is_by_native_door",
     "serving",
     "until",
     "waiting",
 ]
 
 Result = TypeVar("Result")
+
+# What the native door serves.
+HOT = frozenset(
+    {
+        *(f"/fendan.v1.RoutingService/{name}" for name in ("Route", "BatchRoute", "StreamRoute")),
+        *(f"/fendan.v1.InventoryService/{name}" for name in ("SetStock", "AdjustStock")),
+        *(
+            f"/fendan.v1.OrderService/{method.name}"
+            for method in order_service_pb2.DESCRIPTOR.services_by_name["OrderService"].methods
+        ),
+    }
+)
 
 # Far beyond what anything here takes: a test that hangs is to fail, not to wait.
 PATIENCE_S = 30.0
@@ -76,24 +92,30 @@ def a_chain() -> Engine:
     return engine
 
 
-_settings_of_all: dict[str, object] = {}
+_native_doors: list[bool] = []
+
+
+def is_by_native_door() -> bool:
+    """Whether servers are to have a native door, and hot methods to be called there."""
+    return bool(_native_doors)
 
 
 @contextmanager
 def by_native_door() -> Iterator[None]:
-    """All servers begun meanwhile have a native door."""
-    _settings_of_all["door.listen"] = "0"
+    """It is so meanwhile."""
+    _native_doors.append(True)
     try:
         yield
     finally:
-        _settings_of_all.clear()
+        _native_doors.pop()
 
 
 @contextmanager
 def serving(engine: Engine | None = None, **settings: Any) -> Iterator[Served]:
     """Serve `engine`, or else `a_chain()`, at a free port of loopback; drain at the end."""
     overrides: dict[str, object] = {"listen": "127.0.0.1:0", "drain_s": 5.0, "log.level": "warning"}
-    overrides |= _settings_of_all
+    if is_by_native_door():
+        overrides["door.listen"] = "0"
     overrides |= {key.replace("__", "."): value for key, value in settings.items()}
     config = Config.load(None, overrides)
     logs.configure(config.log.format, config.log.level)
@@ -122,21 +144,19 @@ def serving(engine: Engine | None = None, **settings: Any) -> Iterator[Served]:
 @contextmanager
 def connected(served: Served) -> Iterator[grpc.Channel]:
     """A channel that calls hot methods where they are hot, and all others at the other port."""
-    with (
-        grpc.insecure_channel(served.address) as everything,
-        grpc.insecure_channel(served.hot_address) as hot,
-    ):
-        yield _TwoDoors(everything, hot, frozenset(served.server._answers.by_method))
+    everything = grpc.insecure_channel(served.address)
+    with TwoDoors(everything, grpc.insecure_channel(served.hot_address)) as channel:
+        yield channel
 
 
-class _TwoDoors(grpc.Channel):
-    """A channel in two parts."""
+class TwoDoors(grpc.Channel):
+    """A channel in two parts: for the hot methods, and for all others."""
 
-    def __init__(self, everything: grpc.Channel, hot: grpc.Channel, methods: frozenset[str]):
-        self._everything, self._hot, self._methods = everything, hot, methods
+    def __init__(self, everything: grpc.Channel, hot: grpc.Channel) -> None:
+        self._everything, self._hot = everything, hot
 
     def _of(self, method: str) -> grpc.Channel:
-        return self._hot if method in self._methods else self._everything
+        return self._hot if method in HOT else self._everything
 
     def unary_unary(self, method: str, *how: Any, **named: Any) -> Any:
         return self._of(method).unary_unary(method, *how, **named)
@@ -157,13 +177,14 @@ class _TwoDoors(grpc.Channel):
         raise NotImplementedError
 
     def close(self) -> None:
-        raise NotImplementedError
+        self._everything.close()
+        self._hot.close()
 
-    def __enter__(self) -> "_TwoDoors":
+    def __enter__(self) -> "TwoDoors":
         return self
 
-    def __exit__(self, *_: object) -> bool | None:
-        return None
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ what the attack opened, have given its queue back, and have kept within its memo
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -36,12 +37,14 @@ from fendan.v1 import (
     routing_service_pb2,
     routing_service_pb2_grpc,
 )
+from serving import TwoDoors, is_by_native_door
 
 __all__ = [
     "Besieged",
     "an_order",
     "assert_refused",
     "besieged",
+    "in_papers",
     "many_descriptors",
     "told",
     "unharmed",
@@ -81,19 +84,29 @@ def an_order(name: str, quantity: int = 1, sku: str = "tea") -> order_pb2.Order:
     return order_pb2.Order(id=name, lat=31.2, lng=121.4, lines=lines)
 
 
+def in_papers(address: str) -> str:
+    """The address as certificates have it."""
+    return address.replace("127.0.0.1", "localhost")
+
+
+def _endpoint(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
 class Besieged:
     """A server process, seen from its clients and from the outside."""
 
     def __init__(
         self,
         process: "subprocess.Popen[str]",
-        address: str,
+        addresses: tuple[str, str],
         log: Path,
         credentials: grpc.ChannelCredentials | None,
         metadata: Metadata,
     ) -> None:
         self.process = process
-        self.address = address
+        self.address, self.hot_address = addresses
         self.log = log
         self._credentials = credentials
         self._metadata = metadata
@@ -105,16 +118,22 @@ class Besieged:
     @property
     def endpoint(self) -> tuple[str, int]:
         """Host and port, for plain sockets."""
-        host, _, port = self.address.rpartition(":")
-        return host, int(port)
+        return _endpoint(self.address)
+
+    @property
+    def hot_endpoint(self) -> tuple[str, int]:
+        """Those for the hot methods."""
+        return _endpoint(self.hot_address)
 
     def channel(self) -> grpc.Channel:
         """A connection of its own, as a client of good will makes it."""
+        return TwoDoors(self._channel(self.address), self._channel(self.hot_address))
+
+    def _channel(self, address: str) -> grpc.Channel:
         own = [("grpc.use_local_subchannel_pool", 1)]
         if self._credentials is None:
-            return grpc.insecure_channel(self.address, own)
-        port = self.endpoint[1]
-        return grpc.secure_channel(f"localhost:{port}", self._credentials, own)
+            return grpc.insecure_channel(address, own)
+        return grpc.secure_channel(in_papers(address), self._credentials, own)
 
     # -- AS ITS CLIENTS SEE IT -----------------------------------------------------------------
 
@@ -183,8 +202,9 @@ class Besieged:
         url = f"http://127.0.0.1:{self._metrics_port}/metrics"
         with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
             text = answer.read().decode()
-        (line,) = [line for line in text.splitlines() if line.startswith("fendan_queue_requests ")]
-        return float(line.split()[1])
+        queues = ("fendan_queue_requests ", "fendan_door_queue_requests ")
+        lines = [line for line in text.splitlines() if line.startswith(queues)]
+        return sum(float(line.split()[1]) for line in lines)
 
     def log_lines(self) -> list[dict[str, Any]]:
         """What it has said; every line of it must be one of the log, and no traceback of others."""
@@ -216,6 +236,8 @@ def besieged(
         "metrics.listen": "127.0.0.1:0",
         "log.format": "json",
     }
+    if is_by_native_door():
+        values["door.listen"] = "0"
     values |= {key.replace("__", "."): value for key, value in settings.items()}
     config = folder / "server.toml"
     config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
@@ -227,7 +249,8 @@ def besieged(
         assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready.startswith("fendan serves 3 stores on "), log.read_text()
-        yield Besieged(process, ready.split()[-1], log, credentials, metadata)
+        found = re.findall(r"127\.0\.0\.1:\d+", ready)
+        yield Besieged(process, (found[0], found[-1]), log, credentials, metadata)
     finally:
         process.kill()
         process.communicate(timeout=PATIENCE_S)

@@ -5,11 +5,15 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
+
+from fendan.v1.routing_service_pb2 import RouteRequest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -92,6 +96,44 @@ def test_what_a_journal_costs_is_measured_with_what_the_disk_alone_takes(load, t
     # An id of 20 bytes, a place of 16 and two lines must be in it.
     assert found["journal, bytes an order"] > 20 + 16
     assert sum(row.met is not None for row in report.rows) == 7
+
+
+def test_both_doors_answer_every_order_and_a_picture_shows_how_soon(load, tmp_path, capsys):
+    pytest.importorskip("fendan.engine.door")
+    report = load("door").main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written["machine"]["grpcio"] in printed
+    assert [row["name"] for row in written["rows"]] == [row.name for row in report.rows]
+    door = load("door")
+    sizes = door.SMOKE
+    assert [(point.how, point.door, point.callers) for point in report.points] == [
+        (how, name, callers)
+        for how in (door.MEMORY, door.JOURNAL, door.TLS)
+        for callers in sizes.callers
+        for name in (door.NATIVE, door.GRPCIO)
+    ]
+    for point in report.points:
+        waits = point.waits
+        assert waits.orders == waits.answered == waits.assigned > 0, point
+        assert 0 < waits.p50_ms <= waits.p90_ms <= waits.p99_ms <= waits.p999_ms <= waits.most_ms
+    found = {row.name: row.value for row in report.rows}
+    assert found["journal synced, bytes a sync"] > 0
+    assert found["journal synced, the disk's own sync of as many"] > 0
+    load("door_picture").draw(written, tmp_path / "door.png")
+    assert imread(tmp_path / "door.png").std() > 0  # not blank
+
+
+def test_each_order_of_many_written_at_once_is_found_again(load):
+    crowd, workload = load("crowd"), load("workload")
+    requests = crowd.Requests.of(workload.metro(60, 50, 1, orders=1), 25)
+    ids = set()
+    for begin, end in pairwise(requests.offsets.tolist()):
+        message = RouteRequest.FromString(requests.data[begin:end])
+        assert message.SerializeToString() == requests.data[begin:end]
+        assert len(message.order.lines) == 2
+        ids.add(message.order.id)
+    assert len(ids) == len(requests) == 25
 
 
 def test_latencies_count_from_when_a_message_was_due_and_weigh_orders(load):

@@ -29,6 +29,8 @@ from fendan.server.callers import Scope
 from fendan.server.tokens import new_token
 from fendan.v1 import order_pb2
 from fendan.v1.routing_service_pb2 import (
+    BatchRouteRequest,
+    BatchRouteResponse,
     RouteRequest,
     RouteResponse,
     StreamRouteRequest,
@@ -36,7 +38,7 @@ from fendan.v1.routing_service_pb2 import (
 )
 from node_client import NODE, node
 from papers import Papers
-from serving import PATIENCE_S, Served, serving
+from serving import PATIENCE_S, Served, serving, until, waiting
 
 pytestmark = pytest.mark.skipif(not HAS_DOOR, reason=NO_DOOR)
 
@@ -290,6 +292,22 @@ def test_a_token_is_shown_at_the_door_by_any_client(tmp_path: Path) -> None:
                 assert refused.value.status is Status.UNAUTHENTICATED
 
         played(scene())
+
+
+def test_a_long_answer_that_is_on_its_way_when_the_server_drains_arrives_whole() -> None:
+    request = BatchRouteRequest(orders=[an_order(f"long {number}") for number in range(30_000)])
+    with serving(plenty(), door__listen="0") as served:
+        endless = [("grpc.max_receive_message_length", -1)]
+        with grpc.insecure_channel(served.hot_address, endless) as channel:
+            call = channel.unary_unary(
+                "/fendan.v1.RoutingService/BatchRoute",
+                BatchRouteRequest.SerializeToString,
+                BatchRouteResponse.FromString,
+            )
+            answer = call.future(request, timeout=PATIENCE_S)
+            until(lambda: waiting(served) > 0 or answer.done())
+            served.do(served.server.drain)
+            assert len(answer.result(PATIENCE_S).decisions) == len(request.orders)
 
 
 def test_a_drained_door_lets_its_clients_go_and_come_back_elsewhere() -> None:

@@ -30,7 +30,7 @@ from fendan.v1.routing_service_pb2 import (
     RouteRequest,
     RouteResponse,
 )
-from serving import PATIENCE_S, Served, held_up, serving, until, waiting
+from serving import HOT, PATIENCE_S, Served, held_up, serving, until, waiting
 
 pytestmark = pytest.mark.skipif(not HAS_DOOR, reason=NO_DOOR)
 
@@ -40,13 +40,6 @@ INVENTORY = "/fendan.v1.InventoryService"
 NOW_NS = 1_750_000_000_000_000_000
 
 STREAM = f"{ROUTING}/StreamRoute"
-HOT = {
-    *(f"{ROUTING}/{name}" for name in ("Route", "BatchRoute", "StreamRoute")),
-    *(f"{INVENTORY}/{name}" for name in ("SetStock", "AdjustStock")),
-    *(f"{ORDERS}/{name}" for name in ("AcceptOrder", "PickOrder", "ShipOrder", "DeliverOrder")),
-    *(f"{ORDERS}/{name}" for name in ("ReturnOrder", "RejectOrder", "CancelOrder")),
-    *(f"{ORDERS}/{name}" for name in ("ReleaseOrders", "GetOrder", "GetDecision")),
-}
 MODULES = {
     ROUTING: routing_service_pb2,
     ORDERS: order_service_pb2,
@@ -381,6 +374,22 @@ def test_calls_at_either_door_are_counted_by_the_same_names() -> None:
         until(lambda: read("fendan_request_seconds_count", method) == 8)
         routed = {"status": "assigned", "reason": "none"}
         assert read("fendan_orders_total", routed) == 6
+
+
+def test_how_the_door_stands_is_told() -> None:
+    with serving(door__listen="0") as served:
+        read = served.server.metrics.registry.get_sample_value
+        assert read("fendan_door_connections") == 0
+        with grpc.insecure_channel(served.hot_address) as channel:
+            call = channel.unary_unary(f"{ROUTING}/Route")
+            with held_up(served):
+                future = call.future(RouteRequest(order=an_order("waits")).SerializeToString())
+                until(lambda: read("fendan_door_queue_requests") == 2)
+                assert read("fendan_door_streams") == 2
+                assert read("fendan_door_connections") in (1, 2)  # clients may share one
+            assert future.result(PATIENCE_S)
+        until(lambda: read("fendan_door_streams") == 0)
+        assert read("fendan_door_refused") == read("fendan_door_hung_up") == 0
 
 
 def test_made_up_methods_make_up_no_metrics_at_the_door() -> None:

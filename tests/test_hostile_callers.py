@@ -78,8 +78,18 @@ from fendan.v1.setup_service_pb2 import (
     SetStoreProfilesRequest,
     SetSupplyRequest,
 )
-from siege import Besieged, Metadata, an_order, assert_refused, besieged, told, unharmed
-from test_tls import Papers
+from papers import Papers
+from serving import is_by_native_door
+from siege import (
+    Besieged,
+    Metadata,
+    an_order,
+    assert_refused,
+    besieged,
+    in_papers,
+    told,
+    unharmed,
+)
 
 ROUTING = "/fendan.v1.RoutingService"
 INVENTORY = "/fendan.v1.InventoryService"
@@ -117,7 +127,9 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(papers: Papers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(
+    each_door: None, papers: Papers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     tokens = folder / "tokens.toml"
     headquarters = bearer(new_token(tokens, name="head", scope=Scope.HEADQUARTERS))
@@ -163,17 +175,20 @@ def test_two_tokens_are_none(house: House) -> None:
             assert_refused(answer, "UNAUTHENTICATED", Fault.UNAUTHENTICATED, "authorization")
 
 
+@pytest.mark.parametrize("size", [30_000, 100_000])
 @pytest.mark.parametrize("header", ["authorization", "x-anything"])
-def test_a_header_of_a_hundred_kilobytes_is_refused_by_grpc_itself(
-    house: House, header: str
+def test_an_enormous_header_is_refused_before_anyone_reads_it(
+    house: House, header: str, size: int
 ) -> None:
-    metadata = (*house.headquarters, (header, "x" * 100_000))
+    metadata = (*house.headquarters, (header, "x" * size))
+    codes = {"RESOURCE_EXHAUSTED"}
+    if is_by_native_door() and size > 64 * 1024:
+        codes = {"UNAVAILABLE"}  # libnghttp2 reads no such header, and closes the connection
     with unharmed(house.server), house.server.channel() as channel:
         for method in (f"{ROUTING}/Route", f"{ROUTING}/StreamRoute"):
             answer = told(channel, method, b"", metadata=metadata)
             assert isinstance(answer, grpc.RpcError)
-            assert answer.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
-            assert "metadata size exceeds" in answer.details()  # type: ignore[attr-defined]
+            assert answer.code().name in codes  # type: ignore[attr-defined]
 
 
 # -- A STORE AND ITS NEIGHBOUR -----------------------------------------------------------------
@@ -311,7 +326,9 @@ def test_a_store_is_refused_what_is_its_neighbours_by_every_method(house: House)
 
 
 @pytest.fixture(scope="module")
-def mutual(papers: Papers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+def mutual(
+    each_door: None, papers: Papers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Besieged]:
     """A server that asks its clients for certificates."""
     with besieged(
         tmp_path_factory.mktemp("mutual"),
@@ -340,7 +357,7 @@ def is_sent_away(address: str, presented: grpc.ChannelCredentials | None) -> boo
 def test_many_with_bad_papers_leave_nothing_behind(
     mutual: Besieged, papers: Papers, name: str | None
 ) -> None:
-    address = f"localhost:{mutual.endpoint[1]}"
+    address = in_papers(mutual.hot_address)
     presented = credentials(papers, name)
     with unharmed(mutual), ThreadPoolExecutor(8) as crowd:
         assert all(crowd.map(lambda _: is_sent_away(address, presented), range(24)))
@@ -348,14 +365,14 @@ def test_many_with_bad_papers_leave_nothing_behind(
 
 def test_many_without_tls_leave_nothing_behind_where_there_is_tls(mutual: Besieged) -> None:
     with unharmed(mutual), ThreadPoolExecutor(8) as crowd:
-        assert all(crowd.map(lambda _: is_sent_away(mutual.address, None), range(24)))
+        assert all(crowd.map(lambda _: is_sent_away(mutual.hot_address, None), range(24)))
 
 
 def test_many_with_tls_leave_nothing_behind_where_there_is_none(
     papers: Papers, tmp_path: Path
 ) -> None:
     with besieged(tmp_path) as server, unharmed(server), ThreadPoolExecutor(8) as crowd:
-        address = f"localhost:{server.endpoint[1]}"
+        address = in_papers(server.hot_address)
         presented = credentials(papers)
         assert all(crowd.map(lambda _: is_sent_away(address, presented), range(24)))
 
@@ -370,5 +387,5 @@ def test_a_tls_greeting_that_is_cut_off_or_wrong_leaves_nothing_behind(mutual: B
             bytes(5_000),
         ):
             for _ in range(10):
-                with socket.create_connection(mutual.endpoint) as connection:
+                with socket.create_connection(mutual.hot_endpoint) as connection:
                     connection.sendall(sent)

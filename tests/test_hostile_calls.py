@@ -27,7 +27,7 @@ STREAMS_AT_A_TIME = 1_000
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+def server(each_door: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
     with besieged(tmp_path_factory.mktemp("server")) as server:
         yield server
 
@@ -39,7 +39,7 @@ def message(*names: str, dry_run: bool = False) -> StreamRouteRequest:
 @asynccontextmanager
 async def one_connection(server: Besieged) -> AsyncIterator[grpc.aio.Channel]:
     own = [("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(server.address, own) as channel:
+    async with grpc.aio.insecure_channel(server.hot_address, own) as channel:
         yield channel
 
 

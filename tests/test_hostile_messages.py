@@ -83,6 +83,7 @@ from fendan.v1.setup_service_pb2 import (
     SetStoreProfilesRequest,
     SetSupplyRequest,
 )
+from serving import is_by_native_door
 from siege import MIB, Besieged, an_order, assert_refused, besieged, told, unharmed
 
 ROUTE = "/fendan.v1.RoutingService/Route"
@@ -227,7 +228,7 @@ EVERY_METHOD = sorted([*REQUESTS, *OTHERS])
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+def server(each_door: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
     with besieged(tmp_path_factory.mktemp("server")) as server:
         yield server
 
@@ -359,7 +360,9 @@ def test_a_message_that_is_small_only_while_compressed_is_refused(server: Besieg
         call = channel.unary_unary(BATCH)
         with pytest.raises(grpc.RpcError) as refused:
             call(bytes(200 * MIB), compression=grpc.Compression.Gzip)
-        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+        # The native door reads nothing that is compressed.
+        code = "UNIMPLEMENTED" if is_by_native_door() else "RESOURCE_EXHAUSTED"
+        assert refused.value.code().name == code  # type: ignore[attr-defined]
 
 
 # One of what each method takes many of, as short as can be.

@@ -85,6 +85,7 @@ ENGINE_ORDER = [
     "timers",
     "tokens",
     "streams",
+    "queue",
     "turns",
     "exchange",
     "house",

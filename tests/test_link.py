@@ -140,6 +140,7 @@ def test_what_one_says_the_other_hears(pair: tuple[Channel, Peer]) -> None:
     channel, peer = pair
     assert channel.is_open and channel.speaks_h2
     assert channel.write(b"good morning") == len(b"good morning")
+    assert not channel.wants_write
     peer.step()
     peer.say(b"good evening")
     assert peer.received == b"good morning"

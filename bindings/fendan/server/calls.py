@@ -94,7 +94,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 return await _finished(answer, context)
             except FendanError as error:
                 del request  # gRPC keeps what abort raises, and with it this frame
-                await abort(context, _without_frames(error))
+                await abort(context, refusals.without_frames(error))
             except grpc.aio.BaseError:
                 raise  # the call has ended already, by us or by the client
             except Exception:
@@ -133,19 +133,6 @@ async def _finished(answer: Any, context: Context) -> Any:
         async for message in answer:
             await context.write(message)
     return None
-
-
-def _without_frames(error: FendanError) -> FendanError:
-    """The error, and those it came of, without the frames they came through.
-
-    Those hold the request, and who waited for the error: circles, which only the garbage collector
-    finds. It counts objects and not bytes, so that refused requests of full size would pile up.
-    """
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-    return error
 
 
 def _status_name(context: Context, seconds: float) -> str:

@@ -41,7 +41,7 @@ __all__ = ["NativeDoor"]
 GATHERED, UNARY, STREAM = range(3)
 KINDS = {ROUTE: GATHERED, STREAM_ROUTE: STREAM}
 
-# How often it is looked whether the last call has ended.
+# How often it is looked whether the last connection has ended.
 LOOK_S = 0.01
 
 # What a call is told, or, of a piece of several, what all are: their answers, one after another.
@@ -77,6 +77,7 @@ class NativeDoor:
         # Turns that are done and perhaps not on disk, each with the mark to wait for.
         self._done: SimpleQueue[tuple[Turn, list[Said], int] | None] = SimpleQueue()
         metrics.of_calls(self._calls)
+        metrics.of_door(lambda name: float(getattr(door.stats(), name)))
         works: dict[str, Callable[[], object]] = {"loop": door.run, "engine": self._work}
         if journaled is not None:
             works["sync"] = partial(self._sync, journaled)
@@ -125,8 +126,11 @@ class NativeDoor:
         self._door.drain()
 
     async def quiet(self, until_s: float) -> None:
-        """Wait until no call is open, or until a time of `time.monotonic`."""
-        while not self._door.is_empty and time.monotonic() < until_s:
+        """Wait until the last answer has left, or until a time of `time.monotonic`.
+
+        A drained door closes each connection that has nothing more to say.
+        """
+        while self._door.stats().connections and time.monotonic() < until_s:
             await asyncio.sleep(LOOK_S)
 
     async def close(self) -> None:
@@ -148,6 +152,7 @@ class NativeDoor:
         journaled = self._journaled
         try:
             while (turn := self._door.take()) is not None:
+                self._metrics.stage("queue", turn.waited_s)
                 with nullcontext() if journaled is None else journaled.deferred():
                     said = self._said(list(turn))
                 if journaled is None:
@@ -219,7 +224,7 @@ class NativeDoor:
         except (BreachError, JournalError):
             raise
         except FendanError as error:
-            refused = error
+            refused = refusals.without_frames(error)
         except Exception:
             logs.log.exception("a call failed inside", method=self._methods[piece.method])
             refused = refusals.error_of(refusals.failed_inside)

@@ -6,6 +6,7 @@ are read when Prometheus asks, and cost nothing before.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 from wsgiref.simple_server import WSGIServer
@@ -38,6 +39,16 @@ STOCK_OUTS = (Reason.NO_STOCK, Reason.NO_STOCK_IN_RADIUS)
 
 # A pair of status and reason as one small number, to be counted by np.bincount.
 REASONS = max(Reason) + 1
+
+# Of the native door's numbers, those that say how it stands.
+DOOR_READINGS = {
+    "connections": "Open connections of the native door.",
+    "streams": "Open calls of the native door.",
+    "queue_requests": "Messages at the native door that wait for the engine.",
+    "held_bytes": "Bytes at the native door that are not read whole or not sent yet.",
+    "refused": "Connections that the native door refused, being full.",
+    "hung_up": "Connections that the native door closed, since they broke a rule.",
+}
 
 LISTEN_HINT = "must be host:port, such as 127.0.0.1:9090"
 
@@ -78,11 +89,11 @@ class Metrics:
             self._stock_outs.inc(int(reasons[0] in STOCK_OUTS))
             return
         counts = np.bincount(statuses.astype(np.intp) * REASONS + reasons)
-        for outcome in np.flatnonzero(counts):
-            self._outcomes[int(outcome)].inc(int(counts[outcome]))
-        stock_outs = int(np.count_nonzero(np.isin(reasons, STOCK_OUTS)))
-        if stock_outs:
-            self._stock_outs.inc(stock_outs)
+        for outcome in np.flatnonzero(counts).tolist():
+            orders = int(counts[outcome])
+            self._outcomes[outcome].inc(orders)
+            if outcome % REASONS in STOCK_OUTS:
+                self._stock_outs.inc(orders)
 
     def queue(self, requests: int, bytes: int) -> None:
         """What has been accepted and waits for the engine, now."""
@@ -126,6 +137,11 @@ class Metrics:
             readings |= _journal_readings(engine)
         for (name, meaning), reading in readings.items():
             self._gauge(name, meaning).set_function(reading)
+
+    def of_door(self, read: Callable[[str], float]) -> None:
+        """Tell of a native door, too, whose numbers `read` gives by name."""
+        for name, meaning in DOOR_READINGS.items():
+            self._gauge(f"door_{name}", meaning).set_function(partial(read, name))
 
     def serve(self, listen: str) -> "Endpoint":
         """Start the endpoint that Prometheus scrapes, at ``host:port``; to be closed.

@@ -5,7 +5,15 @@ from typing import NoReturn
 
 from fendan.errors import Fault, FendanError, refuse
 
-__all__ = ["DRAINING_HINT", "busy", "draining", "error_of", "failed_inside", "late"]
+__all__ = [
+    "DRAINING_HINT",
+    "busy",
+    "draining",
+    "error_of",
+    "failed_inside",
+    "late",
+    "without_frames",
+]
 
 DRAINING_HINT = "the server is about to stop; try again, maybe elsewhere"
 
@@ -37,3 +45,16 @@ def error_of(refusing: Callable[[], object]) -> FendanError:
     except FendanError as error:
         return error
     raise AssertionError(f"{refusing} did not refuse")
+
+
+def without_frames(error: FendanError) -> FendanError:
+    """The error, and those it came of, without the frames they came through.
+
+    Those hold the request, and who waited for the error: circles, which only the garbage collector
+    finds. It counts objects and not bytes, so that refused requests of full size would pile up.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
