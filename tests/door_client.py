@@ -127,13 +127,13 @@ class Client:
         """Take in what the door sends, and acknowledge it as HTTP/2 wants it."""
         if not data:
             return
-        for event in self.http.receive_data(self._without_goodbyes(data)):
+        for event in self.http.receive_data(self.without_goodbyes(data)):
             self.events.append(event)
             self._take_in(event)
         self.send()
 
-    def _without_goodbyes(self, data: bytes) -> bytes:
-        """Keep those for ourselves: after the first, h2 would hear of nothing any more."""
+    def without_goodbyes(self, data: bytes) -> bytes:
+        """Keep those in `goodbyes`: after the first, h2 would hear of nothing any more."""
         rest = b""
         while data:
             size = FRAME_BYTES + int.from_bytes(data[:3], "big")

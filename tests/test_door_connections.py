@@ -236,10 +236,10 @@ def test_one_header_told_a_thousand_times_is_a_bomb() -> None:
     client = Client(DoorLimits(header_bytes=8_000))
     large = b"\x40\x01x\x7f\xa1\x1e" + b"y" * 4_000
     again = b"\xbe" * 10_000
-    client.send(b"".join((bytes([0]), len(large + again).to_bytes(2, "big"))) + (
-        b"\x01\x04\x00\x00\x00\x03" + large + again
-    ))  # fmt: skip
-    assert not client.door.is_open
+    size = len(large + again).to_bytes(3, "big")
+    told = client.door.receive(size + b"\x01\x04\x00\x00\x00\x03" + large + again)
+    client.without_goodbyes(told)
+    assert_sent_away(client, b"too_many_headers")
 
 
 @pytest.mark.parametrize(
