@@ -4,10 +4,23 @@ As the rest of the second telling, slow and with names: `engine/terms` and `engi
 first. Days are counted since 1970, in the store's own time.
 """
 
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
+from fendan.hours import EPOCH_DAY
 from fendan.scene import Line, Scene
 from fendan.shares import WHOLE
 
-__all__ = ["first_lot", "good", "good_day", "local_day", "needed_s", "offered", "supply_day"]
+__all__ = [
+    "first_lot",
+    "good",
+    "good_day",
+    "local_day",
+    "needed_after_s",
+    "needed_s",
+    "offered",
+    "supply_day",
+]
 
 NS_PER_S = 10**9
 S_PER_DAY = 86_400
@@ -16,15 +29,28 @@ NEVER_NS = 2**63 - 1  # as an opening time
 
 def needed_s(scene: Scene, store: int, distance_m: float) -> float:
     """How long the store needs until the customer has it, in seconds: see `rules.Promise`."""
-    stores, promise = scene.stores, scene.rule.promise
-    opens_ns, now_ns = int(stores.moment.opens_ns[store]), stores.moment.now_ns
+    opens_ns, now_ns = int(scene.stores.moment.opens_ns[store]), scene.stores.moment.now_ns
     wait_s = (opens_ns - now_ns) / NS_PER_S if opens_ns > now_ns else 0.0
-    handling_s = (
+    return wait_s + _handling_s(scene, store, distance_m)
+
+
+def needed_after_s(scene: Scene, store: int, distance_m: float, day: int) -> float:
+    """The same, where it waits for supply that comes when a day begins at the store."""
+    zone = ZoneInfo(scene.stores.opening.time_zone(store))
+    begins = datetime.combine(date.fromordinal(day + EPOCH_DAY), time(), zone)
+    now_ns = scene.stores.moment.now_ns
+    comes_ns = max(int(begins.timestamp()) * NS_PER_S, now_ns)
+    return (comes_ns - now_ns) / NS_PER_S + _handling_s(scene, store, distance_m)
+
+
+def _handling_s(scene: Scene, store: int, distance_m: float) -> float:
+    """To pick it, and the way."""
+    promise, hour = scene.rule.promise, int(scene.stores.moment.local_hour[store])
+    return (
         promise.pick_s
         + promise.pick_s_per_open_order * scene.open_orders(store)
-        + distance_m * promise.detour / promise.speeds_mps[int(stores.moment.local_hour[store])]
+        + distance_m * promise.detour / promise.speeds_mps[hour]
     )
-    return wait_s + handling_s
 
 
 def local_day(scene: Scene, store: int, time_ns: int) -> int:

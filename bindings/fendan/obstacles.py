@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from fendan.delivery import good, good_day, needed_s, supply_day
+from fendan.delivery import good, good_day, needed_after_s, needed_s, supply_day
 from fendan.eligible import eligible, exclusion
 from fendan.exclusions import Exclusion
 from fendan.rules import Hours, Rule, Step, StepName, StoreKind
@@ -50,10 +50,10 @@ def obstacles(scene: Scene, step: Step, store: int, distance_m: float) -> Iterat
             f"no rejection by {scene.stores.ids[store]}",
         )
     if step.name is StepName.BACKORDER:
-        yield from _not_supplied(scene, store)
+        yield from _not_supplied(scene, store, distance_m)
         return
     yield from sorted(_short(scene, store, distance_m), key=lambda found: found.code)
-    yield from _too_late(scene, store, distance_m)
+    yield from _too_late(scene, needed_s(scene, store, distance_m))
 
 
 def eligible_count(scene: Scene, step: Step, near: set[int]) -> tuple[int, list[int]]:
@@ -256,25 +256,30 @@ def _missing(line: Line, pair: Pair | None, share: int) -> int:
     return enough - (pair.free if pair else 0)
 
 
-def _not_supplied(scene: Scene, store: int) -> Iterator[Obstacle]:
-    """What of it is not to arrive at the store on any one day."""
+def _not_supplied(scene: Scene, store: int, distance_m: float) -> Iterator[Obstacle]:
+    """What of it is not to arrive at the store on any one day, or all of it too late."""
     channel, name = scene.wish.channel, scene.stores.ids[store]
+    days = []
     for line in scene.later or scene.lines:
-        if line.code in scene.hidden:
+        day = supply_day(scene, line, store)
+        if day is not None:
+            days.append(day)
+        elif line.code in scene.hidden:
             text = f"{channel} does not sell {line.sku}"
             yield Obstacle(Exclusion.CHANNEL, text, f"{line.sku} sold through {channel}")
-        elif supply_day(scene, line, store) is None:
+        else:
             wanted = f"{line.quantity:,} of {line.sku}"
             change = f"supply of {wanted} at {name}"
             yield Obstacle(Exclusion.STOCK, f"no supply of {wanted} is to arrive", change)
+    if days:
+        yield from _too_late(scene, needed_after_s(scene, store, distance_m, max(days)))
 
 
 # -- WHEN IT WOULD BE THERE --------------------------------------------------------------------
 
 
-def _too_late(scene: Scene, store: int, distance_m: float) -> Iterator[Obstacle]:
+def _too_late(scene: Scene, needed: float) -> Iterator[Obstacle]:
     most_s = scene.rule.promise.most_s
-    needed = needed_s(scene, store, distance_m)
     if most_s < math.inf and needed > most_s:
         seconds = f"{math.ceil(needed):,}"
         yield Obstacle(
