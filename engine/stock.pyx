@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 
 from fendan.engine.changes cimport Changes, note
 from fendan.engine.larder cimport day_of
-from fendan.engine.lots cimport Lots, LotTable, correct
+from fendan.engine.lots cimport Lots, LotTable, correct, pair_of
 from fendan.engine.names cimport Names
 from fendan.engine.network cimport STORES_PER_LEAF, Layout, Leaves, Network
 from fendan.engine.shelves cimport (
@@ -173,14 +173,18 @@ cdef class Stock:
     def set_least_life(self, int32_t sku, int32_t days):
         """How many days a SKU must be good for when the customer has it, at least."""
         cdef int32_t[::1] lives = self._least_lives
+        cdef int32_t store
         if sku >= lives.shape[0] and days:
             grown = np.zeros(max(sku + 1, self._sku_capacity), dtype=np.int32)
             grown[:lives.shape[0]] = lives
             self._least_lives = lives = grown
             self.shelves.larder.least_lives = &lives[0]
             self.shelves.larder.life_count = <int32_t>lives.shape[0]
-        if sku < lives.shape[0]:
+        if sku < lives.shape[0] and lives[sku] != days:
             lives[sku] = days
+            for store in range(self.network.layout.leaves.store_count):
+                if pair_of(&self.lots.table, store, sku) != NULL:
+                    note(&self.changes.ring, store, sku)
 
     def note_store(self, int32_t store):
         """What a store offers has changed as a whole."""

@@ -197,7 +197,7 @@ class RuleLives(Chain):
         if part.keep:
             sent.keep_day = sum(part.keep)
         if part.timeout_s is not None:
-            sent.due_ns = self.now_ns() + round(part.timeout_s * 1e9)
+            sent.due_ns = (part.comes_ns or self.now_ns()) + round(part.timeout_s * 1e9)
         for sku, pieces in sent.lines.items():
             sent.days[sku] = self.good_day(sku, part.keep)
             self._take(part.shop, sku, pieces, sent.days[sku])

@@ -33,7 +33,7 @@ class Part:
     """What one store sends, and when the customer has it: None, where nobody can tell.
 
     `keep`: what lots must be good for; None where no policy says so. `timeout_s`: how long the
-    store may wait before it accepts.
+    store may wait before it accepts, from when supply that it waits for comes (`comes_ns`).
     """
 
     shop: Shop
@@ -43,6 +43,7 @@ class Part:
     day: str = ""
     keep: Keep | None = None
     timeout_s: float | None = None
+    comes_ns: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,7 +321,7 @@ class Terms:
         when_ns = self._comes_ns(shop, day) + int(self.handling_s(shop) * 1e9)
         named = {sku + SUPPLY + d: n for (sku, n), d in zip(lines.items(), days, strict=True)}
         keep, timeout_s = self._keep_at(shop, when_ns), self.rule.reservation_timeout_s
-        return Part(shop, metres, named, when_ns, day, keep, timeout_s)
+        return Part(shop, metres, named, when_ns, day, keep, timeout_s, self._comes_ns(shop, day))
 
     def _comes_ns(self, shop: Shop, day: str) -> int:
         zone = ZoneInfo(self.chain.profile(shop).time_zone)

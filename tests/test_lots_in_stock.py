@@ -316,6 +316,14 @@ def test_what_expired_over_night_is_seen_by_all_who_look_though_nothing_has_happ
     assert not any(piece.changes for piece in engine.availability())
 
 
+def test_watchers_are_told_when_milk_must_be_good_for_longer() -> None:
+    engine = a_dairy()
+    engine.set_lots("S1", "milk", {on(0): 5, on(1): 2})
+    cursor = engine.cursor()
+    engine.set_sku_profiles({"milk": SkuProfile(least_life_days=1)})
+    assert [(one.store_id, one.sellable) for one in engine.changes(cursor).changes] == [("S1", 2)]
+
+
 def test_an_engine_that_was_just_opened_knows_what_day_it_is(tmp_path: Path) -> None:
     clock = StoppedClock(NOON_NS)
     with kept(tmp_path, clock) as engine:

@@ -40,6 +40,7 @@ def supplied_s(scene: Scene, store: int, distance_m: float, day: int) -> float:
 
 
 def _handling_s(scene: Scene, store: int, distance_m: float) -> float:
+    """To pick it, and the way."""
     promise, hour = scene.rule.promise, int(scene.stores.moment.local_hour[store])
     return (
         promise.pick_s
