@@ -10,8 +10,8 @@ areas stand in one hash table with open addressing:
 A place is asked for at the finest resolution in use; its cells at coarser ones follow by bit
 operations. A cell inside an area answers at once; on a border the polygon is asked itself
 (rings.pyx), so every answer is what `shapely.covers` answers for the polygon. Where one area is
-asked for, its own coarse grid answers mostly; and where its bands are short, as they are but for the
-most ragged, the polygon is asked next: that takes less time than any cell.
+asked for, its own coarse grid mostly answers; and where its bands are short, as they are but for
+the most ragged, the polygon is asked next: that takes less time than any cell.
 
 Invariant: an area that covers a place is a member of the place's cell at the area's resolution.
 

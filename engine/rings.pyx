@@ -14,8 +14,8 @@ Invariant: an edge stands in every band that holds a latitude of it. The band of
 same arithmetic everywhere and never falls as the latitude rises, so rounding cannot break that.
 
 Most places are not even near an edge. So the polygon's box is a grid as well, which stands in the
-outline itself and answers without a look at anything else. A row is a word: bit c says that an edge
-may pass through column c, bit 32 + c that none does and all of the cell is covered, as its middle is.
+outline itself and answers without a look at anything else. A row is a word: bit c says that an
+edge may pass through column c, bit 32 + c that none does and the cell is covered, as its middle is.
 
     . . # # # .     #  border: the bands tell
     . # # o o #     o  inside

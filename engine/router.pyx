@@ -223,7 +223,8 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
         candidates &= available(search.shelves, search.basket.skus[line])[leaf]
     if search.terms != NULL:
         candidates &= fit_words(search.terms, search.leaves, leaf)
-        prefetch_stores(search, leaf, candidates)
+        if search.best == NOT_FOUND:  # or else few of them are near enough
+            prefetch_stores(search, leaf, candidates)
     if not candidates:
         return
     store_keys(search.leaves.sketches + leaf * LEAF_FLOATS, at.x, at.y, at.z, keys)
