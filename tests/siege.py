@@ -127,7 +127,10 @@ class Besieged:
 
     def channel(self) -> grpc.Channel:
         """A connection of its own, as a client of good will makes it."""
-        return TwoDoors(self._channel(self.address), self._channel(self.hot_address))
+        everything = self._channel(self.address)
+        if self.hot_address == self.address:
+            return everything
+        return TwoDoors(everything, self._channel(self.hot_address))
 
     def _channel(self, address: str) -> grpc.Channel:
         own = [("grpc.use_local_subchannel_pool", 1)]
