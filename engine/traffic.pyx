@@ -54,7 +54,7 @@ cdef int64_t SECOND_NS = 1_000_000_000
 # How long a turn lasts: how soon Ctrl-C is heard.
 cdef int64_t TURN_NS = 100_000_000
 cdef int EVENTS = 64
-# Ports and descriptors are not endless, nor are stream ids told apart beyond this.
+# Ports and descriptors end somewhere, and so does what one connection is allowed by any server.
 MOST_CONNECTIONS = 20_000
 MOST_STREAMS = 100_000
 # In the place of a status: the call ended without an answer, or was never begun.
