@@ -1,12 +1,15 @@
 """Write the numbers of the READMEs: `python benchmarks/readme.py`, after a new report.
 
-The tables between the markers are made from benchmarks/metro.json, service.json, journal.json and
-door.json, and from nothing else; a test makes them again and compares, so that nobody can edit a
-number. Where there is no report there is no table. The picture of door.json is drawn, too.
+The tables between the markers are made from benchmarks/metro.json, rules.json, service.json,
+journal.json and door.json, and from nothing else; a test makes them again and compares, so that
+nobody can edit a number. Where there is no report there is no table. The picture of door.json is
+drawn, too.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
@@ -44,6 +47,8 @@ class Words(NamedTuple):
     # What the README calls a row of the report, or several that go together.
     names: dict[str, tuple[str, ...]]
     below: str = ""
+    # More rows, each with the report that it comes from: there as soon as that report is.
+    more: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType({})
 
 
 class Language(NamedTuple):
@@ -54,6 +59,7 @@ class Language(NamedTuple):
 
 
 SCIPY = ("scipy + numpy / route_arrays",)
+RULES = ("rules.json", ("every rule on / nearest in stock", "5 lines, split / 5 lines, one store"))
 PAIR = ("a pair, 10,000 SKUs", "a pair, 100,000 SKUs")
 BATCH = ("BatchRoute, p50", "BatchRoute, p99")
 OFFERED = ("StreamRoute, offered",)
@@ -93,6 +99,7 @@ ENGLISH = Language(
             },
             "{processor}, {cores} cores, {vectors}, {system}, Python {python}; seed {seed}, "
             "decisions `{decisions}`; medians.",
+            {"every rule of a policy on / five lines split, instead of not, take": RULES},
         ),
         Words(
             SERVICE,
@@ -140,6 +147,7 @@ CHINESE = Language(
             },
             "{processor}，{cores} 核，{vectors}，{system}，Python {python}；种子 {seed}，决策散列 "
             "`{decisions}`；均为中位数。",
+            {"策略的全部规则生效 / 五行订单拆单，与不用时相比": RULES},
         ),
         Words(
             SERVICE,
@@ -221,8 +229,18 @@ def table(report: dict[str, Any], words: Words) -> str:
     for label, names in words.names.items():
         rows = [by_name[name] for name in names]
         lines.append(f"| {label} | {_amount(rows)} | {_target(rows)} |")
+    for label, (other, names) in words.more.items():
+        if (HERE / other).exists():
+            found = {row["name"]: row for row in _read(other)["rows"]}
+            rows = [found[name] for name in names]
+            lines.append(f"| {label} | {_amount(rows)} | {_target(rows)} |")
     below = ["", words.below.format(**facts)] if words.below else []
     return "\n".join([*lines, *below])
+
+
+def _read(name: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((HERE / name).read_text(encoding="utf-8"))
+    return report
 
 
 def _amount(rows: list[dict[str, Any]]) -> str:
@@ -249,8 +267,7 @@ def with_numbers(text: str, words: Words) -> str:
     """A README with the part between the markers of one table replaced, from its report."""
     source, made = words.source, ""
     if (HERE / source.report).exists():
-        report = json.loads((HERE / source.report).read_text(encoding="utf-8"))
-        made = table(report, words) + "\n"
+        made = table(_read(source.report), words) + "\n"
     before, rest = text.split(source.begin)
     _, after = rest.split(source.end)
     return f"{before}{source.begin}\n{made}{source.end}{after}"

@@ -2,7 +2,8 @@
 
 The same orders over the same chain, once to the nearest store in stock and once with every rule
 on: opening hours, service areas, order types, abilities, capacity, channel shares, a ranking chain.
-Then orders of five lines, split over as few stores as can be. Contestants take turns (contest.py).
+Then each rule alone, and orders of five lines, split over as few stores as can be. Contestants take
+turns (contest.py).
 `--smoke` runs all of it in tiny sizes, where the targets mean nothing.
 """
 
@@ -47,6 +48,25 @@ channel = ["meituan"]
 order_type = ["SAME_DAY"]
 cut_off = "20min"
 """
+# Nearest in stock, said by a policy file.
+NO_RULE = """
+default_type = "SAME_DAY"
+
+[types.SAME_DAY]
+steps = [{ name = "STORE", radius_m = 20000 }, { name = "NATIONWIDE" }]
+"""
+CHAIN = 'ranking = [{ by = "DISTANCE_BAND", width_m = 500 }, "LOAD", "PRIORITY", "DISTANCE"]\n'
+SHARES = "channel shares"
+# One rule each: its policy, and what stores say for it.
+ALONE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "a policy without rules": (NO_RULE, ()),
+    "opening hours": (NO_RULE + 'hours = "OPEN_NOW"\ncut_off = "10min"\n', ("hours",)),
+    "order types, abilities": (NO_RULE, ("order_types", "abilities")),
+    "capacity": (NO_RULE, ("most_open_orders", "most_orders_in_window")),
+    "service areas": (NO_RULE, ("areas",)),
+    SHARES: (NO_RULE, ()),
+    "a ranking chain": (NO_RULE + CHAIN, ("most_open_orders", "priority")),
+}
 ONE_STORE = """
 default_type = "NEXT_DAY"
 
@@ -129,36 +149,46 @@ class Splitting(EngineArrays):
 # -- THE CHAIN ---------------------------------------------------------------------------------
 
 
-def ruled_engine(workload: Workload, policy: str) -> fendan.Engine:
-    """The chain of the workload, with a profile, an area and shares for every store."""
+def ruled_engine(workload: Workload, policy: str, rule: str | None = None) -> fendan.Engine:
+    """The chain of the workload, with a profile, an area and shares for every store.
+
+    With a `rule` of ALONE only with what that one asks for.
+    """
     engine = engine_for(workload, clock=Noon())
     names = store_ids(workload)
     random = np.random.default_rng([workload.seed, 9])
-    engine.set_areas(dict(zip(names, _areas(workload), strict=True)))
+    profiles = {name: _profile(random, name) for name in names}
+    fields = profiles[names[0]].keys() if rule is None else ALONE[rule][1]
+    if "areas" in fields:
+        engine.set_areas(dict(zip(names, _areas(workload), strict=True)))
     engine.set_store_profiles(
         {
-            name: StoreProfile(
-                hours={"daily": f"{random.integers(6, 10):02d}:00-{random.integers(20, 24)}:00"},
-                order_types=frozenset({OrderType.SAME_DAY, OrderType.INSTANT}),
-                abilities=frozenset({"cold_chain"}) if random.random() < 0.9 else frozenset(),
-                most_open_orders=int(random.integers(50, 200)),
-                most_orders_in_window=500,
-                priority=int(random.integers(0, 3)),
-                areas=(name,),
-            )
-            for name in names
+            name: StoreProfile(**{field: profile[field] for field in fields})
+            for name, profile in profiles.items()
         }
     )
-    skus = sku_names(workload)
-    engine.set_sku_profiles(
-        {sku: SkuProfile(needs=frozenset({"cold_chain"})) for sku in skus[::20]}
-    )
-    for channel in CHANNELS:
+    if "abilities" in fields:
+        needs = SkuProfile(needs=frozenset({"cold_chain"}))
+        engine.set_sku_profiles(dict.fromkeys(sku_names(workload)[::20], needs))
+    for channel in CHANNELS if rule in (None, SHARES) else ():
         engine.set_shares(
             channel, dict(zip(names, random.uniform(0.5, 1.0, len(names)), strict=True))
         )
     engine.activate_policy(engine.draft_policy(policy))
     return engine
+
+
+def _profile(random: np.random.Generator, name: str) -> dict[str, Any]:
+    """What a store says of itself for all rules: so `random` goes on alike for each of them."""
+    return {
+        "hours": {"daily": f"{random.integers(6, 10):02d}:00-{random.integers(20, 24)}:00"},
+        "order_types": frozenset({OrderType.SAME_DAY, OrderType.INSTANT}),
+        "abilities": frozenset({"cold_chain"}) if random.random() < 0.9 else frozenset(),
+        "most_open_orders": int(random.integers(50, 200)),
+        "most_orders_in_window": 500,
+        "priority": int(random.integers(0, 3)),
+        "areas": (name,),
+    }
 
 
 def _areas(workload: Workload) -> Iterator[Any]:
@@ -183,6 +213,10 @@ def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report
     ruled = UnderRules(RULES, ruled_engine(workload, EVERY_RULE), workload, batches)
     say("two lines an order, in turns")
     rows = list(_compared(plain, ruled, sizes, at_most=2))
+    for rule, (policy, _) in ALONE.items():
+        say(f"{rule}, alone, in turns")
+        alone = UnderRules(rule, ruled_engine(workload, policy, rule), workload, batches)
+        rows.append(list(_compared(plain, alone, sizes))[-1])
     say("five lines an order, in turns")
     long = [workload.more_orders(sizes.orders, batch=b, lines=5) for b in range(sizes.batches)]
     whole = Splitting(ONE_LINES, _under(workload, ONE_STORE), workload, long)
@@ -206,7 +240,7 @@ def _under(workload: Workload, policy: str) -> fendan.Engine:
 
 
 def _compared(
-    less: EngineArrays, more: EngineArrays, sizes: Sizes, at_most: float
+    less: EngineArrays, more: EngineArrays, sizes: Sizes, at_most: float | None = None
 ) -> Iterator[Row]:
     """What both take for 10,000 orders, and how many times more the second."""
     seconds = take_turns((less, more), sizes.turns)

@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport int8_t, int32_t, uint32_t, uint64_t
 
-from fendan.engine.rings cimport Outlines, Rings
+from fendan.engine.rings cimport Outlines, Rings, prefetch_outline
 
 # An H3 cell and the areas that reach into it; `cell` is 0 in a free slot.
 cdef struct Slot:
@@ -46,6 +46,14 @@ cdef bint covers_place(
 cdef int32_t first_covering(
     const AreaIndex* index, double lat, double lng, uint64_t* cell
 ) noexcept nogil
+
+
+# Fetch the first area of a store, where it will be asked for; most have no more.
+cdef inline void prefetch_areas(const AreaIndex* index, int32_t store,
+                                double about_m) noexcept nogil:
+    cdef const Reach* reach = index.reaches + store
+    if reach.count and reach.inner_m <= about_m <= reach.outer_m:
+        prefetch_outline(index.outlines.outlines + index.store_areas[reach.first])
 
 
 @cython.final

@@ -40,7 +40,8 @@ from fendan.engine.geo cimport (
     distance_between_m,
     set_place,
 )
-from fendan.engine.rings cimport UNSURE, Rings, covers, glance
+from fendan.engine.rings cimport UNSURE, Outline, Rings, band_of, covers, glance, is_in_box
+from fendan.engine.room cimport prefetch
 
 import numpy as np
 
@@ -97,10 +98,15 @@ cdef bint covers_place(
     cdef const Slot* slot
     cdef const uint32_t* members
     cdef int32_t low, high, middle
-    cdef int seen = glance(index.outlines.outlines + area, lat, lng)
+    cdef const Outline* outline = index.outlines.outlines + area
+    cdef int seen
+    if not is_in_box(outline, lat, lng):
+        return False
+    prefetch(index.outlines.bands + outline.first_band + band_of(outline, lat))
+    seen = glance(outline, lat, lng)
     if seen != UNSURE:
         return seen
-    if index.outlines.outlines[area].edges_a_band <= FEW_EDGES:
+    if outline.edges_a_band <= FEW_EDGES:
         return covers(&index.outlines, area, lat, lng)
     if cell[0] == NO_CELL:
         cell[0] = cell_at(lat, lng, index.used[0])

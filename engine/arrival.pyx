@@ -112,7 +112,7 @@ cdef class Arrival:
         self.decided.due_ns = due_ns
         if granted:
             self.is_promised = True
-            self._grants = np.zeros(max(1, count), dtype=_GRANT_DTYPE)
+            self._grants = np.empty(max(1, count), dtype=_GRANT_DTYPE)
             grants = self._grants
             self.parts = Shipments()
             self.decided.grants, self.decided.parts = &grants[0], &self.parts.list

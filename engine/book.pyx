@@ -58,7 +58,9 @@ cdef void set_terms(const RuleBook* book, Terms* terms, const Asked* asked, cons
             classes |= book.class_sets_of[sku]
         if book.needs_of != NULL:
             terms.needs |= book.needs_of[sku]
+    terms.needs_of, terms.bundle_needs = book.needs_of, 0
     if asked != NULL:
+        terms.bundle_needs = asked.bundle_needs
         terms.needs |= asked.bundle_needs
         classes |= asked.bundle_classes
     number = number * book.channels + (book.channel_rows[channel] if channel != NO_NAME else 0)

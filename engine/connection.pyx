@@ -242,15 +242,15 @@ cdef void connection_check(Connection* connection) noexcept nogil:
     if is_over(connection):
         mark_gone(connection)
         return
-    next_ns = connection.heard_ns + house.limits.keepalive_ns
-    if connection.leaving_ns:
-        next_ns = connection.leaving_ns + LINGER_NS
-    elif connection.goodbyes == 1:
+    if connection.goodbyes == 1:
         connection.goodbyes = 2
         nghttp2_submit_goaway(
             connection.session, NGHTTP2_FLAG_NONE,
             nghttp2_session_get_last_proc_stream_id(connection.session), NGHTTP2_NO_ERROR, NULL, 0)
         make_dirty(connection)
+    next_ns = connection.heard_ns + house.limits.keepalive_ns
+    if connection.leaving_ns:
+        next_ns = connection.leaving_ns + LINGER_NS
     elif not connection.is_greeted:
         next_ns = connection.began_ns + house.limits.header_ns
     elif connection.pinged_ns and connection.heard_ns < connection.pinged_ns:

@@ -43,9 +43,11 @@ cdef struct Job:
 cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil
 cdef void guess(Desk* desk, Job* job) noexcept nogil
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil
+# Fetch what `begin` will ask of the order's SKUs.
+cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t row) noexcept nogil
 # Fetch what settling will ask of the guessed store: what tells where the rest is, and later the rest.
 cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil
-cdef void prefetch_window(const Desk* desk, const Job* job) noexcept nogil
+cdef void prefetch_window(const Desk* desk, int32_t store) noexcept nogil
 
 # -- ONE STORE
 cdef void set_bid(Bid* bid, const Desk* desk, const Job* job, int32_t ordinal) noexcept nogil

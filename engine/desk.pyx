@@ -21,7 +21,8 @@ from fendan.engine.loads cimport Loads, back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
 from fendan.engine.offers cimport Sharing, bid_of, lines_taken, reserve_sharing, share_out
-from fendan.engine.plan cimport NOT_FOUND, make_plan, prefetch
+from fendan.engine.plan cimport NOT_FOUND, make_plan
+from fendan.engine.room cimport prefetch
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_under
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
@@ -69,8 +70,9 @@ cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
     """Whether the guessed store is what it was, and has all of the order."""
     if not may_ask(desk, &job.terms, job.terms.step.allowed, job.guess.ordinal):
         return False
-    if desk.book.loads.open_orders[job.guess.store] != job.open_orders and not is_as_good(desk, job):
-        return False
+    if desk.book.loads.open_orders[job.guess.store] != job.open_orders:
+        if not is_as_good(desk, job):
+            return False
     return offers_all(&job.terms, desk.shelves, &job.guess, &job.basket)
 
 
@@ -85,9 +87,21 @@ cdef bint is_as_good(Desk* desk, Job* job) noexcept nogil:
     return may_have(&job.terms, &job.plan.place, now.store, now.distance_m)
 
 
+cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t row) noexcept nogil:
+    cdef int64_t line
+    if orders.asked != NULL:
+        prefetch(orders.asked + row)
+    for line in range(orders.offsets[row], orders.offsets[row + 1]):
+        if book.class_sets_of != NULL:
+            prefetch(book.class_sets_of + orders.skus[line])
+        if book.needs_of != NULL:
+            prefetch(book.needs_of + orders.skus[line])
+
+
 cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:
     cdef const Loads* loads = desk.book.loads
     cdef int32_t store = job.guess.store
+    prefetch(desk.verdicts + job.row)
     prefetch(desk.grants + job.row)
     prefetch(<const char*>(desk.grants + job.row + 1) - 1)
     if job.guess.ordinal == NOT_FOUND:
@@ -104,10 +118,9 @@ cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:
         prefetch(job.terms.millionths + store)
 
 
-cdef void prefetch_window(const Desk* desk, const Job* job) noexcept nogil:
+cdef void prefetch_window(const Desk* desk, int32_t store) noexcept nogil:
     cdef const Loads* loads = desk.book.loads
-    cdef int32_t store = job.guess.store
-    if job.guess.ordinal != NOT_FOUND and loads.most_in_window[store]:
+    if loads.most_in_window[store]:
         prefetch(loads.times + loads.first_time[store] + loads.next_time[store])
 
 
@@ -160,8 +173,11 @@ cdef void assign(Desk* desk, Job* job, const Bid* bid) noexcept nogil:
     """The whole order to one store."""
     cdef int64_t first = desk.orders.offsets[job.row]
     cdef Verdict* verdict = desk.verdicts + job.row
-    cdef int64_t when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
-    cdef Keep keep = keep_at(&job.terms, bid.store, when_ns)
+    cdef int64_t when_ns
+    cdef Keep keep
+    prefetch_window(desk, bid.store)  # where it is not the store that was guessed
+    when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
+    keep = keep_at(&job.terms, bid.store, when_ns)
     take(desk.shelves, bid.ordinal, &job.basket,
          NULL if desk.before == NULL else desk.before + first, &keep)
     verdict.store, verdict.distance_m = bid.store, bid.distance_m

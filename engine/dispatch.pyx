@@ -8,8 +8,7 @@ An order waits for nothing that another could take meanwhile: it is decided in i
 Only a *group* is decided together, in the turn of its first order: one store fills all or none.
 """
 from libc.math cimport INFINITY, NAN
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint64_t
-from libc.stdlib cimport qsort
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fendan.engine.asking cimport Asked
@@ -17,8 +16,12 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
     STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, finds, guess,
-    has_later_lines, is_still_best, prefetch_store, prefetch_window, set_bid, split_at_step,
+    has_later_lines, is_still_best, prefetch_rules, prefetch_store,
+    prefetch_window, set_bid, split_at_step,
     supply_at_step, take_back,
+)
+from fendan.engine.groups cimport (
+    Member, MemberList, add_up, gather, line_number, members_from,
 )
 from fendan.engine.loads cimport begin_batch, end_batch, has_room_for, refresh
 from fendan.engine.merges cimport Merge, begin_merges, merge_of, note_merge
@@ -35,7 +38,7 @@ from fendan.engine.router cimport (
 )
 from fendan.engine.shipments cimport IN_GROUP, OF_BUNDLES, PICKUP_NAMED, Grant, PartList
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, lowest_bit
-from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms, promised_ns
+from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, StepTerms, Terms, promised_ns
 
 cdef enum:
     TYPE_GROUP = 6              # rules.OrderType
@@ -107,7 +110,7 @@ cdef void settle_alone(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
             if desk.verdicts[job.row].status or desk.no_memory:
                 break
     if desk.verdicts[job.row].status == 0:
-        refuse_order(desk, job, reason_for(desk, job, &job.basket))
+        refuse_order(desk, job, reason_for(desk, job, &job.basket, NULL))
     if merges:
         if desk.verdicts[job.row].store != NO_STORE:
             preferred = desk.verdicts[job.row].store
@@ -153,6 +156,7 @@ cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
         desk.no_memory = True
         return
     part_lines(desk, job, &now, &later)
+    job.terms.needs = needs_of_lines(&job.terms, &now)
     filled = now.line_count == 0
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
@@ -164,8 +168,9 @@ cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
         else:
             filled = split_at_step(desk, job, &now)
     if not filled:
-        refuse_order(desk, job, reason_for(desk, job, &now))
+        refuse_order(desk, job, reason_for(desk, job, &now, NULL))
         return
+    job.terms.needs = needs_of_lines(&job.terms, &later)
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
         if job.terms.step.name == STEP_BACKORDER and supply_at_step(desk, job, &later):
@@ -173,6 +178,15 @@ cdef void settle_later(Desk* desk, Job* job, int32_t preferred) noexcept nogil:
             return
     take_back(desk, first)
     refuse_order(desk, job, REASON_NO_SUPPLY)
+
+
+cdef uint32_t needs_of_lines(const Terms* terms, const Basket* lines) noexcept nogil:
+    """The abilities that who sends these lines must have."""
+    cdef uint32_t needs = terms.bundle_needs
+    cdef int64_t line
+    for line in range(lines.line_count if terms.needs_of != NULL else 0):
+        needs |= terms.needs_of[lines.skus[line]]
+    return needs
 
 
 cdef void part_lines(Desk* desk, const Job* job, Basket* now, Basket* later) noexcept nogil:
@@ -205,27 +219,38 @@ cdef void part_lines(Desk* desk, const Job* job, Basket* now, Basket* later) noe
 # -- GROUPS ------------------------------------------------------------------------------------
 
 cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
-    """All orders of a group that stand in this batch: one store has all of them, or none."""
+    """All orders of a group that stand in this batch: one store has all of them, or none.
+
+    The first of them speaks for all: its rule says how the store is found, for its place and channel.
+    """
     cdef const Columns* orders = desk.orders
     cdef const RuleTerms* rule = job.terms.rule
     cdef const Merge* merge = NULL
+    cdef const Member* others
     cdef Basket whole
+    cdef Asked all_asked = asked[0]
     cdef Job member
     cdef Bid bid
-    cdef int64_t row, group = 0, members = 0
+    cdef int64_t row, at, rows, group = 0, members = 0
     cdef int32_t store = NO_STORE
+    cdef MemberList* groups = &desk.book.sharing.groups
     cdef bint filled
     cdef uint64_t key = asked.group ^ GROUP_KEYS
+    if groups.count < 0 and not gather(groups, orders):
+        desk.no_memory = True
+        return
+    rows = members_from(groups, asked.group, job.row, &others)
     if rule.merge_window_ns > 0:
         merge = merge_of(desk.book.merges, key, desk.now_ns, rule.merge_window_ns)
     if merge != NULL:
         group, store = merge.group, merge.store
-    filled = (group_basket(desk, job, asked, &whole, &members)
-              and finds_for_group(desk, job, &whole, members, store, &bid))
+    filled = (group_basket(desk, others, rows, &whole, &all_asked, &members)
+              and finds_for_group(desk, job, &whole, &all_asked, members, store, &bid))
     if filled:
         store = bid.store
-    for row in range(job.row, orders.count):
-        if not is_member(desk, row, asked.group, &member):
+    for at in range(rows):
+        row = others[at].row
+        if not is_member(desk, row, &member):
             continue
         member.terms.step = job.terms.step
         begin_grant(desk, &member, orders.asked + row)
@@ -240,14 +265,16 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
             desk.grants[row].merge_key, desk.grants[row].merge_group = key, group
 
 
-cdef bint finds_for_group(Desk* desk, Job* job, const Basket* whole, int64_t members,
-                          int32_t store, Bid* bid) noexcept nogil:
+cdef bint finds_for_group(Desk* desk, Job* job, const Basket* whole, const Asked* asked,
+                          int64_t members, int32_t store, Bid* bid) noexcept nogil:
     """Who has all of it: the store that the group has already, or else the best one."""
     cdef const RuleTerms* rule = job.terms.rule
     cdef uint64_t* words = desk.book.sharing.words
     cdef int32_t place
-    set_terms(desk.book, &job.terms, desk.orders.asked + job.row, whole,
-              desk.orders.lat[job.row], desk.orders.lng[job.row], desk.now_ns)
+    set_terms(desk.book, &job.terms, asked, whole, desk.orders.lat[job.row],
+              desk.orders.lng[job.row], desk.now_ns)
+    job.terms.rule = rule  # whatever classes the others add
+    job.terms.least_life_days = max(rule.least_life_days, asked.bundle_life_days)
     for place in range(rule.step_count):
         job.terms.step = rule.steps + place
         if job.terms.step.name == STEP_BACKORDER:
@@ -267,7 +294,8 @@ cdef void leave_room_for(const Desk* desk, const uint64_t* allowed, int64_t memb
     cdef uint64_t candidates
     cdef int32_t leaf, ordinal
     for leaf in range(desk.leaves.leaf_count):
-        words[leaf] = candidates = allowed[leaf]
+        words[leaf] = allowed[leaf]
+        candidates = allowed[leaf] if members > 1 else 0  # for one there is a bit of its own
         while candidates:
             ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
             if not has_room_for(desk.book.loads, desk.leaves.store_at[ordinal], members,
@@ -276,61 +304,55 @@ cdef void leave_room_for(const Desk* desk, const uint64_t* allowed, int64_t memb
             candidates &= candidates - 1
 
 
-cdef bint group_basket(Desk* desk, const Job* job, const Asked* asked, Basket* whole,
-                       int64_t* members) noexcept nogil:
+cdef bint group_basket(Desk* desk, const Member* others, int64_t rows, Basket* whole,
+                       Asked* asked, int64_t* members) noexcept nogil:
     """The lines of all orders of a group added up, in the room for sharing; whether they can be."""
     cdef const Columns* orders = desk.orders
     cdef Sharing* sharing = desk.book.sharing
     cdef Job member
-    cdef int64_t row, line, count = 0, to = 0, wide
-    for row in range(job.row, orders.count):
-        if orders.asked[row].group == asked.group:
-            count += orders.offsets[row + 1] - orders.offsets[row]
+    cdef int64_t at, row, line, count = 0
+    cdef int64_t* lines
+    for at in range(rows):
+        count += orders.offsets[others[at].row + 1] - orders.offsets[others[at].row]
     if not reserve_sharing(sharing, desk.leaves.leaf_count * STORES_PER_LEAF, count):
         desk.no_memory = True
         return False
-    count = 0
-    for row in range(job.row, orders.count):
-        if is_member(desk, row, asked.group, &member):
+    lines, count = sharing.line_amounts, 0
+    for at in range(rows):
+        row = others[at].row
+        if is_member(desk, row, &member):
             members[0] += 1
+            add_bundles(asked, orders.asked + row)
             for line in range(orders.offsets[row], orders.offsets[row + 1]):
-                sharing.line_amounts[count] = <int64_t>orders.skus[line] << 32
-                sharing.line_amounts[count] |= orders.quantities[line]
+                lines[count] = line_number(orders.skus[line], orders.quantities[line])
                 count += 1
-    qsort(sharing.line_amounts, count, sizeof(int64_t), compare_lines)
-    for line in range(count):
-        sharing.rest_skus[to] = <int32_t>(sharing.line_amounts[line] >> 32)
-        sharing.rest_quantities[to] = <int32_t>sharing.line_amounts[line]
-        if to and sharing.rest_skus[to - 1] == sharing.rest_skus[to]:
-            wide = <int64_t>sharing.rest_quantities[to - 1] + sharing.rest_quantities[to]
-            if wide > INT32_MAX:
-                return False
-            sharing.rest_quantities[to - 1] = <int32_t>wide
-        else:
-            to += 1
     whole.skus, whole.quantities, whole.amounts = sharing.rest_skus, sharing.rest_quantities, NULL
-    whole.line_count = to
-    return True
+    whole.line_count = add_up(lines, count, sharing.rest_skus, sharing.rest_quantities)
+    return whole.line_count >= 0
 
 
-cdef bint is_member(Desk* desk, int64_t row, uint64_t group, Job* member) noexcept nogil:
+cdef inline void add_bundles(Asked* asked, const Asked* other) noexcept nogil:
+    """What the bundles of another order ask for, too."""
+    asked.bundle_needs |= other.bundle_needs
+    asked.bundle_life_days = max(asked.bundle_life_days, other.bundle_life_days)
+    asked.bundle_hidden |= other.bundle_hidden
+
+
+cdef bint is_member(Desk* desk, int64_t row, Job* member) noexcept nogil:
     """Whether a row is still to be decided with its group; as what it is routed, if so."""
-    if desk.orders.asked[row].group != group or desk.verdicts[row].status:
+    if desk.verdicts[row].status:
         return False
     begin(desk, member, row)
     return member.terms.rule.order_type == TYPE_GROUP
 
 
-cdef int compare_lines(const void* one, const void* other) noexcept nogil:
-    cdef int64_t a = (<const int64_t*>one)[0]
-    cdef int64_t b = (<const int64_t*>other)[0]
-    return (a > b) - (a < b)
-
-
 # -- REASONS -----------------------------------------------------------------------------------
 
-cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket) noexcept nogil:
+cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket,
+                        const uint64_t* open_ones) noexcept nogil:
     """Why no step filled the basket: asked only then, so it may take its time.
+
+    `open_ones`: the stores that may have it at all; NULL: all that are open.
 
     The first of these that is so, over all steps: no store takes orders at all; none is within the
     radius; the policy lets none have such an order; one would have it all, but not in time; one
@@ -349,13 +371,16 @@ cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket) noexcept nog
     untimed.criterion_count, untimed.scored = 0, False
     for place in range(rule.step_count):
         widest_m = max(widest_m, rule.steps[place].radius_m)
-    if find(desk.leaves, desk.shelves, &job.plan, &nothing, NULL, INFINITY, False) == NOT_FOUND:
+    if find(desk.leaves, desk.shelves, &job.plan, &nothing, open_ones, INFINITY,
+            False) == NOT_FOUND:
         return REASON_NO_STORES
-    if find(desk.leaves, desk.shelves, &job.plan, &nothing, NULL, widest_m, False) == NOT_FOUND:
+    if find(desk.leaves, desk.shelves, &job.plan, &nothing, open_ones, widest_m,
+            False) == NOT_FOUND:
         return REASON_NO_STORE_IN_RADIUS
     job.terms.rule = &untimed
     for place in range(rule.step_count):
         step = rule.steps[place]
+        step.allowed = of_these(desk, step.allowed, open_ones)
         job.terms.step = &step
         eligible |= find_under(desk.leaves, desk.shelves, &job.plan, &nothing, &job.terms,
                                step.allowed, True, &bid) != NOT_FOUND
@@ -373,6 +398,18 @@ cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket) noexcept nog
     return REASON_NO_STOCK_IN_RADIUS if somewhere else REASON_NO_STOCK
 
 
+cdef const uint64_t* of_these(const Desk* desk, const uint64_t* allowed,
+                              const uint64_t* open_ones) noexcept nogil:
+    """Those of the stores that a step may ask that may have the order at all."""
+    cdef uint64_t* words = desk.book.sharing.words
+    cdef int32_t leaf
+    if open_ones == NULL:
+        return allowed
+    for leaf in range(desk.leaves.leaf_count):
+        words[leaf] = allowed[leaf] & open_ones[leaf]
+    return words
+
+
 # -- BATCHES -----------------------------------------------------------------------------------
 
 cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
@@ -385,6 +422,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, orders
     desk.now_ns, desk.verdicts, desk.grants = now_ns, verdicts, grants
     desk.parts, desk.before = parts, before
+    book.sharing.groups.count = -1
     desk.no_memory = not (
         begin_merges(book.merges, orders.count)
         and begin_batch(book.loads, orders.count * (book.most_shipments + 1))
@@ -399,6 +437,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
             settle(&desk, &jobs[order & (RING - 1)])
         if step + AHEAD < orders.count:
             prefetch_shelves(shelves, orders, step + AHEAD)
+            prefetch_rules(book, orders, step + AHEAD)
         if step < orders.count:
             job = &jobs[step & (RING - 1)]
             begin(&desk, job, step)
@@ -413,7 +452,8 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
         if 0 <= order < orders.count:
             job = &jobs[order & (RING - 1)]
             prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
-            prefetch_window(&desk, job)
+            if job.guess.ordinal != NOT_FOUND:
+                prefetch_window(&desk, job.guess.store)
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     return not desk.no_memory
@@ -442,8 +482,7 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     cdef Verdict verdict
     cdef int64_t offsets[2]
     cdef Bid best
-    cdef int32_t place, leaf
-    cdef uint64_t* words
+    cdef int32_t place
     memset(&verdict, 0, sizeof(Verdict))
     memset(&asked, 0, sizeof(Asked))
     memset(&orders, 0, sizeof(Columns))
@@ -464,17 +503,17 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     )
     refresh(book.loads, now_ns)
     begin(&desk, &job, 0)
-    words = book.sharing.words
     for place in range(job.terms.rule.step_count if not desk.no_memory else 0):
         job.terms.step = job.terms.rule.steps + place
-        if job.terms.step.name == STEP_BACKORDER:
-            continue
-        for leaf in range(leaves.leaf_count):
-            words[leaf] = job.terms.step.allowed[leaf] & allowed[leaf]
-        if finds(&desk, &job, &job.basket, words, NO_STORE, &best):
+        if job.terms.step.name != STEP_BACKORDER and finds(
+            &desk, &job, &job.basket, of_these(&desk, job.terms.step.allowed, allowed), NO_STORE,
+            &best
+        ):
             assign(&desk, &job, &best)
             break
     if verdict.status == 0:
-        refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket))
+        if desk.no_memory:
+            allowed = NULL
+        refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket, allowed))
     end_batch(book.loads, now_ns)
     return verdict

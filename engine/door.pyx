@@ -24,10 +24,14 @@ from fendan.engine.connection cimport (
     connection_read,
     connection_write,
 )
-from fendan.engine.exchange cimport Connection, make_dirty, settle, stream_late
+from fendan.engine.exchange cimport Connection, hang_up, make_dirty, settle, stream_late
 from fendan.engine.house cimport house_begin, house_end, look_at_clock, stats_of
 from fendan.engine.link cimport Tls
-from fendan.engine.nghttp2 cimport nghttp2_option_del, nghttp2_session_callbacks_del
+from fendan.engine.nghttp2 cimport (
+    NGHTTP2_ENHANCE_YOUR_CALM,
+    nghttp2_option_del,
+    nghttp2_session_callbacks_del,
+)
 from fendan.engine.ports cimport ACCEPT_FULL, accept_at, listen_at
 from fendan.engine.queue cimport Block, queue_close, queue_done, queue_spare, queue_wake
 from fendan.engine.session cimport session_callbacks
@@ -166,7 +170,7 @@ cdef class Door:
             read_on(self)
             settle_all(house)
             run_timers(house)
-            spare_memory(house)
+            spare_memory(self)
             if house.has_news:
                 house.has_news = False
                 queue_wake(&house.queue)
@@ -289,8 +293,9 @@ cdef void run_timers(House* house) noexcept nogil:
         timer = timer_due(&house.wheel, house.now_ns)
 
 
-cdef void spare_memory(House* house) noexcept nogil:
+cdef void spare_memory(Door door) noexcept nogil:
     """Where all together hold too much, hang up on the one that holds most."""
+    cdef House* house = &door.house
     cdef Connection* connection = house.connections
     cdef Connection* most = connection
     if house.counts.held_bytes <= house.limits.queue_bytes:
@@ -299,8 +304,9 @@ cdef void spare_memory(House* house) noexcept nogil:
         if connection.held_bytes > most.held_bytes and not connection.is_gone:
             most = connection
         connection = connection.next
+    hang_up(most, NGHTTP2_ENHANCE_YOUR_CALM, b"too_much_memory")
+    connection_write(most, door.buffers)
     most.is_gone = True
-    house.counts.hung_up += 1
     make_dirty(most)
 
 

@@ -256,7 +256,7 @@ cdef class Events:
 
     def held(self, int part, const int32_t[::1] stores, const int32_t[::1] skus,
              const int32_t[::1] before, const int32_t[::1] after):
-        """One part of what is held back (limits.HeldPart), one event for each run of a store."""
+        """One part of what is held back, as `limits.set_held` has it; an event for each store's run."""
         cdef Py_ssize_t row = 0, end
         cdef uint8_t* at
         self.make_room(len(skus), 0, 1)

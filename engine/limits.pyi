@@ -10,6 +10,9 @@ class HeldPart(IntEnum):
     LOCKED = 1
     DISPLAY = 2
 
+FOLLOWED: int
+FOLLOWING: int
+
 def set_held(
     stock: Stock,
     part: int,

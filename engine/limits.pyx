@@ -22,6 +22,8 @@ from fendan.errors import refuse
 
 cdef enum:
     PARTS = 3
+    _FOLLOWED = 4
+    _FOLLOWING = 8
 
 
 class HeldPart(IntEnum):
@@ -32,14 +34,19 @@ class HeldPart(IntEnum):
     DISPLAY = 2
 
 
+# Beside a part that is set together with others of the same rows: thresholds are looked at once, at
+# the last of them, for in between there may be more held back, or less, than ever was to be.
+FOLLOWED, FOLLOWING = _FOLLOWED, _FOLLOWING
+
+
 # -- COMMANDS ----------------------------------------------------------------------------------
 
 def set_held(Stock stock not None, int part, const int32_t[::1] stores, const int32_t[::1] skus,
              const int32_t[::1] values, list new_skus, int32_t[::1] before=None):
     """Set one part of what (store, SKU) pairs hold back, row by row, in order.
 
-    Pairs that are not listed yet are listed with nothing on hand; SKUs named in `new_skus` take the
-    next codes. Nothing changes unless every row is good. `before`: int32[n], gets each row's value
+    `part`: with FOLLOWED, FOLLOWING or both where it is one of several. Pairs that are not listed
+    yet are listed with nothing on hand; SKUs named in `new_skus` take the next codes. Nothing changes unless every row is good. `before`: int32[n], gets each row's value
     as it was.
     """
     cdef const int32_t* ordinal_of = stock.network.layout.leaves.ordinal_of
@@ -48,6 +55,8 @@ def set_held(Stock stock not None, int part, const int32_t[::1] stores, const in
     cdef Quantity* pair
     cdef int32_t* value
     cdef Py_ssize_t row, rank
+    cdef bint followed = part & _FOLLOWED != 0, following = part & _FOLLOWING != 0
+    part &= ~(_FOLLOWED | _FOLLOWING)
     check(stock, part, stores, skus, values, new_skus)
     stock.enlist(stores, skus, new_skus)
     limit(stock, skus)
@@ -59,9 +68,11 @@ def set_held(Stock stock not None, int part, const int32_t[::1] stores, const in
             value = <int32_t*>(held_parts(shelf) + rank) + part
             if before is not None:
                 before[row] = value[0]
-            if value[0] != values[row]:
+            if value[0] != values[row] or (following and not followed):
                 value[0] = values[row]
                 held_sums(shelf)[rank] = sum_of(held_parts(shelf)[rank])
+                if followed:
+                    continue
                 show(shelves, skus[row], ordinal_of[stores[row]], pair)
                 note(&stock.changes.ring, stores[row], skus[row])
 

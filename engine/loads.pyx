@@ -15,9 +15,12 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t
 from libc.stdlib cimport free
 
 from fendan.engine.network cimport Layout
-from fendan.engine.room cimport grow
+from fendan.engine.room cimport grow, prefetch
 
 import numpy as np
+
+cdef enum:
+    FETCHED_AHEAD = 16          # entries of the log
 
 NO_MAXIMUM = NO_LIMIT
 NEVER_NS = INT64_MAX
@@ -43,6 +46,9 @@ cdef void back_to(Loads* loads, int64_t count, int64_t now_ns) noexcept nogil:
     cdef int32_t store, most
     while loads.log_count > count:
         loads.log_count -= 1
+        if loads.log_count >= FETCHED_AHEAD:
+            store = loads.came_to[loads.log_count - FETCHED_AHEAD]
+            prefetch(loads.times + loads.first_time[store] + loads.next_time[store])
         store = loads.came_to[loads.log_count]
         most = loads.most_in_window[store]
         loads.open_orders[store] -= 1

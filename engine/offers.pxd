@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from fendan.engine.groups cimport MemberList
 from fendan.engine.network cimport Leaves
 from fendan.engine.plan cimport Plan
 from fendan.engine.split cimport MOST_ITEMS, MOST_SHIPMENTS, Offer, Splitter, Workspace
@@ -47,6 +48,7 @@ cdef struct Sharing:
     int32_t* rest_quantities
     int64_t* rest_amounts
     uint64_t* words             # [sender_capacity / 64], a bitmap of stores
+    MemberList groups
     Workspace* work
 
 

@@ -1,8 +1,9 @@
 """What each store could send of an order, where no store has all of it.
 
 The same sieves as for a single store (see terms), but a store passes that has any line: of the words
-of the lines the OR is taken, not the AND. What it could send is an *offer*; which offers fill the
-order together is for `split` and `pieces` to say, which know neither stores nor stock.
+of the lines the OR is taken, not the AND, and it needs the abilities of what it sends alone. What it
+could send is an *offer*; which offers fill the order together is for `split` and `pieces` to say,
+which know neither stores nor stock.
 
 Most stores are never asked for their counts. Branches and leaves come nearest first; once a store
 is found that could send certain items, a store farther away that could, by the bitmaps, send no
@@ -24,7 +25,7 @@ from fendan.engine.split cimport MOST_ITEMS, MOST_SHIPMENTS, Splitter, fewest, n
 from fendan.engine.room cimport grow
 from fendan.engine.shelves cimport Basket, Shelves, available, lowest_bit
 from fendan.engine.terms cimport (
-    SPLIT_FEWEST, Bid, StepTerms, Terms, fit_words, may_have, offered_to,
+    SPLIT_FEWEST, Bid, StepTerms, Terms, able, may_have, offered_to,
 )
 
 cdef extern from "near.h" nogil:
@@ -145,8 +146,9 @@ cdef void ask_leaf(Sharing* sharing, const Leaves* leaves, const Shelves* shelve
     cdef bint drops = (sharing.item_count <= FEW_ITEMS and not terms.step.split_lines
                        and terms.step.least_amount <= 0)
     for line in range(basket.line_count):
-        candidates |= available(shelves, basket.skus[line])[leaf]
-    candidates &= terms.step.allowed[leaf] & fit_words(terms, leaves, leaf)
+        candidates |= senders_of(terms, leaves, shelves, basket.skus[line], leaf)
+    candidates &= terms.step.allowed[leaf]
+    candidates = able(terms, leaves, leaf, terms.bundle_needs, candidates & terms.standing.room[leaf])
     while candidates:
         bit = candidates & -candidates
         sender.ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
@@ -154,15 +156,15 @@ cdef void ask_leaf(Sharing* sharing, const Leaves* leaves, const Shelves* shelve
         sender.offer.distance_m = distance_between_m(&plan.place, leaves.places + sender.ordinal)
         if sender.offer.distance_m > terms.step.radius_m:
             continue
-        if drops and nearest_m[seeming_items(sharing, shelves, basket, leaf, bit)] < (
-            sender.offer.distance_m
-        ):
+        if drops and nearest_m[
+            seeming_items(sharing, leaves, shelves, basket, terms, leaf, bit)
+        ] < sender.offer.distance_m:
             continue
         sender.store = leaves.store_at[sender.ordinal]
         sender.id = leaves.id_text[sender.store]
         if not may_have(terms, &plan.place, sender.store, sender.offer.distance_m):
             continue
-        sender.offer.items = items_offered(sharing, shelves, basket, terms, &sender)
+        sender.offer.items = items_offered(sharing, leaves, shelves, basket, terms, &sender)
         if sender.offer.items == 0 and not terms.step.split_lines:
             continue
         sharing.senders[sharing.sender_count] = sender
@@ -171,26 +173,44 @@ cdef void ask_leaf(Sharing* sharing, const Leaves* leaves, const Shelves* shelve
             note_offer(nearest_m, <int32_t>sender.offer.items, sender.offer.distance_m)
 
 
-cdef inline int32_t seeming_items(const Sharing* sharing, const Shelves* shelves,
-                                  const Basket* basket, int32_t leaf, uint64_t bit) noexcept nogil:
+cdef inline uint64_t senders_of(const Terms* terms, const Leaves* leaves, const Shelves* shelves,
+                                int32_t sku, int32_t leaf) noexcept nogil:
+    """The stores of a leaf that may send some of a SKU: of abilities they need no more than it does."""
+    cdef uint64_t word = available(shelves, sku)[leaf]
+    return able(terms, leaves, leaf, terms.needs_of[sku], word) if terms.needs else word
+
+
+cdef inline int64_t sent_by(const Terms* terms, const Leaves* leaves, const Shelves* shelves,
+                            int32_t sku, const Bid* bid) noexcept nogil:
+    """How many pieces of a SKU a store can send."""
+    cdef uint64_t bit = (<uint64_t>1) << (bid.ordinal & 63)
+    if not senders_of(terms, leaves, shelves, sku, bid.ordinal >> 6) & bit:
+        return 0
+    return offered_to(terms, shelves, sku, bid)
+
+
+cdef inline int32_t seeming_items(const Sharing* sharing, const Leaves* leaves,
+                                  const Shelves* shelves, const Basket* basket, const Terms* terms,
+                                  int32_t leaf, uint64_t bit) noexcept nogil:
     """The items that the store could send as far as the bitmaps know, of FEW_ITEMS."""
     cdef int32_t items = (1 << sharing.item_count) - 1
     cdef int64_t line
     for line in range(basket.line_count):
-        if not available(shelves, basket.skus[line])[leaf] & bit:
+        if not senders_of(terms, leaves, shelves, basket.skus[line], leaf) & bit:
             items &= ~(1 << sharing.item_of[line])
     return items
 
 
-cdef uint64_t items_offered(const Sharing* sharing, const Shelves* shelves, const Basket* basket,
-                            const Terms* terms, const Sender* sender) noexcept nogil:
+cdef uint64_t items_offered(const Sharing* sharing, const Leaves* leaves, const Shelves* shelves,
+                            const Basket* basket, const Terms* terms,
+                            const Sender* sender) noexcept nogil:
     """The items that the store can send in full."""
     cdef Bid bid
     cdef uint64_t short = 0
     cdef int64_t line
     bid_of(&bid, sender)
     for line in range(basket.line_count):
-        if offered_to(terms, shelves, basket.skus[line], &bid) < basket.quantities[line]:
+        if sent_by(terms, leaves, shelves, basket.skus[line], &bid) < basket.quantities[line]:
             short |= (<uint64_t>1) << sharing.item_of[line]
     return ~short & (~<uint64_t>0 >> (64 - sharing.item_count))
 
@@ -218,7 +238,7 @@ cdef int32_t share_out(Sharing* sharing, const Leaves* leaves, const Shelves* sh
         return 0
     find_senders(sharing, leaves, shelves, plan, basket, terms)
     if step.split_lines:
-        return share_pieces(sharing, shelves, basket, terms, most, classes_of)
+        return share_pieces(sharing, leaves, shelves, basket, terms, most, classes_of)
     if step.split == SPLIT_FEWEST:
         most = fewest(sharing.offers, sharing.sender_count, sharing.item_count, sharing.amounts,
                       step.least_amount, most, sharing.assignment, sharing.work)
@@ -251,8 +271,8 @@ cdef void take_items(Sharing* sharing, const Basket* basket) noexcept nogil:
             )
 
 
-cdef int32_t share_pieces(Sharing* sharing, const Shelves* shelves, const Basket* basket,
-                          const Terms* terms, int32_t most_shipments,
+cdef int32_t share_pieces(Sharing* sharing, const Leaves* leaves, const Shelves* shelves,
+                          const Basket* basket, const Terms* terms, int32_t most_shipments,
                           const int32_t* classes_of) noexcept nogil:
     """As above where the pieces of a line may come from several stores."""
     cdef Demand demand
@@ -271,7 +291,7 @@ cdef int32_t share_pieces(Sharing* sharing, const Shelves* shelves, const Basket
         sender = sharing.senders + place
         for line in range(basket.line_count):
             sharing.sellable[place * basket.line_count + line] = <int32_t>pieces_offered(
-                sharing, shelves, basket, terms, sender, line, classes_of
+                sharing, leaves, shelves, basket, terms, sender, line, classes_of
             )
     demand.line_count, demand.offer_count = <int32_t>basket.line_count, sharing.sender_count
     demand.most_shipments, demand.least_amount = most_shipments, terms.step.least_amount
@@ -285,16 +305,16 @@ cdef int32_t share_pieces(Sharing* sharing, const Shelves* shelves, const Basket
     return sharing.shipment_count
 
 
-cdef int64_t pieces_offered(const Sharing* sharing, const Shelves* shelves, const Basket* basket,
-                            const Terms* terms, const Sender* sender, int64_t line,
-                            const int32_t* classes_of) noexcept nogil:
+cdef int64_t pieces_offered(const Sharing* sharing, const Leaves* leaves, const Shelves* shelves,
+                            const Basket* basket, const Terms* terms, const Sender* sender,
+                            int64_t line, const int32_t* classes_of) noexcept nogil:
     """What the sender has of a line; of lines that stay together, nothing unless it has them all."""
     cdef Bid bid
     if (stays_together(terms.step, classes_of, basket.skus[line])
             and not (sender.offer.items >> sharing.item_of[line]) & 1):
         return 0
     bid_of(&bid, sender)
-    return offered_to(terms, shelves, basket.skus[line], &bid)
+    return sent_by(terms, leaves, shelves, basket.skus[line], &bid)
 
 
 cdef Basket lines_taken(Sharing* sharing, const Basket* basket, int32_t shipment) noexcept nogil:
@@ -359,3 +379,4 @@ cdef class Scratch:
         free(self.sharing.rest_quantities)
         free(self.sharing.rest_amounts)
         free(self.sharing.words)
+        free(self.sharing.groups.members)

@@ -6,16 +6,6 @@ from fendan.engine.geo cimport Place, Sketch
 from fendan.engine.network cimport Leaves
 from fendan.engine.shelves cimport Basket, Shelves, lowest_bit
 
-cdef extern from *:
-    """
-    /* GCC drops calls to a function that does nothing but prefetch; the empty asm keeps them. */
-    static inline void fendan_prefetch(const void *address) {
-        __builtin_prefetch(address);
-        __asm__ volatile("");
-    }
-    """
-    void prefetch "fendan_prefetch"(const void* address) noexcept nogil
-
 cdef enum:
     NUMBER = 63                 # the bits of a key that say which; see near.h
     AHEAD = 4                   # orders between two stages; 2 to 8 measured the same

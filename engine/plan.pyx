@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from fendan.engine.batch cimport Columns
 from fendan.engine.geo cimport set_place
 from fendan.engine.network cimport BOXES_FLOATS, LEAF_FLOATS, LEAVES_PER_BRANCH, Leaves
+from fendan.engine.room cimport prefetch
 from fendan.engine.shelves cimport Basket, Shelves, available, base, listed, quantity, summary
 
 cdef extern from "near.h" nogil:

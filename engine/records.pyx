@@ -31,7 +31,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 
 from fendan.engine.names cimport Span, enter, hash_of, larger_slots
 from fendan.engine.network cimport MAX_ID_BYTES
-from fendan.engine.plan cimport prefetch
+from fendan.engine.room cimport prefetch
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
 from fendan.engine.shelves cimport Basket
 from fendan.engine.shipments cimport Grant

@@ -1,9 +1,12 @@
 """Whether a place lies in a polygon, answered as GEOS and so shapely answer it, to the last bit."""
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from fendan.engine.room cimport prefetch
 
 cdef enum:
-    GRID = 16                   # rows, and columns, that a polygon's box is cut into
+    CACHE_LINE_BYTES = 64
+    GRID = 32                   # rows, and columns, that a polygon's box is cut into
     UNSURE = -1                 # the edges must tell
 
 # One polygon, or several; owned by a Rings, drawn in rings.pyx.
@@ -14,8 +17,7 @@ cdef struct Outline:
     double high_lng
     double rows_per_degree
     double columns_per_degree
-    uint16_t border[GRID]       # by row, bit = 1: an edge may pass through that column
-    uint16_t inside[GRID]       # bit = 1: none does, and all of the cell is covered
+    uint64_t grid[GRID]         # by row, drawn in rings.pyx
     double bands_per_degree
     int64_t first_band          # in `bands`
     int32_t band_count
@@ -44,15 +46,26 @@ cdef inline int column_of(const Outline* outline, double lng) noexcept nogil:
     cdef int column = <int>((lng - outline.low_lng) * outline.columns_per_degree)
     return column if column < GRID else GRID - 1
 
+cdef inline int32_t band_of(const Outline* outline, double lat) noexcept nogil:
+    """In which band a latitude of the polygon is."""
+    cdef int32_t band = <int32_t>((lat - outline.low_lat) * outline.bands_per_degree)
+    return band if band < outline.band_count else outline.band_count - 1
+
+cdef inline void prefetch_outline(const Outline* outline) noexcept nogil:
+    """All of it, since what tells which row is asked for stands in it too."""
+    cdef size_t piece
+    for piece in range((sizeof(Outline) + CACHE_LINE_BYTES - 1) // CACHE_LINE_BYTES):
+        prefetch(<const char*>outline + piece * CACHE_LINE_BYTES)
+
 cdef inline int glance(const Outline* outline, double lat, double lng) noexcept nogil:
     """Whether the polygon covers a place, as far as the grid knows; or UNSURE."""
-    cdef int row, column
+    cdef uint64_t cell
     if not is_in_box(outline, lat, lng):
         return False
-    row, column = row_of(outline, lat), column_of(outline, lng)
-    if (outline.border[row] >> column) & 1:
+    cell = outline.grid[row_of(outline, lat)] >> column_of(outline, lng)
+    if cell & 1:
         return UNSURE
-    return (outline.inside[row] >> column) & 1
+    return (cell >> GRID) & 1
 
 
 cdef bint covers(const Outlines* all_outlines, int32_t number, double lat, double lng) noexcept nogil

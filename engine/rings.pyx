@@ -14,11 +14,12 @@ Invariant: an edge stands in every band that holds a latitude of it. The band of
 same arithmetic everywhere and never falls as the latitude rises, so rounding cannot break that.
 
 Most places are not even near an edge. So the polygon's box is a grid as well, which stands in the
-outline itself and answers without a look at anything else:
+outline itself and answers without a look at anything else. A row is a word: bit c says that an edge
+may pass through column c, bit 32 + c that none does and all of the cell is covered, as its middle is.
 
-    . . # # # .     border   #    an edge may pass through the cell: the bands tell
-    . # # o o #     inside   o    none does, and its middle is covered: so is all of it
-    # # o o # #     neither  .    none does, and its middle is not
+    . . # # # .     #  border: the bands tell
+    . # # o o #     o  inside
+    # # o o # #     .  outside
 
 A place is covered if it lies on an edge, or if a ray from it to the east crosses the edges an odd
 number of times: the rule of GEOS (RayCrossingCounter), which is right for a valid polygon whatever
@@ -28,7 +29,7 @@ Knuth) with the roundings in the same order: where even those are not exact, we 
 """
 cimport cython
 from libc.math cimport fabs
-from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -51,7 +52,7 @@ cdef double SLACK = 1e-3
 cdef object OUTLINE = np.dtype([
     ("low_lat", "f8"), ("high_lat", "f8"), ("low_lng", "f8"), ("high_lng", "f8"),
     ("rows_per_degree", "f8"), ("columns_per_degree", "f8"),
-    ("border", "u2", (GRID,)), ("inside", "u2", (GRID,)),
+    ("grid", "u8", (GRID,)),
     ("bands_per_degree", "f8"), ("first_band", "i8"), ("band_count", "i4"), ("edges_a_band", "i4"),
 ], align=True)
 
@@ -122,12 +123,6 @@ cdef int side(
 
 
 # -- COVERED -----------------------------------------------------------------------------------
-
-cdef inline int32_t band_of(const Outline* outline, double lat) noexcept nogil:
-    """In which band a latitude of the polygon is."""
-    cdef int32_t band = <int32_t>((lat - outline.low_lat) * outline.bands_per_degree)
-    return band if band < outline.band_count else outline.band_count - 1
-
 
 cdef bint covers(
     const Outlines* all_outlines, int32_t number, double lat, double lng
@@ -241,22 +236,22 @@ cdef class Rings:
             mine.outlines, mine.vertices = &outlines[0], &vertices[0, 0]
 
     def _draw_grids(self, const int64_t[::1] first_vertices, starts):
-        """Which cells of each polygon's box are its border, and which are inside."""
+        """Which cells of each polygon's box are border, and which are inside."""
         cdef Outline[::1] outlines = self._arrays["outlines"]
         cdef const double[:, ::1] vertices = self._arrays["vertices"]
         cdef const unsigned char[::1] is_start = starts.view(np.uint8)
-        cdef uint16_t border[GRID]
+        cdef uint64_t grid[GRID]
         cdef int64_t vertex
         cdef int32_t number
         with nogil:
             for number in range(self.outlines.count):
                 if not _cut_grid(&outlines[number]):
                     continue
-                memset(border, 0, sizeof(border))
+                memset(grid, 0, sizeof(grid))
                 for vertex in range(first_vertices[number], first_vertices[number + 1]):
                     if is_start[vertex]:
-                        _draw(&outlines[number], &vertices[vertex, 0], border)
-                _fill(&self.outlines, &outlines[number], number, border)
+                        _draw(&outlines[number], &vertices[vertex, 0], grid)
+                _fill(&self.outlines, &outlines[number], number, grid)
 
     def covers(self, int32_t number, double lat, double lng):
         """Whether polygon `number` covers a place."""
@@ -333,14 +328,14 @@ cdef bint _cut_grid(Outline* outline) noexcept nogil:
     """Cut the box, all of it border at first; whether it is large enough to have a grid."""
     cdef double height = outline.high_lat - outline.low_lat
     cdef double width = outline.high_lng - outline.low_lng
-    memset(outline.border, 0xff, sizeof(outline.border))
+    memset(outline.grid, 0xff, sizeof(outline.grid))
     if not (height > LEAST_BOX_DEGREES and width > LEAST_BOX_DEGREES):
         return False
     outline.rows_per_degree, outline.columns_per_degree = GRID / height, GRID / width
     return True
 
 
-cdef void _draw(const Outline* outline, const double* start, uint16_t* border) noexcept nogil:
+cdef void _draw(const Outline* outline, const double* start, uint64_t* grid) noexcept nogil:
     """Mark the cells that the edge from a vertex to the next may pass through."""
     cdef double rise = start[3] - start[1]
     cdef double low, high, from_lng, to_lng
@@ -356,7 +351,7 @@ cdef void _draw(const Outline* outline, const double* start, uint16_t* border) n
         low, high = min(from_lng, to_lng), max(from_lng, to_lng)
         for column in range(column_of(outline, low - SLACK / outline.columns_per_degree),
                             column_of(outline, high + SLACK / outline.columns_per_degree) + 1):
-            border[row] |= <uint16_t>(1 << column)
+            grid[row] |= <uint64_t>1 << column
 
 
 cdef inline double _lng_at(const double* start, double share) noexcept nogil:
@@ -369,15 +364,15 @@ cdef inline double _lng_at(const double* start, double share) noexcept nogil:
 
 
 cdef void _fill(const Outlines* all_outlines, Outline* outline, int32_t number,
-                const uint16_t* border) noexcept nogil:
+                uint64_t* grid) noexcept nogil:
     """Ask for the middles of the cells that no edge passes through."""
     cdef int row, column
     for row in range(GRID):
         for column in range(GRID):
-            if not (border[row] >> column) & 1 and covers_by_edges(
+            if not (grid[row] >> column) & 1 and covers_by_edges(
                 all_outlines, number,
                 outline.low_lat + (row + 0.5) / outline.rows_per_degree,
                 outline.low_lng + (column + 0.5) / outline.columns_per_degree,
             ):
-                outline.inside[row] |= <uint16_t>(1 << column)
-    memcpy(outline.border, border, sizeof(outline.border))
+                grid[row] |= <uint64_t>1 << (GRID + column)
+    memcpy(outline.grid, grid, sizeof(outline.grid))

@@ -20,26 +20,31 @@ In a batch, four orders are in work at a time, so that memory is fetched before 
 Orders settle strictly in order. A guess made earlier is still right at settling if the store still
 covers the order: within a batch stock only shrinks, so nothing nearer can have appeared.
 """
-from libc.math cimport INFINITY, NAN
+from libc.math cimport INFINITY, NAN, sqrtf
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from fendan.engine.areas cimport AreaIndex, prefetch_areas
 from fendan.engine.batch cimport Batch, Columns
 from fendan.engine.geo cimport (
-    Place, Sketch, chord_margin, chord_squared_of, distance_between_m,
+    EARTH_RADIUS_M, Place, Sketch, chord_margin, chord_squared_of, distance_between_m,
 )
 from fendan.engine.network cimport (
     LEAF_FLOATS, LEAVES_PER_BRANCH, NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller,
 )
 from fendan.engine.plan cimport (
     AHEAD, NOT_FOUND, NUMBER, RING, Plan, branch_keys_of, groups_of, leaf_keys_of, least_waiting,
-    make_plan, prefetch, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words,
+    make_plan, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words,
     real_boxes,
 )
+from fendan.engine.room cimport prefetch
 from fendan.engine.shelves cimport (
-    Basket, Quantity, Shelves, available, base, covers, listed, lowest_bit, summary, take,
+    Basket, Quantity, Shelves, available, base, covers, listed, lowest_bit,
+    quantity, summary, take,
 )
 from fendan.engine.stock cimport Stock
-from fendan.engine.terms cimport Bid, Terms, compare, fit_words, may_have, offers_all, rank, reach_m
+from fendan.engine.terms cimport (
+    Bid, Standing, Terms, compare, fit_words, may_have, offers_all, rank, reach_m,
+)
 
 from enum import IntEnum
 
@@ -222,13 +227,15 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
     if not candidates:
         return
     store_keys(search.leaves.sketches + leaf * LEAF_FLOATS, at.x, at.y, at.z, keys)
+    if search.verify:
+        prefetch_counts(search, leaf, candidates & keys_within(keys, key_of(search.limit)))
     while candidates:
         least = least_waiting(keys, candidates)
         if least > key_of(search.limit):
             return
         candidates &= ~((<uint64_t>1) << (least & NUMBER))
         if search.terms != NULL:
-            consider_under(search, leaf * STORES_PER_LEAF + (least & NUMBER))
+            consider_under(search, leaf * STORES_PER_LEAF + (least & NUMBER), squared_in(least))
         else:
             consider(search, leaf * STORES_PER_LEAF + (least & NUMBER), squared_in(least))
 
@@ -237,6 +244,7 @@ cdef inline void prefetch_stores(const Search* search, int32_t leaf,
                                  uint64_t candidates) noexcept nogil:
     """What is asked of every candidate, while the leaf's sketches are looked at."""
     cdef const Leaves* leaves = search.leaves
+    cdef const AreaIndex* areas = search.terms.standing.areas
     cdef int32_t ordinal
     cdef int64_t line
     if candidates and search.verify:
@@ -247,19 +255,42 @@ cdef inline void prefetch_stores(const Search* search, int32_t leaf,
         ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
         candidates &= candidates - 1
         prefetch(leaves.places + ordinal)
-        prefetch(leaves.store_at + ordinal)
+        if areas != NULL:
+            prefetch(areas.reaches + leaves.store_at[ordinal])
 
 
-cdef void consider_under(Search* search, int32_t ordinal) noexcept nogil:
+cdef void prefetch_counts(const Search* search, int32_t leaf, uint64_t candidates) noexcept nogil:
+    """All that may be asked, at once: one after another they would be waited for in turn."""
+    cdef const Shelves* shelves = search.shelves
+    cdef int32_t ordinal
+    cdef int64_t line
+    while candidates:
+        ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
+        candidates &= candidates - 1
+        for line in range(search.basket.line_count):
+            prefetch(quantity(shelves, search.basket.skus[line], ordinal))
+
+
+cdef inline void prefetch_values(const Terms* terms, int32_t store, float squared) noexcept nogil:
+    """What a candidate is asked for, while its distance is computed."""
+    cdef const Standing* standing = terms.standing
+    prefetch(standing.most_open + store)
+    prefetch(standing.open_orders + store)
+    prefetch(standing.priority + store)
+    if standing.areas != NULL:
+        prefetch_areas(standing.areas, store, EARTH_RADIUS_M * sqrtf(squared))
+
+
+cdef void consider_under(Search* search, int32_t ordinal, float squared) noexcept nogil:
     """As `consider` under terms: what is cheap to know is asked first, the counts last."""
     cdef const Leaves* leaves = search.leaves
     cdef Terms* terms = search.terms
     cdef Bid bid
     cdef int order
     cdef double reach
-    cdef float squared
     bid.ordinal = ordinal
     bid.store = leaves.store_at[ordinal]
+    prefetch_values(terms, bid.store, squared)
     bid.distance_m = distance_between_m(&search.plan.place, leaves.places + ordinal)
     if bid.distance_m > search.radius_m:
         return

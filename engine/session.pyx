@@ -175,8 +175,10 @@ cdef int on_header(
     stream.header_bytes += name_size + size + 32  # as HTTP/2 counts them
     if stream.header_bytes > house.limits.header_bytes:
         stream.wrong = BIG_HEADERS + 1
-        return 0 if stream.header_bytes <= MOST_HEADERS * house.limits.header_bytes else (
-            NGHTTP2_ERR_CALLBACK_FAILURE)
+        if stream.header_bytes <= MOST_HEADERS * house.limits.header_bytes:
+            return 0
+        hang_up(connection, NGHTTP2_ENHANCE_YOUR_CALM, b"too_many_headers")
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
     if name_size == 5 and same(name, 5, b":path", 5):
         on_path(house, stream, value, size)
     elif name_size == 7 and same(name, 7, b":method", 7):

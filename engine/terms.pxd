@@ -96,7 +96,9 @@ cdef struct Terms:
     const StepTerms* step
     const int32_t* millionths   # [store_count], shares of the order's channel; or NULL: all whole
     const uint8_t* hidden       # [sku_count], what the channel does not sell; or NULL: nothing
-    uint32_t needs              # abilities
+    uint32_t needs              # abilities, of all of it together:
+    uint32_t bundle_needs       # of its bundles, and so of whoever sends any of it
+    const uint32_t* needs_of    # [sku_count], of whoever sends that; or NULL
     int32_t least_life_days     # of the rule or of a bundle, whichever is more
     int64_t now_ns
     uint64_t cell               # of the order's place, 0: not asked yet
@@ -110,10 +112,13 @@ cdef struct Bid:
     double values[MOST_CRITERIA]
 
 
-# The stores of a leaf that have room and the abilities, beside what `step.allowed` says.
+# Of the stores of a leaf in a word those that have room and the abilities, beside what
+# `step.allowed` says: all that the order needs, or some.
 cdef inline uint64_t fit_words(const Terms* terms, const Leaves* leaves, int32_t leaf) noexcept nogil:
-    cdef uint64_t word = terms.standing.room[leaf]
-    cdef uint32_t needs = terms.needs
+    return able(terms, leaves, leaf, terms.needs, terms.standing.room[leaf])
+
+cdef inline uint64_t able(const Terms* terms, const Leaves* leaves, int32_t leaf, uint32_t needs,
+                          uint64_t word) noexcept nogil:
     cdef int ability
     while needs:
         ability = __builtin_ctz(needs)

@@ -82,10 +82,12 @@ class Shelf:
         self.lose(self.total - on_hand)
 
     def lose(self, count: int) -> None:
-        for _ in range(min(count, self.total)):
-            free = [batch for batch in self.batches if batch.free]
-            there = [batch for batch in self.batches if batch.on_hand]
-            (free or there)[0].on_hand -= 1
+        """Free pieces first, then any, the earliest first; there may be billions of them."""
+        for free_ones in (True, False):
+            for batch in self.batches:
+                gone = min(count, batch.free if free_ones else batch.on_hand)
+                batch.on_hand -= gone
+                count -= gone
         self.settle()
 
     def settle(self) -> None:

@@ -21,9 +21,6 @@ settings.register_profile(
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)
 settings.load_profile(os.environ.get("FENDAN_HYPOTHESIS", "default"))
 
-# What can be asked of the native door alone.
-collect_ignore_glob = [] if HAS_DOOR else ["test_door*.py", "test_hostile_door.py"]
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _nobody_s_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -127,13 +127,13 @@ class Client:
         """Take in what the door sends, and acknowledge it as HTTP/2 wants it."""
         if not data:
             return
-        for event in self.http.receive_data(self._without_goodbyes(data)):
+        for event in self.http.receive_data(self.without_goodbyes(data)):
             self.events.append(event)
             self._take_in(event)
         self.send()
 
-    def _without_goodbyes(self, data: bytes) -> bytes:
-        """Keep those for ourselves: after the first, h2 would hear of nothing any more."""
+    def without_goodbyes(self, data: bytes) -> bytes:
+        """Keep those in `goodbyes`: after the first, h2 would hear of nothing any more."""
         rest = b""
         while data:
             size = FRAME_BYTES + int.from_bytes(data[:3], "big")
@@ -150,15 +150,22 @@ class Client:
     ) -> int:
         """Begin a call, with these messages already; its stream. `grpc_timeout` is grpc-timeout."""
         more = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        stream = self.begin(method, more, end=end and not messages)
+        stream = self.begin(method, more=more, end=end and not messages)
         if messages:
             self.say(stream, framed(*messages), end=end)
         return stream
 
     def begin(
-        self, method: str = "Route", more: Headers = (), *, end: bool = False, **replaced: str
+        self,
+        method: str = "Route",
+        replaced: Mapping[str, str] | None = None,
+        *,
+        more: Headers = (),
+        end: bool = False,
     ) -> int:
-        """Begin a call with its headers alone, of which some may be `replaced` or left out ("")."""
+        """Begin a call with its headers alone, of which some may be `replaced`, or left out (""),
+        and `more` be there.
+        """
         usual = {
             ":method": "POST",
             ":scheme": "http",
@@ -167,9 +174,7 @@ class Client:
             "content-type": "application/grpc",
             "te": "trailers",
         }
-        usual |= {
-            name.replace("__", ":").replace("_", "-"): text for name, text in replaced.items()
-        }
+        usual |= replaced or {}
         stream = self.http.get_next_available_stream_id()
         headers = [(name, text) for name, text in usual.items() if text]
         self.http.send_headers(stream, [*headers, *more], end_stream=end)
@@ -230,9 +235,9 @@ class Client:
     def _take_in(self, event: Event) -> None:
         match event:
             case ResponseReceived():
-                self.answers[event.stream_id].headers = dict(event.headers)
+                self.answers[event.stream_id].headers = _texts(event.headers)
             case TrailersReceived():
-                self.answers[event.stream_id].trailers = dict(event.headers)
+                self.answers[event.stream_id].trailers = _texts(event.headers)
             case DataReceived():
                 self.answers[event.stream_id].data += event.data
                 if event.flow_controlled_length:
@@ -243,6 +248,10 @@ class Client:
                 self.answers[event.stream_id].has_ended = True
             case StreamReset():
                 self.answers[event.stream_id].reset = int(event.error_code)
+
+
+def _texts(headers: Iterable[tuple[str | bytes, str | bytes]]) -> dict[str, str]:
+    return {str(name): str(text) for name, text in headers}
 
 
 def echo(data: bytes) -> bytes:

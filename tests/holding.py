@@ -40,7 +40,8 @@ class Holding:
             for shop, sku, value in zip(shops, skus, parts.get(part, ()), strict=False):
                 self._list(shop, sku)
                 self.held_back.setdefault((shop, sku), {})[part] = value
-                self._settle(shop, sku)
+                if part == [one for one in PARTS if one in parts][-1]:
+                    self._settle(shop, sku)
 
     def held(self, store_id: str, sku: str) -> Held:
         shop = self._shop(store_id)

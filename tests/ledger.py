@@ -22,7 +22,7 @@ from fendan import (
     convert,
 )
 from fendan.errors import Fault, refuse
-from holding import Holding
+from larder import Larder
 
 MOST = 2**31 - 1
 MOST_VERSION = 2**63 - 1
@@ -45,7 +45,10 @@ class Shop:
 
 @dataclass
 class Known:
-    """What an order id stands for, what it was told first, and where the order is now."""
+    """What an order id stands for, what it was told first, and where the order is now.
+
+    `days`: from which each SKU's batches are held.
+    """
 
     place: Place
     basket: Basket
@@ -58,6 +61,7 @@ class Known:
     attempts: int = 0
     due_ns: int | None = None
     rejections: list[tuple[Shop, int]] = field(default_factory=list)
+    days: dict[str, int] = field(default_factory=dict)
     back_in_stock: bool = False
 
     @property
@@ -67,7 +71,7 @@ class Known:
 
 
 @dataclass
-class Ledger(Holding):
+class Ledger(Larder):
     """Stores and stock, with the methods of `fendan.Engine`; of ways to bring stock, only rows."""
 
     datum: Datum = Datum.WGS84
@@ -156,6 +160,10 @@ class Ledger(Holding):
         self._shops([store for store, _, _ in rows], "stores")
         self._check_skus([sku for _, sku, _ in rows])
         return self._update("adjust", rows, versions or {}, key)
+
+    def set_lots(self, store_id: str, sku: str, lots: Mapping[str, int]) -> list[Shortfall]:
+        super().set_lots(store_id, sku, lots)
+        return self._shortfalls([(self.shops[store_id], sku)])
 
     def stock(self, store_id: str, skus: Iterable[str] | None = None) -> list[StockLevel]:
         shop = self._shop(store_id)

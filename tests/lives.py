@@ -59,8 +59,7 @@ class Lives(Ledger):
         if known.state is PICKED:
             assert known.shop is not None
             for sku, quantity in known.basket.items():
-                there = self.on_hand[known.shop, sku]
-                self._move(known.shop, sku, -min(quantity, there), -quantity)
+                self._let_go(known.shop, sku, (known.days[sku], quantity), 0, sent=True)
             known.state = SHIPPED
         elif known.state not in (SHIPPED, DELIVERED):
             refuse(Fault.WRONG_STATE, "order_id", order_id)
@@ -144,8 +143,8 @@ class Lives(Ledger):
             for on_hand in after.values():
                 if on_hand > MOST:
                     refuse(Fault.OVERFLOW, "to_stock", on_hand)
-            for sku, on_hand in after.items():
-                self._set(shop, sku, on_hand)
+            for sku, quantity in known.basket.items():
+                self._put_back(shop, sku, quantity, 0)
         known.state, known.back_in_stock = RETURNED, to_stock
         return self.order(order_id)
 
@@ -207,7 +206,8 @@ class Lives(Ledger):
         if self.policy.reservation_timeout_s is not None:
             known.due_ns = self._now_ns() + round(self.policy.reservation_timeout_s * 1e9)
         for sku, quantity in known.basket.items():
-            self._move(known.shop, sku, 0, quantity)
+            known.days[sku] = self.good_day(sku)
+            self._take(known.shop, sku, quantity, known.days[sku])
 
     def _reason(self, place: Place, basket: Basket, radius_m: float, shops: list[Shop]) -> Reason:
         if not shops:
@@ -227,7 +227,7 @@ class Lives(Ledger):
     def _given_back(self, known: Known) -> None:
         if known.held and known.shop is not None:
             for sku, quantity in known.basket.items():
-                self._move(known.shop, sku, 0, -quantity)
+                self._let_go(known.shop, sku, (known.days[sku], quantity), 0)
 
     def _released(self, known: Known) -> bool:
         if not known.held:
@@ -240,6 +240,9 @@ class Lives(Ledger):
         """The clock, except that it never goes back."""
         self.last_ns = max(self.last_ns, self.clock.now_ns())
         return self.last_ns
+
+    def now_ns(self) -> int:
+        return self._now_ns()
 
     def _radius_m(self, policy: Policy | None) -> float:
         radius_m = (policy or self.policy).radius_m

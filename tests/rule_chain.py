@@ -10,6 +10,8 @@ import shapely
 import hours_twin
 from clock import StoppedClock
 from fendan import SkuProfile, StoreProfile
+from holding import Holding
+from larder import Keep
 from ledger import Basket, Ledger, Place, Shop
 
 MILLION = 1_000_000
@@ -20,7 +22,8 @@ PLAIN_STORE = StoreProfile()
 class Chain(Ledger):
     """Stores, stock and profiles, with the methods of `fendan.Engine` that set them.
 
-    What is to arrive is stock of a name of its own: the SKU and the day.
+    What is to arrive is stock of a name of its own: the SKU and the day. Pairs with lots have a
+    shelf of them beside their counts.
     """
 
     def __init__(self, clock: StoppedClock | None = None) -> None:
@@ -63,13 +66,27 @@ class Chain(Ledger):
             self._set(shop, sku, self.on_hand.get((shop, sku), 0) + free)
         return free
 
+    def remove_stores(self, store_ids: Iterable[str]) -> list[Any]:
+        for store_id in store_ids:
+            shop = self.shops.pop(store_id)
+            for holder, sku in list(self.on_hand):
+                if holder is shop:
+                    self._set(shop, sku, 0)
+        return []
+
     # -- WHAT CAN BE SOLD ----------------------------------------------------------------------
 
-    def offered(self, shop: Shop, sku: str, channel: str) -> int:
-        """How many pieces a store offers a channel; `sku` may be that of a supply."""
+    def offered(self, shop: Shop, sku: str, channel: str, keep: Keep | None = None) -> int:
+        """What a store offers a channel, good for long enough; `sku` may be that of a supply."""
         if sku.partition(SUPPLY)[0] in self.hidden.get(channel, ()):
             return 0
-        return self._sellable(shop, sku) * self.shares.get((channel, shop.id), MILLION) // MILLION
+        free = Holding._sellable(self, shop, sku)
+        share = free * self.shares.get((channel, shop.id), MILLION) // MILLION
+        shelf = self.shelves.get((shop, sku))
+        return min(share, shelf.free_from(self.good_day(sku, keep))) if shelf else share
+
+    def _sellable(self, shop: Shop, sku: str) -> int:
+        return self.offered(shop, sku, "")
 
     def days_of(self, sku: str) -> list[str]:
         """The days on which some of a SKU is to arrive anywhere."""
@@ -91,6 +108,12 @@ class Chain(Ledger):
                 pieces[part] += quantity * count
                 money[part] += shares[part]
         return dict(pieces), money
+
+    def bundles_of(self, basket: Iterable[str]) -> frozenset[str]:
+        """The bundles among these SKUs, and those in them."""
+        found = {sku for sku in basket if self._profile(sku).parts}
+        inner = [self.bundles_of(self._profile(sku).parts) for sku in found]
+        return frozenset(found.union(*inner))
 
     def _parts(self, sku: str) -> Counter[str]:
         parts: Counter[str] = Counter()

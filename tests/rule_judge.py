@@ -1,11 +1,11 @@
 """Engine and slow twin side by side, under policies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from clock import StoppedClock
-from fendan import Decision, Engine
+from fendan import Decision, Engine, OrderStatus
 from rule_twin import RuleTwin
 
 # On Sunday, 2025-06-15, in Shanghai: so that what lasts whole minutes ends when shops close.
@@ -25,22 +25,29 @@ class Judge:
         """The answer, which both gave; of merge groups, the twin's numbers."""
         theirs = call(self.twin)
         ours = call(self.engine)
-        if isinstance(theirs, Decision):
+        if isinstance(theirs, list) and isinstance(ours, list):
+            ours = [self._plain(one, their) for one, their in zip(ours, theirs, strict=True)]
+        else:
             ours = self._plain(ours, theirs)
-        elif isinstance(theirs, list):
-            ours = [
-                self._plain(one, their) if isinstance(their, Decision) else one
-                for one, their in zip(ours, theirs, strict=True)
-            ]
         assert ours == theirs
         return theirs
 
-    def _plain(self, ours: Decision, theirs: Decision) -> Decision:
-        """The engine's decision with the twin's number of its merge group, and lines by SKU."""
+    def _plain(self, ours: Any, theirs: Any) -> Any:
+        """What the engine told, with lines by SKU, and its merge groups by the twin's numbers."""
+        if isinstance(theirs, Decision):
+            return self._decision(ours, theirs)
+        if isinstance(theirs, OrderStatus):
+            return replace(ours, shipments=_sorted(ours.shipments))
+        return ours
+
+    def _decision(self, ours: Decision, theirs: Decision) -> Decision:
         number = self._numbers.setdefault(ours.merge_group, theirs.merge_group)
         if number == theirs.merge_group:
             assert list(self._numbers.values()).count(number) == 1, "two groups have become one"
-        shipments = tuple(replace(one, lines=tuple(sorted(one.lines))) for one in ours.shipments)
         named = ("order_id", "status", "store_id", "distance_m", "reason", "policy_version", "step")
         same = {name: getattr(ours, name) for name in (*named, "promised_ns")}
-        return Decision(**same, merge_group=number, shipments=shipments)
+        return Decision(**same, merge_group=number, shipments=_sorted(ours.shipments))
+
+
+def _sorted(shipments: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(replace(one, lines=tuple(sorted(one.lines))) for one in shipments)

@@ -20,10 +20,11 @@ from twin import Place
 LAT, LNG, STEP = 31.23, 121.47, 0.005
 STORES = ("a", "b", "c", "d", "e")
 SKUS = ("tea", "milk", "ice")
-BUNDLES = {"kit": {"tea": 2, "milk": 1}}
+BUNDLES = {"kit": {"tea": 2, "milk": 1}, "hamper": {"kit": 1, "ice": 1}}
 CHANNELS = ("app", "web")
 REGIONS = ("north", "south")
 DAYS = ("2025-06-14", "2025-06-17", "2025-06-20")
+SELL_BY = ("2025-06-14", "2025-06-15", "2025-06-16", "2025-06-17", "2025-06-18", "2025-06-30")
 
 TYPES = tuple(kind for kind in OrderType if kind)
 CLASSES = ("frozen", "dry")
@@ -100,6 +101,20 @@ sku_profiles = st.builds(
     product_class=st.sampled_from(("", *CLASSES)),
     needs=mostly(frozenset(), frozenset({"cold"})),
     presale=st.booleans(),
+    least_life_days=mostly(0, 1, 2),
+)
+lots = st.dictionaries(st.sampled_from(SELL_BY), st.sampled_from([0, 1, 2, 3, 5]), max_size=4)
+
+bundle_profiles = st.fixed_dictionaries(
+    {
+        name: st.builds(
+            SkuProfile,
+            parts=st.just(parts),
+            product_class=mostly("", *CLASSES),
+            needs=mostly(frozenset(), frozenset({"cold"}), frozenset({"large"})),
+        )
+        for name, parts in BUNDLES.items()
+    }
 )
 
 # -- POLICIES ----------------------------------------------------------------------------------
@@ -176,6 +191,8 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "split": split_tables,
     "promise": promises,
     "merge_window": st.sampled_from([0, "10min", "1h"]),
+    "least_life_days": mostly(0, 1, 2),
+    "reservation_timeout": st.sampled_from([600, "2h", "never"]),
 }
 tables = st.one_of(
     st.fixed_dictionaries({}, optional={**fields, "ranking": rankings}),
@@ -222,6 +239,9 @@ def _lines(before: list[str], head: str, table: dict[str, Any]) -> str:
     return lines
 
 
+# A policy in which every region has its say.
+NAMING = f'default_type = "NEXT_DAY"\n[[override]]\nregion = {json.dumps(REGIONS)}\ncut_off = 0\n'
+
 policies = st.builds(
     text_of,
     mostly("NEXT_DAY", *[kind.name for kind in TYPES]),
@@ -233,7 +253,7 @@ policies = st.builds(
 
 lines: st.SearchStrategy[list[Line]] = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from([*SKUS, "kit"]), st.sampled_from([1, 1, 2, 3])),
+        st.tuples(st.sampled_from([*SKUS, *BUNDLES]), st.sampled_from([1, 1, 2, 3])),
         st.tuples(
             st.sampled_from(SKUS), st.sampled_from([1, 1, 2, 3]), st.sampled_from([0, 49, 101])
         ),

@@ -11,6 +11,7 @@ import splits
 from fendan import Order, Reason
 from fendan.rules import Criterion, Hours, RankBy, Rule, SplitMode, Step, StepName
 from hours_twin import NEVER_NS, ns
+from larder import Keep, day_in
 from ledger import Basket, Place, Shop
 from rule_chain import SUPPLY, Chain
 from twin import haversine_m
@@ -29,20 +30,27 @@ class Loads(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """What one store sends, and when the customer has it: None, where nobody can tell."""
+    """What one store sends, and when the customer has it: None, where nobody can tell.
+
+    `keep`: what lots must be good for; None where no policy says so. `timeout_s`: how long the
+    store may wait before it accepts.
+    """
 
     shop: Shop
     metres: float
     lines: Basket
     promised_ns: int | None
     day: str = ""
+    keep: Keep | None = None
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """An order, as its parts, and the rule that it comes under.
 
-    `orders`: how many go together; `given`: who was given some of it already.
+    `bundles`: those it names, and those in them. `orders`: how many go together; `given`: who was
+    given some of it already; `without`: who may not have it again.
     """
 
     chain: Chain
@@ -52,20 +60,27 @@ class Terms:
     basket: Basket
     amounts: Mapping[str, int]
     loads: "Loads"
+    bundles: frozenset[str] = frozenset()
     orders: int = 1
     given: tuple[Shop, ...] = ()
+    without: frozenset[Shop] = frozenset()
 
     def metres(self, shop: Shop) -> float:
         return haversine_m(self.place, shop.place)
 
     # -- WHO MAY HAVE IT -----------------------------------------------------------------------
 
-    def asked(self, step: Step, shop: Shop) -> bool:
-        """Whether the step asks the store at all, wherever it is."""
+    def needs(self, lines: Iterable[str]) -> set[str]:
+        """What who sends these lines must be able to do."""
+        return {need for sku in (*lines, *self.bundles) for need in self.chain._profile(sku).needs}
+
+    def asked(self, step: Step, shop: Shop, lines: Iterable[str] | None = None) -> bool:
+        """Whether the step asks the store for these lines, or all of it, at all, wherever it is."""
         profile, rule = self.chain.profile(shop), self.rule
-        needed = {name for sku in self.basket for name in self.chain._profile(sku).needs}
+        needed = self.needs(self.basket if lines is None else lines)
         return (
             not shop.paused
+            and shop not in self.without
             and profile.kind in step.kinds
             and (profile.order_types is None or rule.order_type in profile.order_types)
             and (rule.regions is None or shop.region in rule.regions)
@@ -91,12 +106,12 @@ class Terms:
         areas = self.chain.profile(shop).areas
         return not step.areas or not areas or any(self.chain.covers(a, self.place) for a in areas)
 
-    def candidates(self, step: Step) -> list[Shop]:
+    def candidates(self, step: Step, lines: Iterable[str] | None = None) -> list[Shop]:
         """All that the step may ask and that can keep the promise, nearest first, then by id."""
         found = [
             shop
             for shop in self.chain.shops.values()
-            if self.asked(step, shop) and self.is_near(step, shop) and self.is_in_time(shop)
+            if self.asked(step, shop, lines) and self.is_near(step, shop) and self.is_in_time(shop)
         ]
         return sorted(found, key=lambda shop: (self.metres(shop), shop.id))
 
@@ -109,8 +124,22 @@ class Terms:
     def has(self, shop: Shop, lines: Basket) -> bool:
         return all(self.offered(shop, sku) >= pieces for sku, pieces in lines.items())
 
+    def sends(self, shop: Shop, lines: Basket) -> bool:
+        """Whether it has them and is able to, of what is sent apart from the rest."""
+        return self.needs(lines) <= self.chain.profile(shop).abilities and self.has(shop, lines)
+
     def offered(self, shop: Shop, sku: str) -> int:
-        return self.chain.offered(shop, sku, self.order.channel)
+        if any(one in self.chain.hidden.get(self.order.channel, ()) for one in self.bundles):
+            return 0
+        return self.chain.offered(shop, sku, self.order.channel, self.keep(shop))
+
+    def keep(self, shop: Shop) -> Keep:
+        """What lots must be good for, if the store has the order."""
+        return self._keep_at(shop, self.promised_ns(shop) or self.chain.now_ns())
+
+    def _keep_at(self, shop: Shop, when_ns: int) -> Keep:
+        zone = self.chain.profile(shop).time_zone
+        return day_in(zone, when_ns), self.rule.least_life_days
 
     # -- PROMISE -------------------------------------------------------------------------------
 
@@ -165,16 +194,31 @@ class Terms:
             case RankBy.COST:
                 return profile.cost
             case RankBy.FRESHNESS:
-                return -MOST_LIFE_DAYS
+                return -min([MOST_LIFE_DAYS, *self._lives(shop, lines)])
+
+    def _lives(self, shop: Shop, lines: Basket) -> Iterable[int]:
+        """Of each line with lots, how many days the first of what would be sent may be sold."""
+        today = day_in(self.chain.profile(shop).time_zone, self.chain.now_ns())
+        for sku in lines:
+            if shelf := self.chain.shelves.get((shop, sku)):
+                first = self.chain.good_day(sku, self.keep(shop))
+                yield min(b.day for b in shelf.batches if b.free and b.day >= first) - today
 
     # -- SEVERAL STORES ------------------------------------------------------------------------
 
     def part(self, shop: Shop, lines: Basket) -> Part:
-        return Part(shop, self.metres(shop), lines, self.promised_ns(shop))
+        return Part(
+            shop,
+            self.metres(shop),
+            lines,
+            self.promised_ns(shop),
+            keep=self.keep(shop),
+            timeout_s=self.rule.reservation_timeout_s,
+        )
 
     def split(self, step: Step, lines: Basket) -> list[Part]:
         """Who sends what, if the step lets several stores do so and they can."""
-        shops = self.candidates(step)
+        shops = self.candidates(step, ())
         if step.split.mode is SplitMode.NEVER or step.split.most_shipments < 2:
             return []
         if step.split.split_lines:
@@ -183,7 +227,7 @@ class Terms:
         offers = [
             splits.Offer(
                 self.metres(shop),
-                frozenset(n for n, item in enumerate(items) if self.has(shop, item)),
+                frozenset(n for n, item in enumerate(items) if self.sends(shop, item)),
             )
             for shop in shops
         ]
@@ -211,7 +255,7 @@ class Terms:
         asked = [1 if w else sum(i.values()) for i, w in zip(items, whole, strict=True)]
         sellable = [
             [
-                int(self.has(shop, item)) if is_whole else self.offered(shop, next(iter(item)))
+                int(self.sends(shop, item)) if is_whole else self._sent(shop, next(iter(item)))
                 for item, is_whole in zip(items, whole, strict=True)
             ]
             for shop in shops
@@ -238,6 +282,11 @@ class Terms:
             )
             for at, taken in pieces or []
         ]
+
+    def _sent(self, shop: Shop, sku: str) -> int:
+        """How many pieces of one SKU it can send, apart from the rest."""
+        is_able = self.needs([sku]) <= self.chain.profile(shop).abilities
+        return self.offered(shop, sku) if is_able else 0
 
     def _items(self, step: Step, lines: Basket) -> list[Basket]:
         """The lines, those of one class that stays together as one."""
@@ -270,7 +319,8 @@ class Terms:
         day, metres, _, shop, days = min(ways)
         when_ns = self._comes_ns(shop, day) + int(self.handling_s(shop) * 1e9)
         named = {sku + SUPPLY + d: n for (sku, n), d in zip(lines.items(), days, strict=True)}
-        return Part(shop, metres, named, when_ns, day)
+        keep, timeout_s = self._keep_at(shop, when_ns), self.rule.reservation_timeout_s
+        return Part(shop, metres, named, when_ns, day, keep, timeout_s)
 
     def _comes_ns(self, shop: Shop, day: str) -> int:
         zone = ZoneInfo(self.chain.profile(shop).time_zone)
@@ -295,7 +345,11 @@ class Terms:
     def reason(self, lines: Basket) -> Reason:
         """Why nobody has it, where no step has found anybody."""
         steps = self.rule.steps
-        there = [shop for shop in self.chain.shops.values() if not shop.paused]
+        there = [
+            shop
+            for shop in self.chain.shops.values()
+            if not shop.paused and shop not in self.without
+        ]
         if not there:
             return Reason.NO_STORES
         if not any(self.metres(shop) <= step.radius_m for shop in there for step in steps):

@@ -7,7 +7,9 @@ from the slow twins of those.
 
 from collections import Counter
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import Any
 
 from clock import StoppedClock
 from fendan import Decision, Order, Reason, Status
@@ -16,9 +18,9 @@ from fendan.policy import PolicyBook
 from fendan.policy_file import policy_of
 from fendan.rules import OrderType, Step, StepName
 from ledger import Basket, Place, Shop
-from rule_chain import SUPPLY, Chain
+from rule_lives import Kept, RuleLives, Sent, lines_of
 from rule_terms import Part, Terms
-from twin import amounts_of, haversine_m
+from twin import amounts_of
 
 __all__ = ["RuleTwin"]
 
@@ -34,16 +36,7 @@ class Merge:
     shop: Shop | None
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What is reserved for an order, by store."""
-
-    decision: Decision
-    stock: tuple[tuple[Shop, Basket], ...]
-    is_open: bool = True
-
-
-class RuleTwin(Chain):
+class RuleTwin(RuleLives):
     """The same methods as `fendan.Engine`; merge groups have numbers of its own."""
 
     def __init__(self, clock: StoppedClock | None = None) -> None:
@@ -53,6 +46,7 @@ class RuleTwin(Chain):
         self.active = 0
         self.told: dict[str, Kept] = {}
         self.came: list[tuple[int, Shop]] = []
+        self.arrived: dict[str, None] = {}
         self.merges: dict[MergeKey, Merge] = {}
         self.numbers: dict[tuple[MergeKey, int], int] = {}
 
@@ -79,42 +73,25 @@ class RuleTwin(Chain):
             dict(self.merges),
             set(self.off_shelf),
             list(self.came),
+            dict(self.arrived),
+            {pair: deepcopy(shelf) for pair, shelf in self.shelves.items()},
         )
         orders = list(orders)
+        self.arrived.update(dict.fromkeys(order.id for order in orders))
         for at, order in enumerate(orders):
             if order.id not in self.told:
                 self._decide(order, orders[at:])
         decisions = [self.told[order.id].decision for order in orders]
         if dry_run:
-            self.reserved, self.told, self.merges, self.off_shelf, self.came = before
+            self.reserved, self.told, self.merges, self.off_shelf, *rest = before
+            self.came, self.arrived, self.shelves = rest
         return decisions
-
-    def release(self, order_id: str) -> bool:
-        """Give back what is held for an order, all its shipments."""
-        held = self.told[order_id]
-        if held.is_open:
-            for shop, lines in held.stock:
-                self._reserve(shop, lines, -1)
-        self.told[order_id] = replace(held, is_open=False)
-        return held.is_open and bool(held.stock)
-
-    def ship(self, order_id: str) -> None:
-        """An order that is held has left, all its shipments: nothing is held for it any more."""
-        kept = self.told[order_id]
-        for shop, lines in kept.stock:
-            for sku, pieces in lines.items():
-                self._move(shop, sku, -min(pieces, self.on_hand[shop, sku]), -pieces)
-        self.told[order_id] = replace(kept, is_open=False)
 
     # -- HOW BUSY STORES ARE -------------------------------------------------------------------
 
     def open_orders(self, shop: Shop) -> int:
         """How many orders, or shipments, it holds stock for."""
-        return sum(
-            [held for held, _ in kept.stock].count(shop)
-            for kept in self.told.values()
-            if kept.is_open
-        )
+        return sum(sent.shop is shop for kept in self.told.values() for sent in kept.held)
 
     def has_room(self, shop: Shop, more: int) -> bool:
         """Whether it may have so many more: of orders at once, and of those in its window."""
@@ -132,7 +109,7 @@ class RuleTwin(Chain):
         if not self.active:
             self._decide_plainly(order)
             return
-        terms = self._terms(order)
+        terms = self.terms(order)
         if terms.rule.order_type is OrderType.GROUP and order.group_id:
             self._decide_group(terms, rest)
         elif order.pickup_store_id:
@@ -142,26 +119,18 @@ class RuleTwin(Chain):
 
     def _decide_plainly(self, order: Order) -> None:
         """Without a policy: to the nearest that has it all."""
-        place = self._place(order, "", None)
         basket, _ = self.in_parts(_basket(order), {})
-        there = [shop for shop in self.shops.values() if not shop.paused]
-        having = [
-            shop for shop in there if all(self.offered(shop, s, "") >= n for s, n in basket.items())
-        ]
-        shop = min(having, key=lambda s: (haversine_m(place, s.place), s.id), default=None)
-        if shop is None:
-            reason = Reason.NO_STOCK if there else Reason.NO_STORES
-            self._tell(order, (), reason=reason)
-        else:
-            metres = haversine_m(place, shop.place)
-            self._tell(order, (Part(shop, metres, basket, None),))
+        part, reason = self._nearest(order, basket)
+        self._tell(order, basket, (part,) if part else (), reason=reason)
 
-    def _terms(self, order: Order) -> Terms:
+    def terms(self, order: Order, lines: Basket | None = None) -> Terms:
         place = self._place(order, "", None)
         basket, amounts = self.in_parts(_basket(order), amounts_of(order))
+        basket = basket if lines is None else lines
         book = self.books[self.active - 1]
         region = order.region or self._region_at(book, place)
-        classes = {self._profile(sku).product_class for sku in basket}
+        bundles = self.bundles_of(_basket(order))
+        classes = {self._profile(sku).product_class for sku in (*basket, *bundles)}
         return Terms(
             chain=self,
             order=order,
@@ -170,6 +139,7 @@ class RuleTwin(Chain):
             basket=basket,
             amounts=amounts,
             loads=self,
+            bundles=bundles,
         )
 
     def _region_at(self, book: PolicyBook, place: Place) -> str:
@@ -187,7 +157,7 @@ class RuleTwin(Chain):
         step, parts, reason = self._found(terms, merge.shop if merge else None)
         shop = parts[0].shop if parts else (merge.shop if merge else None)
         number = self._note(key, merge, shop) if key else 0
-        self._tell(order, parts, step=step, reason=reason, number=number)
+        self._tell_under(terms, parts, step=step, reason=reason, number=number)
 
     def _found(
         self, terms: Terms, preferred: Shop | None
@@ -213,15 +183,16 @@ class RuleTwin(Chain):
     ) -> tuple[Step | None, tuple[Part, ...], Reason]:
         """What is in stock now, and what will come: both or nothing."""
         parts: list[Part] = []
+        at_once = replace(terms, basket=now)
         for step in terms.rule.steps:
             if now and not parts and step.name is not StepName.BACKORDER:
-                parts = self._at_step(terms, step, now, preferred)
+                parts = self._at_step(at_once, step, now, preferred)
         if now and not parts:
-            return None, (), terms.reason(now)
+            return None, (), at_once.reason(now)
         for step in terms.rule.steps:
             if step.name is StepName.BACKORDER:
                 given = tuple(part.shop for part in parts)
-                part = replace(terms, given=given).supplied(step, later)
+                part = replace(terms, basket=later, given=given).supplied(step, later)
                 if part:
                     return step, (*parts, part), Reason.NONE
         return None, (), Reason.NO_SUPPLY
@@ -245,9 +216,10 @@ class RuleTwin(Chain):
                 and terms.is_in_time(shop)
                 and terms.has(shop, terms.basket)
             ):
-                self._tell(terms.order, (terms.part(shop, terms.basket),), step=step)
+                part = terms.part(shop, terms.basket)
+                self._tell_under(terms, (part,), step=step, is_fixed=Reason.PICKUP_STORE)
                 return
-        self._tell(terms.order, (), reason=Reason.PICKUP_STORE)
+        self._tell_under(terms, (), reason=Reason.PICKUP_STORE)
 
     # -- GROUPS --------------------------------------------------------------------------------
 
@@ -256,7 +228,7 @@ class RuleTwin(Chain):
         members = []
         for order in {order.id: order for order in rest}.values():
             if order.group_id == first.order.group_id and order.id not in self.told:
-                terms = self._terms(order)
+                terms = self.terms(order)
                 if terms.rule.order_type is OrderType.GROUP:
                     members.append(terms)
         whole: Counter[str] = Counter()
@@ -265,20 +237,27 @@ class RuleTwin(Chain):
         key: MergeKey = ("group", first.order.group_id) if first.rule.merge_window_s else ()
         merge = self._merge(key, first)
         kept = merge.shop if merge else None
-        step, shop = self._store_of_group(first, whole, len(members), kept)
+        whole_or_none = Reason.GROUP_NOT_WHOLE
+        bundles = frozenset().union(*(terms.bundles for terms in members))
+        step, shop = self._store_of_group(first, whole, bundles, len(members), kept)
         for terms in members:
             number = self._note(key, merge, shop or kept) if key else 0
             merge = self.merges.get(key)
             if shop is None:
-                self._tell(terms.order, (), reason=Reason.GROUP_NOT_WHOLE, number=number)
+                self._tell_under(terms, (), reason=whole_or_none, number=number)
             else:
-                parts = (terms.part(shop, terms.basket),)
-                self._tell(terms.order, parts, step=step, number=number)
+                part = terms.part(shop, terms.basket)
+                self._tell_under(terms, (part,), step=step, number=number, is_fixed=whole_or_none)
 
     def _store_of_group(
-        self, first: Terms, whole: Counter[str], orders: int, kept: Shop | None
+        self,
+        first: Terms,
+        whole: Counter[str],
+        bundles: frozenset[str],
+        orders: int,
+        kept: Shop | None,
     ) -> tuple[Step | None, Shop | None]:
-        whole_terms = replace(first, basket=dict(whole), orders=orders)
+        whole_terms = replace(first, basket=dict(whole), bundles=bundles, orders=orders)
         for step in first.rule.steps:
             if step.name is StepName.BACKORDER:
                 continue
@@ -316,14 +295,21 @@ class RuleTwin(Chain):
 
     # -- TELLING -------------------------------------------------------------------------------
 
+    def _tell_under(self, terms: Terms, parts: tuple[Part, ...], **said: Any) -> None:
+        """Under a policy: what is remembered of the order is its type, not what it left unsaid."""
+        order = replace(terms.order, order_type=terms.rule.order_type)
+        self._tell(order, terms.basket, parts, **said)
+
     def _tell(
         self,
         order: Order,
+        basket: Basket,
         parts: tuple[Part, ...],
         *,
         step: Step | None = None,
         reason: Reason = Reason.NONE,
         number: int = 0,
+        is_fixed: Reason = Reason.NONE,
     ) -> None:
         """Reserve what is sent, and remember the decision."""
         is_split = len(parts) > 1 or any(part.day for part in parts)
@@ -340,24 +326,19 @@ class RuleTwin(Chain):
             merge_group=number,
             shipments=tuple(_shipments(parts)) if is_split else (),
         )
-        for part in parts:
-            self._reserve(part.shop, part.lines, 1)
-            self.came.append((self.now_ns(), part.shop))
-        self.told[order.id] = Kept(decision, tuple((part.shop, part.lines) for part in parts))
-
-    def _reserve(self, shop: Shop, lines: Basket, sign: int) -> None:
-        for sku, pieces in lines.items():
-            self._move(shop, sku, 0, sign * pieces)
+        sent = [Sent(part.lines) for part in parts] or [Sent(basket, reason=reason)]
+        for one, part in zip(sent, parts, strict=False):
+            self._hold(one, part, is_granted=self.active > 0)
+        self.told[order.id] = Kept(decision, order, sent, is_fixed, self.active > 0)
 
 
 def _shipments(parts: Iterable[Part]) -> Iterable[Shipment]:
     for number, part in enumerate(parts, 1):
-        lines = sorted((sku.partition(SUPPLY)[0], pieces) for sku, pieces in part.lines.items())
         yield Shipment(
             number=number,
             store_id=part.shop.id,
             distance_m=part.metres,
-            lines=tuple(lines),
+            lines=lines_of(part.lines),
             promised_ns=part.promised_ns,
             supply_date=part.day,
         )

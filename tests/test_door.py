@@ -71,8 +71,13 @@ def channel_to(address: str, tls: grpc.ChannelCredentials | None = None) -> Iter
         yield channel
 
 
+def unary(channel: grpc.Channel, method: str) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
+    """The method, of messages as they are."""
+    return channel.unary_unary(method)
+
+
 def asked(channel: grpc.Channel, method: str, data: bytes) -> bytes:
-    return bytes(channel.unary_unary(method)(data, timeout=PATIENCE_S))
+    return unary(channel, method)(data, timeout=PATIENCE_S)
 
 
 # -- CLIENTS -----------------------------------------------------------------------------------
@@ -80,7 +85,7 @@ def asked(channel: grpc.Channel, method: str, data: bytes) -> bytes:
 
 def test_thousands_of_calls_at_once_get_each_its_own_answer() -> None:
     with opened() as door, channel_to(f"127.0.0.1:{door.port}") as channel:
-        route = channel.unary_unary(ROUTE)
+        route = unary(channel, ROUTE)
         requests = [order(b"%d" % number) for number in range(3_000)]
         calls = [route.future(request, timeout=PATIENCE_S) for request in requests]
         assert [call.result() for call in calls] == requests
@@ -91,10 +96,10 @@ def test_thousands_of_calls_at_once_get_each_its_own_answer() -> None:
 def test_a_client_of_asyncio_streams_through_the_door() -> None:
     async def stream(port: int) -> list[bytes]:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            call = channel.stream_stream(STREAM_ROUTE)(
-                (b"%d" % number for number in range(1_000)), timeout=PATIENCE_S
-            )
-            return [bytes(answer) async for answer in call]
+            method: grpc.aio.StreamStreamMultiCallable[bytes, bytes]
+            method = channel.stream_stream(STREAM_ROUTE)
+            call = method((b"%d" % number for number in range(1_000)), timeout=PATIENCE_S)
+            return [answer async for answer in call]
 
     with opened() as door:
         answers = asyncio.run(stream(door.port))
@@ -125,7 +130,7 @@ def test_a_compressed_call_is_refused() -> None:
         channel_to(f"127.0.0.1:{door.port}") as channel,
         pytest.raises(grpc.RpcError) as caught,
     ):
-        channel.unary_unary(ROUTE)(
+        unary(channel, ROUTE)(
             order(b"x" * 100), timeout=PATIENCE_S, compression=grpc.Compression.Gzip
         )
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -151,7 +156,7 @@ def test_a_door_may_be_locked_by_tls(tmp_path: Path) -> None:
     with opened(tls=tls) as door:
         with channel_to(f"localhost:{door.port}", good) as channel:
             assert asked(channel, BATCH_ROUTE, data) == data
-            route = channel.unary_unary(ROUTE)
+            route = unary(channel, ROUTE)
             calls = [route.future(order(b"%d" % number)) for number in range(500)]
             assert [call.result() for call in calls] == [order(b"%d" % n) for n in range(500)]
         with (
@@ -186,7 +191,7 @@ def test_a_drained_door_answers_what_it_has_and_lets_nobody_in() -> None:
         return data
 
     with opened(by=slow) as door, channel_to(f"127.0.0.1:{door.port}") as channel:
-        call = channel.unary_unary(ROUTE).future(order(b"x"), timeout=PATIENCE_S)
+        call = unary(channel, ROUTE).future(order(b"x"), timeout=PATIENCE_S)
         assert working.wait(PATIENCE_S)
         door.drain()
         address = ("127.0.0.1", door.port)
@@ -210,7 +215,7 @@ def test_a_closed_door_ends_those_that_wait_and_takes_back_what_is_in_work() -> 
     loop = threading.Thread(target=door.run)
     loop.start()
     with channel_to(f"127.0.0.1:{door.port}") as channel:
-        calls = [channel.unary_unary(ROUTE).future(order(b"x")) for _ in range(3)]
+        calls = [unary(channel, ROUTE).future(order(b"x")) for _ in range(3)]
         turn = door.take()
         assert turn is not None
         door.close()

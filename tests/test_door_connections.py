@@ -183,8 +183,8 @@ def test_pings_beside_answers_are_none_too_many() -> None:
 
 
 FLOODS = {
-    "settings": lambda _: b"\x00\x00\x00\x04\x00\x00\x00\x00\x00",
-    "no data": lambda _: b"\x00\x00\x00\x00\x00\x00\x00\x00\x01",
+    "settings": b"\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+    "no data": b"\x00\x00\x00\x00\x00\x00\x00\x00\x01",
 }
 
 
@@ -192,7 +192,7 @@ FLOODS = {
 def test_frames_that_bring_nothing_are_borne_for_a_while(kind: str) -> None:
     client = Client(DoorLimits(concurrent_streams=100))
     client.begin()
-    some = b"".join(FLOODS[kind](number) for number in range(500))
+    some = FLOODS[kind] * 500
     client.send(some)
     client.pass_time(5.0)
     client.send(some)
@@ -236,10 +236,10 @@ def test_one_header_told_a_thousand_times_is_a_bomb() -> None:
     client = Client(DoorLimits(header_bytes=8_000))
     large = b"\x40\x01x\x7f\xa1\x1e" + b"y" * 4_000
     again = b"\xbe" * 10_000
-    client.send(b"".join((bytes([0]), len(large + again).to_bytes(2, "big"))) + (
-        b"\x01\x04\x00\x00\x00\x03" + large + again
-    ))  # fmt: skip
-    assert not client.door.is_open
+    size = len(large + again).to_bytes(3, "big")
+    told = client.door.receive(size + b"\x01\x04\x00\x00\x00\x03" + large + again)
+    client.without_goodbyes(told)
+    assert_sent_away(client, b"too_many_headers")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 
 from fendan import Engine, Order, Policy, SkuProfile, Store
 from fendan.model import Line
+from larder import date_of
 from life_rules import LifeRules, outcome
 from strategies import SKUS, lines, places, store_ids
 from twin import Place
@@ -211,18 +212,23 @@ class Days(LifeRules):
         off_below=st.integers(0, 3),
         more=st.integers(0, 3),
         pieces_per_unit=st.integers(1, 3),
+        least_life_days=st.sampled_from([0, 0, 1, 3]),
     )
     def a_sku_gets_a_profile(
-        self, sku: str, off_below: int, more: int, pieces_per_unit: int
+        self, sku: str, off_below: int, more: int, pieces_per_unit: int, least_life_days: int
     ) -> None:
         """With thresholds, perhaps; units can only change while nothing is there."""
         profile = SkuProfile(
-            off_below=off_below, on_from=off_below + more, pieces_per_unit=pieces_per_unit
+            off_below=off_below,
+            on_from=off_below + more,
+            pieces_per_unit=pieces_per_unit,
+            least_life_days=least_life_days,
         )
         thresholds_alone = SkuProfile(
             off_below=off_below,
             on_from=off_below + more,
             pieces_per_unit=self.twin._profile(sku).pieces_per_unit,
+            least_life_days=least_life_days,
         )
         self.both(lambda face: face.set_sku_profiles({sku: profile}))
         self.both(lambda face: face.set_sku_profiles({sku: thresholds_alone}))
@@ -244,6 +250,22 @@ class Days(LifeRules):
         if arrives:
             self.both(lambda face: face.receive_supply(store, sku, date))
             self.both(lambda face: face.supply(sku, store))
+
+    @rule(
+        number=numbers,
+        sku=st.sampled_from(SKUS + LATER_SKUS),
+        lots=st.dictionaries(st.integers(-2, 4), st.integers(0, 5), max_size=4),
+    )
+    def lots_are_counted(self, number: int, sku: str, lots: dict[int, int]) -> None:
+        """Perhaps fewer than are reserved, perhaps none, perhaps all of them too old."""
+        store = self.pick(number, self.names)
+        today = self.twin.today()
+        of = {date_of(today + days): count for days, count in lots.items()}
+        self.both(lambda face: face.set_lots(store, sku, of))
+
+    @rule(days=st.integers(1, 3))
+    def days_pass(self, days: int) -> None:
+        self.clock.pass_s(days * 86_400)
 
     # -- ORDERS ----------------------------------------------------------------------------------
 
@@ -441,7 +463,14 @@ class Days(LifeRules):
         for name in self.twin.shops:
             levels = self.engine.stock(name)
             assert levels == self.twin.stock(name)
+            for level in levels:
+                assert self.engine.lots(name, level.sku) == self.twin.lots(name, level.sku)
             assert all(0 <= level.sellable <= level.on_hand for level in levels)
+
+    @invariant()
+    def every_order_finds_pieces_that_are_good_for_long_enough(self) -> None:
+        for shelf in self.twin.shelves.values():
+            assert not shelf.promised or shelf.can_serve_all()
 
     @invariant()
     def a_watcher_sees_what_can_be_sold(self) -> None:

@@ -1,5 +1,6 @@
 """Decisions of the past are explained by what was so then, whatever has happened since."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,16 @@ from typing import Any
 import pytest
 
 from clock import StoppedClock
-from fendan import Engine, InvalidInputError, Order, Reason, Store, UnknownOrderError
+from fendan import (
+    Decision,
+    Engine,
+    InvalidInputError,
+    Order,
+    Reason,
+    Store,
+    UnknownOrderError,
+    explain_face,
+)
 from fendan.exclusions import Exclusion
 from fendan.explanation import Explanation
 from fendan.filelog import FileLog
@@ -112,6 +122,27 @@ def test_orders_go_on_being_routed_and_nothing_is_changed_by_asking(engine: Engi
     assert engine.explain("A").complete
     assert engine.durable_mark() == before
     assert engine.route(an_order("B")).store_id == "S-near"
+
+
+@pytest.mark.parametrize("work", ["brought_back", "explained"])
+def test_while_somebody_is_told_why_orders_are_routed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    """The long parts of it, the replay and the telling, do not hold what routing needs."""
+    engine.route(an_order("A"))
+    routed: list[Decision] = []
+
+    def meanwhile(*asked: Any) -> Any:
+        other = threading.Thread(target=lambda: routed.append(engine.route(an_order("B"))))
+        other.start()
+        other.join(60.0)
+        assert routed, "it waits for the explanation"
+        return done(*asked)
+
+    done = getattr(explain_face, work)
+    monkeypatch.setattr(explain_face, work, meanwhile)
+    assert engine.explain("A").complete
+    assert [one.store_id for one in routed] == ["S-near"]
 
 
 def test_a_customer_s_own_store_is_remembered(engine: Engine) -> None:

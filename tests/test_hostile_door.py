@@ -149,7 +149,7 @@ def unharmed(server: Server) -> Iterator[None]:
 
     own = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(f"127.0.0.1:{server.port}", own) as channel:
-        route = channel.unary_unary(ROUTE)
+        route: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(ROUTE)
         customer = threading.Thread(target=ask)
         customer.start()
         try:
@@ -270,3 +270,32 @@ def test_beyond_so_many_connections_newcomers_are_turned_away(server: Server) ->
             ]
             until(lambda: sum(map(is_closed, crowd)) >= 100)
             assert server.stats()[0] <= LIMITS.connections
+
+
+def test_a_door_out_of_descriptors_keeps_its_clients_and_recovers(server: Server) -> None:
+    resource = pytest.importorskip("resource")
+    pid = server.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    with unharmed(server):
+        most = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 10
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, before[1]))
+        try:
+            with ExitStack() as stack:
+                for _ in range(50):
+                    stack.enter_context(closing(server.connect(HELLO)))
+                until(lambda: server.stats()[0] >= 8)
+                assert route_once(server) is None  # a newcomer waits, and is not turned away
+            until(lambda: route_once(server) == order(b"newcomer"))
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def route_once(server: Server) -> bytes | None:
+    """What a client that comes now is told within a moment."""
+    own = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}", own) as channel:
+        route: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(ROUTE)
+        try:
+            return route(order(b"newcomer"), timeout=1.0)
+        except grpc.RpcError:
+            return None

@@ -48,6 +48,7 @@ ENGINE_ORDER = [
     "asking",
     "merging",
     "batch",
+    "groups",
     "plan",
     "terms",
     "router",

@@ -10,6 +10,7 @@ import pytest
 from clock import StoppedClock
 from fendan import (
     Engine,
+    FendanError,
     InvalidInputError,
     Lot,
     Order,
@@ -98,6 +99,62 @@ def test_on_hand_is_the_sum_of_the_lots() -> None:
         Lot(date=on(3), on_hand=4, reserved=0),
     ]
     assert [level.on_hand for level in engine.stock("S1")] == [6]
+
+
+def test_rows_of_many_lots_are_as_lots_pair_by_pair_before_and_after_a_replay(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        ("S2", "milk", on(2), 3),
+        ("S1", "curd", on(1), 2),
+        ("S2", "milk", on(1), 4),
+        ("S1", "milk", on(5), 0),
+    ]
+    one, many = a_dairy(), Engine.open(tmp_path / "log", clock=StoppedClock(NOON_NS))
+    with_shops(many)
+    for engine in (one, many):
+        engine.set_sku_profiles({"milk": SkuProfile(pieces_per_unit=6), "curd": SkuProfile()})
+        engine.set_lots("S1", "curd", {on(3): 9})
+        engine.set_lots("S3", "curd", {on(3): 9})
+    assert many.set_lot_rows(*(list(column) for column in zip(*rows, strict=True))) == []
+    one.set_lots("S2", "milk", {on(2): 3, on(1): 4})
+    one.set_lots("S1", "curd", {on(1): 2})
+    one.set_lots("S1", "milk", {on(5): 0})
+    for name in ("S1", "S2", "S3"):
+        for sku in ("milk", "curd"):
+            assert many.lots(name, sku) == one.lots(name, sku), (name, sku)
+        assert many.stock(name) == one.stock(name)
+    before = state_hash(many)
+    many.close()
+    many = Engine.open(tmp_path / "log", clock=StoppedClock(NOON_NS))
+    assert state_hash(many) == before
+    assert many.set_lot_rows([], [], [], []) == []
+    many.close()
+
+
+BAD_ROWS: list[tuple[str, tuple[list[Any], ...], str, int | None]] = [
+    ("UNKNOWN_STORE", (["S1", "S9"], ["milk"] * 2, [on(1)] * 2, [1, 1]), "stores", 1),
+    ("OUT_OF_RANGE", (["S1"] * 2, ["milk"] * 2, [on(1), "2026-02-30"], [1, 1]), "dates", 1),
+    ("OUT_OF_RANGE", (["S1"], ["milk"], ["1969-12-31"], [1]), "dates", 0),
+    ("OUT_OF_RANGE", (["S1"] * 3, ["milk"] * 3, [on(1), on(2), on(1)], [1, 1, 1]), "dates", 2),
+    ("OUT_OF_RANGE", (["S1"] * 2, ["milk"] * 2, [on(1), on(2)], [1, -1]), "quantities", 1),
+    ("OVERFLOW", (["S1"] * 2, ["milk"] * 2, [on(1), on(2)], [2**31 - 1, 1]), "quantities", 0),
+    ("TOO_MANY", (["S1"] * 65, ["milk"] * 65, [on(n) for n in range(65)], [1] * 65), "dates", 64),
+    ("RAGGED", (["S1"], ["milk"], [on(1)], [1, 1]), "stores, skus, dates, quantities", None),
+]
+
+
+@pytest.mark.parametrize(("code", "rows", "field", "row"), BAD_ROWS)
+def test_rows_that_cannot_be_are_refused_by_their_number_and_change_nothing(
+    code: str, rows: tuple[list[Any], ...], field: str, row: int | None
+) -> None:
+    engine = a_dairy()
+    engine.set_lots("S1", "milk", {on(1): 5})
+    before = state_hash(engine)
+    with pytest.raises(FendanError) as caught:
+        engine.set_lot_rows(*rows)
+    assert (caught.value.code, caught.value.field, caught.value.row) == (code, field, row)
+    assert state_hash(engine) == before
 
 
 def test_lots_are_counted_in_units_and_told_in_pieces() -> None:
@@ -245,6 +302,28 @@ def test_a_day_later_what_was_good_is_no_more() -> None:
     assert store_of(engine, milk("A")) is None
     assert engine.available("S1", "milk") == 0
     assert engine.nearest(*DOOR, lines=[("milk", 1)]) == []
+
+
+def test_what_expired_over_night_is_seen_by_all_who_look_though_nothing_has_happened() -> None:
+    clock = StoppedClock(NOON_NS)
+    engine = a_dairy(clock)
+    engine.set_lots("S1", "milk", {on(0): 5})
+    cursor = engine.cursor()
+    clock.pass_s(DAY_S)
+    assert [level.sellable for level in engine.stock("S1")] == [0]
+    assert engine.available("S1", "milk") == 0
+    assert [(one.store_id, one.sellable) for one in engine.changes(cursor).changes] == [("S1", 0)]
+    assert not any(piece.changes for piece in engine.availability())
+
+
+def test_an_engine_that_was_just_opened_knows_what_day_it_is(tmp_path: Path) -> None:
+    clock = StoppedClock(NOON_NS)
+    with kept(tmp_path, clock) as engine:
+        with_shops(engine, "")
+        engine.set_lots("S1", "milk", {on(0): 5, on(1): 2})
+    clock.pass_s(DAY_S)
+    with kept(tmp_path, clock) as again:
+        assert again.available("S1", "milk") == 2
 
 
 def test_the_day_ends_at_midnight_in_the_store() -> None:

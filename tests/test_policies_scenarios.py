@@ -5,10 +5,12 @@ places, opening hours and districts, where the data is there.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fendan import Exclusion, OrderState, Reason, Status
+from fendan import Exclusion, OrderState, Reason, Status, UnknownStoreError, area_face
+from fendan.engine.areas import Areas
 from fendan.rules import OrderType, StepName, StoreKind
 from town import PLAIN, Town, a_street_town, later, shanghai
 
@@ -217,6 +219,35 @@ def test_a_store_is_given_so_many_orders_an_hour_and_no_more(town: Town) -> None
     assert town.where() == town.next
     town.clock.pass_s(1)
     assert town.where() == town.near
+
+
+def test_orders_go_on_while_areas_are_covered_with_cells(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.stock(town.near, tea=9)
+    covered: list[list[str]] = []
+
+    def areas(names: list[str], geometries: list[Any]) -> Areas:
+        assert town.where() == town.near  # which would wait for ever
+        covered.append(names)
+        return Areas(names, geometries)
+
+    monkeypatch.setattr(area_face, "Areas", areas)
+    town.engine.set_areas({"elsewhere": town.elsewhere})
+    town.store(town.near, areas=("elsewhere",))
+    assert town.where(kind=INSTANT) is None
+    assert covered == [["elsewhere"]]
+
+
+def test_areas_that_were_drawn_before_others_were_set_stand_beside_them(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    drawing = town.engine.draw_areas({"around": town.around})
+    town.engine.set_areas({"elsewhere": town.elsewhere})
+    assert list(town.engine.areas()) == ["elsewhere"]
+    town.engine.set_areas(drawing)
+    for name, store in (("around", town.near), ("elsewhere", None)):
+        town.store(town.near, areas=(name,))
+        assert town.where(kind=INSTANT) == store
 
 
 # -- WHAT MAY BE SOLD --------------------------------------------------------------------------
@@ -472,6 +503,22 @@ def test_a_shipment_without_a_price_is_worth_nothing_whoever_else_orders(town: T
     assert town.where(("tea", 3)) is None
 
 
+def test_of_several_stores_each_needs_only_the_abilities_for_what_it_sends(town: Town) -> None:
+    town.sku("ice", needs=frozenset({"cold_chain"}))
+    town.stock(town.near, tea=9, ice=9)
+    town.stock(town.next, ice=9)
+    town.store(town.next, abilities=frozenset({"cold_chain"}))
+    town.policy("[types.NEXT_DAY]\nsplit = { mode = 'NEVER' }")
+    assert town.where(("tea", 1), ("ice", 1)) is None
+    split = "[types.NEXT_DAY]\nsplit = {{ mode = 'FEWEST', most_shipments = 2, split_lines = {} }}"
+    for in_pieces in ("false", "true"):
+        town.policy(split.format(in_pieces))
+        dry, iced = town.routed(("tea", 1), ("ice", 1)).shipments
+        assert (dry.store_id, dry.lines) == (town.near, (("tea", 1),))
+        assert (iced.store_id, iced.lines) == (town.next, (("ice", 1),))
+    assert town.engine.explain(town.an_order(("tea", 1), ("ice", 1))).complete
+
+
 # -- WHAT WILL COME ----------------------------------------------------------------------------
 
 
@@ -533,7 +580,14 @@ def test_supply_that_comes_later_than_may_be_promised_is_not_sold(town: Town) ->
     town.engine.set_supply(town.near, "ice", "2025-06-18", 1)
     promise = "[types.PRESALE.promise]\npick = 0\ndetour = 0\nmost = '{}h'"
     town.policy(promise.format(35))  # to 23:00 of the day before
-    assert town.routed(("ice", 1), kind=PRESALE).reason is Reason.NO_SUPPLY
+    order = town.an_order(("ice", 1), kind=PRESALE)
+    assert town.engine.route(order).reason is Reason.NO_SUPPLY
+    (why, *_) = town.engine.explain(order).excluded
+    assert (why.store_id, why.step, why.code) == (
+        town.near,
+        StepName.BACKORDER,
+        Exclusion.PROMISE,
+    )
     town.policy(promise.format(36))
     told = town.routed(("ice", 1), kind=PRESALE)
     assert told.promised_ns == town.at("00:00", day=18)
@@ -574,6 +628,16 @@ def test_a_day_of_supply_begins_when_it_does_there_whatever_the_clocks_do_until_
     assert promised["9999-12-31"] > promised["2025-11-03"]
 
 
+def test_what_is_there_now_needs_no_ability_for_what_comes_later(town: Town) -> None:
+    town.sku("ice", presale=True, needs=frozenset({"cold_chain"}))
+    town.store(town.far, abilities=frozenset({"cold_chain"}))
+    town.engine.set_supply(town.near, "ice", "2025-06-18", 1)
+    town.engine.set_supply(town.far, "ice", "2025-06-19", 1)
+    town.stock(town.near, tea=1)
+    now, then = town.routed(("ice", 1), ("tea", 1), kind=PRESALE).shipments
+    assert (now.store_id, then.store_id) == (town.near, town.far)
+
+
 # -- PICKUP ------------------------------------------------------------------------------------
 
 
@@ -589,6 +653,20 @@ def test_without_a_name_it_is_fetched_at_the_nearest(town: Town) -> None:
     town.stock(town.near, tea=9)
     town.stock(town.far, tea=9)
     assert town.where(kind=PICKUP) == town.near
+
+
+def test_an_order_to_a_store_that_was_removed_is_told_the_same_again(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    order = town.an_order(kind=PICKUP, pickup_store_id=town.near)
+    first = town.engine.route(order)
+    town.engine.release(order.id)
+    town.engine.remove_stores([town.near])
+    assert first.store_id == town.near
+    assert town.engine.route(order) == first
+    new = town.routed(kind=PICKUP, pickup_store_id=town.near)
+    assert (new.store_id, new.reason) == (None, Reason.PICKUP_STORE)
+    with pytest.raises(UnknownStoreError):
+        town.routed(kind=PICKUP, pickup_store_id="nobody's")
 
 
 # -- GROUPS ------------------------------------------------------------------------------------
@@ -618,6 +696,30 @@ def test_or_by_none_that_has_room_for_all(town: Town) -> None:
     orders = [town.an_order(kind=GROUP, group_id="g") for _ in range(3)]
     told = town.engine.route_batch(orders)
     assert {one.store_id for one in told} == {town.far}
+
+
+def test_many_groups_in_one_call_stand_in_any_order_and_are_each_filled_whole(town: Town) -> None:
+    town.stock(town.near, tea=100)
+    town.stock(town.next, tea=300)
+    names = [f"g{(row * 7) % 60}" for row in range(240)]  # four orders of each, far apart
+    orders = [town.an_order(kind=GROUP, group_id=name) for name in names]
+    found: dict[str, list[str | None]] = {}
+    for name, told in zip(names, town.engine.route_batch(orders), strict=True):
+        found.setdefault(name, []).append(told.store_id)
+    stores = [stores[0] for stores in found.values() if len(set(stores)) == 1]
+    assert (stores.count(town.near), stores.count(town.next)) == (25, 35)
+
+
+def test_the_first_order_of_a_group_speaks_for_all(town: Town) -> None:
+    town.stock(town.near, tea=9)
+    town.stock(town.next, tea=9)
+    town.engine.set_shares("app", {town.near: 0.0})
+    said = [{"channel": channel, "group_id": "g"} for channel in ("shop", "app")]
+    orders = [town.an_order(kind=GROUP, **one) for one in (*said, *said[::-1])]
+    first = town.engine.route_batch(orders[:2])
+    assert [one.store_id for one in first] == [town.near, town.near]
+    second = town.engine.route_batch(orders[2:])
+    assert [one.store_id for one in second] == [town.next, town.next]
 
 
 def test_orders_of_the_default_type_are_part_of_their_group(town: Town) -> None:

@@ -243,3 +243,17 @@ def test_a_reason_that_is_none_is_refused(engine: Engine, bad: Any) -> None:
     with pytest.raises(WrongTypeError, match="RejectReason"):
         engine.reject_order("1", "east", reason=bad)
     assert engine.order("1").state is S.ASSIGNED
+
+
+# -- UNDER A POLICY ------------------------------------------------------------------------------
+
+
+def test_who_has_rejected_an_order_is_no_reason_to_say_that_somebody_has_it_all(
+    engine: Engine,
+) -> None:
+    """It is not that the store would be too late: it will not have the order."""
+    engine.activate_policy(engine.draft_policy(""))
+    engine.set_stock([("middle", "tea", 0), ("west", "tea", 0)])
+    assert engine.route(order()).store_id == "east"
+    status = engine.reject_order("1", "east")
+    assert (status.state, status.reason) == (S.REJECTED, Reason.NO_STOCK)

@@ -31,12 +31,16 @@ def scenes(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "stores": stores,
         "profiles": draw(st.dictionaries(store_id, rs.store_profiles, max_size=3)),
-        "skus": draw(st.dictionaries(st.sampled_from(rs.SKUS), rs.sku_profiles)),
+        "skus": draw(st.dictionaries(st.sampled_from(rs.SKUS), rs.sku_profiles))
+        | draw(rs.bundle_profiles),
         "stock": rows + draw(st.lists(pairs, max_size=8, unique_by=lambda row: row[:2])),
+        "lots": draw(st.lists(st.tuples(store_id, st.sampled_from(rs.SKUS), rs.lots), max_size=3)),
         "held": draw(st.lists(pairs, max_size=2)),
         "shares": draw(st.lists(shares, max_size=2)),
         "hidden": draw(
-            st.dictionaries(st.sampled_from(rs.CHANNELS), rs.some(*rs.SKUS), max_size=1)
+            st.dictionaries(
+                st.sampled_from(rs.CHANNELS), rs.some(*rs.SKUS, *rs.BUNDLES), max_size=1
+            )
         ),
         "supplies": draw(st.lists(supplies, min_size=1, max_size=5)),
         "paused": draw(rs.mostly(frozenset(), frozenset(ids[:1]))),
@@ -52,6 +56,7 @@ def played(
     profiles: dict[str, StoreProfile],
     skus: dict[str, SkuProfile],
     stock: Rows,
+    lots: list[tuple[str, str, dict[str, int]]],
     held: Rows,
     shares: list[tuple[str, str, float]],
     hidden: dict[str, frozenset[str]],
@@ -63,14 +68,15 @@ def played(
 ) -> Judge:
     """Engine and twin before the first order."""
     judge = Judge()
-    bundles = {name: SkuProfile(parts=parts) for name, parts in rs.BUNDLES.items()}
     judge.both(methodcaller("add_stores", stores))
     judge.both(methodcaller("set_areas", rs.AREAS))
-    judge.both(methodcaller("set_sku_profiles", {**skus, **bundles}))
+    judge.both(methodcaller("set_sku_profiles", skus))
     for name, profile in profiles.items():
         judge.both(methodcaller("set_store_profiles", rs.windowed(name, profile)))
     for row in stock:
         judge.both(methodcaller("set_stock", [row]))
+    for delivery in lots:
+        judge.both(methodcaller("set_lots", *delivery))
     for store, sku, count in held:
         judge.both(methodcaller("set_held", [store], [sku], safety=[count]))
     for channel, store, share in shares:

@@ -6,6 +6,7 @@ commands in memory: both must be in the same state, to the byte, whenever that i
 
 import random
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from operator import methodcaller
 from pathlib import Path
@@ -16,10 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import rule_strategies as rs
-from fendan import Engine, Order, SkuProfile, Store, StoreProfile
+from fendan import Engine, Order, OrderState, RejectReason, SkuProfile, Store, StoreProfile
 from fendan.filelog import FileLog
 from fendan.state import state_hash
 from rule_judge import Judge
+from rule_lives import Sent
 from simulated_disk import SimulatedDisk
 
 FOLDER = Path("/simulated")
@@ -31,6 +33,16 @@ def change(**drawn: Any) -> Callable[[Callable[..., None]], Callable[..., None]]
     decorator: Callable[[Callable[..., None]], Callable[..., None]]
     decorator = rule(then=rs.orders(()), **drawn)
     return decorator
+
+
+def named(channel: str, store_id: str, face: Any) -> object:
+    """A channel of which nobody ever said anything would not be remembered with its orders."""
+    face.set_shares(channel, {store_id: 0.5})
+    return face.set_shares(channel, {store_id: 1})
+
+
+def rejected(name: str, store_id: str, reason: RejectReason, face: Any) -> object:
+    return face.reject_order(name, store_id, reason=reason)
 
 
 class Chain(RuleBasedStateMachine):
@@ -54,23 +66,37 @@ class Chain(RuleBasedStateMachine):
         self.judge.both(call)
         call(self.other)
 
+    def quietly(self, call: Callable[[Any], Any]) -> None:
+        """As `all`, where the twin does not know of shortfalls."""
+        for face in (self.judge.twin, self.judge.engine, self.other):
+            call(face)
+
     # -- THE CHAIN -----------------------------------------------------------------------------
 
     @initialize(
         stores=rs.store_lists,
         counts=st.lists(st.sampled_from([0, 1, 3, 9]), min_size=15, max_size=15),
+        bundles=rs.bundle_profiles,
         policy=st.one_of(st.just(USUAL), rs.policies),
     )
-    def it_begins(self, stores: list[Store], counts: list[int], policy: str) -> None:
-        bundles = {name: SkuProfile(parts=parts) for name, parts in rs.BUNDLES.items()}
+    def it_begins(
+        self,
+        stores: list[Store],
+        counts: list[int],
+        bundles: dict[str, SkuProfile],
+        policy: str,
+    ) -> None:
         self.all(lambda face: face.add_stores(stores))
         for store in stores:
             self.all(methodcaller("set_store_profiles", rs.windowed(store.id)))
         self.all(lambda face: face.set_areas(rs.AREAS))
         self.all(lambda face: face.set_sku_profiles(bundles))
+        for channel in rs.CHANNELS:
+            self.all(partial(named, channel, stores[0].id))
+        self.a_policy_is_written(rs.NAMING, True)
         pairs = product((store.id for store in stores), rs.SKUS)
         rows = [(*pair, count) for pair, count in zip(pairs, counts, strict=False)]
-        self.all(lambda face: face.set_stock(rows) and None)
+        self.quietly(lambda face: face.set_stock(rows))
         self.a_policy_is_written(policy, True)
 
     @property
@@ -109,6 +135,18 @@ class Chain(RuleBasedStateMachine):
             self.all(lambda face: face.pause_stores([name]))
         self.an_order_comes(then)
 
+    @change(number=st.integers(0, 4), again=st.booleans())
+    def a_store_is_removed(self, number: int, again: bool, then: Order) -> None:
+        """Another may open in its place at once, under the same id."""
+        if len(self.names) > 1:
+            name = self.named(number)
+            place = self.judge.twin.shops[name].place
+            self.quietly(lambda face: face.remove_stores([name]))
+            if again:
+                store = Store(id=name, lat=place[0], lng=place[1])
+                self.all(lambda face: face.add_stores([store]))
+        self.an_order_comes(then)
+
     @change(
         seconds=st.sampled_from([1, 300, 600, 900, 3600, 4 * 3600, 9 * 3600, 24 * 3600, 50 * 3600])
     )
@@ -123,7 +161,13 @@ class Chain(RuleBasedStateMachine):
     )
     def stock_is_counted(self, number: int, sku: str, count: int, then: Order) -> None:
         rows = [(self.named(number), sku, count)]
-        self.all(lambda face: face.set_stock(rows) and None)
+        self.quietly(lambda face: face.set_stock(rows))
+        self.an_order_comes(then)
+
+    @change(number=st.integers(0, 4), sku=st.sampled_from(rs.SKUS), lots=rs.lots)
+    def lots_are_counted(self, number: int, sku: str, lots: dict[str, int], then: Order) -> None:
+        name = self.named(number)
+        self.quietly(lambda face: face.set_lots(name, sku, lots))
         self.an_order_comes(then)
 
     @change(
@@ -147,7 +191,7 @@ class Chain(RuleBasedStateMachine):
         self.all(lambda face: face.set_shares(channel, {name: share}))
         self.an_order_comes(then)
 
-    @change(channel=st.sampled_from(rs.CHANNELS), skus=rs.some(*rs.SKUS))
+    @change(channel=st.sampled_from(rs.CHANNELS), skus=rs.some(*rs.SKUS, *rs.BUNDLES))
     def a_channel_sells_some_no_more(self, channel: str, skus: frozenset[str], then: Order) -> None:
         self.all(lambda face: face.set_hidden_skus(channel, sorted(skus)))
         self.an_order_comes(then)
@@ -166,7 +210,7 @@ class Chain(RuleBasedStateMachine):
         if comes:
             self.all(lambda face: face.receive_supply(name, sku, day))
         else:
-            self.all(lambda face: face.set_supply(name, sku, day, count) and None)
+            self.quietly(lambda face: face.set_supply(name, sku, day, count))
         self.an_order_comes(then)
 
     # -- POLICIES ------------------------------------------------------------------------------
@@ -208,7 +252,8 @@ class Chain(RuleBasedStateMachine):
     def an_order_is_sent_again(self, number: int) -> None:
         if self.orders:
             order = self.orders[number % len(self.orders)]
-            self.all(lambda face: face.route(order))
+            if order.pickup_store_id in ("", *self.names):  # a store that is gone is nobody's
+                self.all(lambda face: face.route(order))
 
     @rule(number=st.integers(0))
     def an_order_is_given_up(self, number: int) -> None:
@@ -216,15 +261,65 @@ class Chain(RuleBasedStateMachine):
             name = self.orders[number % len(self.orders)].id
             self.all(lambda face: face.release(name))
 
+    # -- WHAT BECOMES OF THEM ------------------------------------------------------------------
+
+    def where(self, held: Callable[[Sent], bool]) -> list[tuple[str, Sent]]:
+        """What is sent of orders, with their ids, as far as it is so."""
+        kept = self.judge.twin.told.items()
+        return [(name, one) for name, told in kept for one in told.sent if held(one)]
+
     @rule(number=st.integers(0))
     def an_order_leaves_its_stores(self, number: int) -> None:
-        held = [name for name, kept in self.judge.twin.told.items() if kept.is_open and kept.stock]
-        if held:
-            name = held[number % len(held)]
+        if held := self.where(lambda sent: sent.is_held):
+            name, _ = held[number % len(held)]
+            self.judge.twin.ship_order(name)
             for engine in (self.judge.engine, self.other):
                 for step in (engine.accept_order, engine.pick_order, engine.ship_order):
                     step(name)
-            self.judge.twin.ship(name)
+            self.judge.both(lambda face: face.order(name))
+
+    @rule(number=st.integers(0))
+    def an_order_is_accepted(self, number: int) -> None:
+        if held := self.where(lambda sent: sent.state is OrderState.ASSIGNED):
+            name, _ = held[number % len(held)]
+            self.all(lambda face: face.accept_order(name))
+
+    @rule(number=st.integers(0), to_stock=st.booleans())
+    def an_order_comes_back(self, number: int, to_stock: bool) -> None:
+        shops = self.judge.twin.shops.values()
+        gone = {id(sent.shop) for _, sent in self.where(lambda sent: sent.shop not in shops)}
+        if sent := self.where(
+            lambda one: one.state is OrderState.SHIPPED and id(one.shop) not in gone
+        ):
+            name, _ = sent[number % len(sent)]
+            if not any(id(one.shop) in gone for one in self.judge.twin.told[name].sent):
+                self.all(lambda face: face.return_order(name, to_stock=to_stock))
+
+    @change(
+        number=st.integers(0),
+        reason=st.sampled_from([RejectReason.OTHER, RejectReason.NOT_ON_SHELF]),
+        times=st.integers(1, 3),
+    )
+    def stores_reject_an_order(
+        self, number: int, reason: RejectReason, times: int, then: Order
+    ) -> None:
+        """The next one as well, perhaps; but nobody says so of what is still to come."""
+        held = self.where(lambda sent: sent.is_held)
+        name = held[number % len(held)][0] if held else ""
+        for _ in range(times):
+            sent = self.judge.twin.told[name].held if name else []
+            if not sent or any(one.waits for one in sent):
+                break
+            assert sent[0].shop is not None
+            store = sent[0].shop.id
+            self.all(partial(rejected, name, store, reason))
+        self.an_order_comes(then)
+
+    @change(seconds=st.sampled_from([0, 600, 7200]))
+    def what_was_not_accepted_in_time_is_given_back(self, seconds: int, then: Order) -> None:
+        self.judge.clock.pass_s(seconds)
+        self.all(lambda face: face.expire_orders())
+        self.an_order_comes(then)
 
     # -- THE ENGINE ----------------------------------------------------------------------------
 
@@ -239,6 +334,11 @@ class Chain(RuleBasedStateMachine):
         self.disk.crash()
         self.open_again()
 
+    @rule(drawn=st.lists(rs.orders(()), min_size=3, max_size=6), seed=st.integers(0, 2**32))
+    def the_power_goes_when_many_have_come_at_once(self, drawn: list[Order], seed: int) -> None:
+        self.orders_come(drawn, False)
+        self.the_power_goes(seed)
+
     @rule(snapshot=st.booleans())
     def the_engine_is_closed_and_opened(self, snapshot: bool) -> None:
         if snapshot:
@@ -250,6 +350,18 @@ class Chain(RuleBasedStateMachine):
     def both_count_the_same_stock(self) -> None:
         for name in self.names:
             self.judge.both(methodcaller("stock", name, rs.SKUS))
+            for sku in rs.SKUS:
+                self.judge.both(methodcaller("lots", name, sku))
+
+    @invariant()
+    def both_know_where_every_order_is(self) -> None:
+        for name in self.judge.twin.told:
+            self.judge.both(methodcaller("order", name))
+
+    @invariant()
+    def every_order_finds_pieces_that_are_good_for_long_enough(self) -> None:
+        for shelf in self.judge.twin.shelves.values():
+            assert not shelf.promised or shelf.can_serve_all()
 
     @invariant()
     def the_same_commands_lead_to_the_same_state(self) -> None:

@@ -525,6 +525,27 @@ def test_an_engine_comes_back_with_all_of_it(tmp_path: Path) -> None:
     engine.close()
 
 
+def test_parts_that_are_set_together_are_one_change_to_the_shelf_before_and_after_a_replay(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "log"
+    engine = chain(kept(folder))
+    engine.set_sku_profiles({"tea": SkuProfile(off_below=3, on_from=9)})
+    engine.set_held(["near"], ["tea"], locked=[7])
+    engine.set_held(["near"], ["tea"], safety=[7], locked=[0])  # in between 14 would be held back
+    assert engine.available("near", "tea") == 3
+    engine.set_held(["far"], ["tea"], safety=[8])
+    assert engine.available("far", "tea") == 0
+    engine.set_held(["far"], ["tea"], safety=[0], locked=[4])  # in between none would be
+    assert engine.available("far", "tea") == 0
+    before = state_hash(engine)
+    engine.close()
+    engine = kept(folder)
+    assert state_hash(engine) == before
+    assert [engine.available(name, "tea") for name in ("near", "far")] == [3, 0]
+    engine.close()
+
+
 def test_what_is_held_back_is_inside_the_journal_and_not_in_the_ledger(tmp_path: Path) -> None:
     engine = chain(kept(tmp_path / "log"))
     engine.set_held(["near"], ["tea"], safety=[5])

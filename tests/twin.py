@@ -8,6 +8,7 @@ and compare what they return and what they raise.
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 
 from fendan import Datum, Decision, Nearby, Order, OrderState, Policy, Status
 from fendan.errors import Fault, refuse
@@ -111,12 +112,14 @@ class Twin(Lives):
             asked.append((place, self._basket(order, prefix, row), amounts_of(order)))
         self._refuse_conflicts(orders, asked, prefixes, rows)
         known, reserved, off_shelf = dict(self.known), Counter(self.reserved), set(self.off_shelf)
+        shelves = {pair: deepcopy(shelf) for pair, shelf in self.shelves.items()}
         decisions = [
             self._decide(order.id, place, basket, amounts, radius_m)
             for order, (place, basket, amounts) in zip(orders, asked, strict=True)
         ]
         if dry_run:
             self.known, self.reserved, self.off_shelf = known, reserved, off_shelf
+            self.shelves = shelves
         return decisions
 
     def _refuse_conflicts(

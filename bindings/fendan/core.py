@@ -92,6 +92,16 @@ class Core:
         return _Command(self)
 
     @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """Takes the lock to look at what can be sold: all is as it was, but lots may expire."""
+        with self._changed:
+            changes = len(self._stock.changes)
+            self._stock.set_time(max(self._last_ns, self._clock.now_ns()))
+            if len(self._stock.changes) > changes:
+                self._changed.notify_all()
+            yield
+
+    @contextmanager
     def deferred(self) -> Iterator[None]:
         """Let this thread's commands return before what they did is on disk.
 

@@ -6,8 +6,18 @@ first. Days are counted since 1970, in the store's own time.
 
 from fendan.scene import Line, Scene
 from fendan.shares import WHOLE
+from fendan.supplies import begins_ns
 
-__all__ = ["first_lot", "good", "good_day", "local_day", "needed_s", "offered", "supply_day"]
+__all__ = [
+    "first_lot",
+    "good",
+    "good_day",
+    "local_day",
+    "needed_s",
+    "offered",
+    "supplied_s",
+    "supply_day",
+]
 
 NS_PER_S = 10**9
 S_PER_DAY = 86_400
@@ -16,15 +26,26 @@ NEVER_NS = 2**63 - 1  # as an opening time
 
 def needed_s(scene: Scene, store: int, distance_m: float) -> float:
     """How long the store needs until the customer has it, in seconds: see `rules.Promise`."""
-    stores, promise = scene.stores, scene.rule.promise
+    stores = scene.stores
     opens_ns, now_ns = int(stores.moment.opens_ns[store]), stores.moment.now_ns
     wait_s = (opens_ns - now_ns) / NS_PER_S if opens_ns > now_ns else 0.0
-    handling_s = (
+    return wait_s + _handling_s(scene, store, distance_m)
+
+
+def supplied_s(scene: Scene, store: int, distance_m: float, day: int) -> float:
+    """As `needed_s`, of what is to arrive at the store on a day."""
+    zone, now_ns = scene.stores.profiles[store].time_zone, scene.stores.moment.now_ns
+    comes_ns = max(int(begins_ns([day], [zone])[0, 0]), now_ns)
+    return (comes_ns - now_ns) / NS_PER_S + _handling_s(scene, store, distance_m)
+
+
+def _handling_s(scene: Scene, store: int, distance_m: float) -> float:
+    promise, hour = scene.rule.promise, int(scene.stores.moment.local_hour[store])
+    return (
         promise.pick_s
         + promise.pick_s_per_open_order * scene.open_orders(store)
-        + distance_m * promise.detour / promise.speeds_mps[int(stores.moment.local_hour[store])]
+        + distance_m * promise.detour / promise.speeds_mps[hour]
     )
-    return wait_s + handling_s
 
 
 def local_day(scene: Scene, store: int, time_ns: int) -> int:
@@ -38,7 +59,7 @@ def good_day(scene: Scene, line: Line, store: int, distance_m: float) -> int:
     arrives_ns = moment.now_ns
     if int(moment.opens_ns[store]) != NEVER_NS:  # who never opens promises nothing
         arrives_ns += int(needed_s(scene, store, distance_m) * NS_PER_S)
-    least = max(scene.rule.least_life_days, line.least_life_days)
+    least = max(scene.least_life_days, line.least_life_days)
     return local_day(scene, store, arrives_ns) + least
 
 

@@ -77,8 +77,10 @@ class HeldFace(Core):
             if names:
                 events.texts(EventKind.SKUS_NAMED, names, counted=True)
         before = np.empty(len(stores), dtype=np.int32)
-        for part, values in parts.items():
-            limits.set_held(self._stock, part, stores, skus, values, new_skus, before)
+        for place, (part, values) in enumerate(parts.items()):
+            flags = limits.FOLLOWING if place else 0
+            flags |= limits.FOLLOWED if place + 1 < len(parts) else 0
+            limits.set_held(self._stock, part | flags, stores, skus, values, new_skus, before)
             new_skus = []
             if self._journal is not None:
-                events.held(part, stores, skus, before, values)
+                events.held(part | flags, stores, skus, before, values)

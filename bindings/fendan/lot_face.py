@@ -7,10 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan import columns
+from fendan.columns import Column
 from fendan.core import Core
 from fendan.engine import perishables
 from fendan.engine.network import ID_HINT, is_usable_id
-from fendan.errors import Fault, refuse
+from fendan.errors import Fault, FendanError, refuse
 from fendan.hours import path
 from fendan.model import Lot, Shortfall
 from fendan.supplies import JOINT, checked_date
@@ -21,6 +23,7 @@ EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 NONE = np.empty(0, dtype=np.int32)
 MOST = 2**31 - 1
 MOST_LOTS = 64  # of one pair: two months of a daily delivery
+TOTAL_HINT = f"at most {MOST:,} in all"
 
 
 class Days(NamedTuple):
@@ -55,7 +58,7 @@ class LotFace(Core):
             pieces = self._in_pieces(each, wanted.units, "lots")
             total = int(pieces.sum(dtype=np.int64))
             if total > MOST:
-                refuse(Fault.OVERFLOW, "lots", total, hint=f"at most {MOST:,} in all")
+                refuse(Fault.OVERFLOW, "lots", total, hint=TOTAL_HINT)
             stores, skus, counts = (
                 np.array([value], dtype=np.int32) for value in (store, sku_code, total)
             )
@@ -67,6 +70,48 @@ class LotFace(Core):
                 events.lots(store, sku_code, wanted.days, pieces)
             perishables.set_lots(self._stock, store, sku_code, wanted.days, pieces)
             return self._set_on_hand(stores, skus, counts, [])
+
+    def set_lot_rows(
+        self, stores: Column, skus: Column, dates: Column, quantities: Column
+    ) -> list[Shortfall]:
+        """As `set_lots`, for many pairs at once: a row for each of their lots.
+
+        Columns of equal length: `stores` and `skus` as in `set_stock`, `dates` of texts, in any
+        order. A pair that has a row has the lots of its rows from now on, and no others; pairs that
+        have none keep theirs. All or none. Raises UnknownStoreError, InvalidInputError.
+        """
+        days = _days("dates", dates)
+        units = columns.int32s("quantities", quantities)
+        with self._command():
+            store_codes = self._store_codes_of(stores, "stores")
+            sku_codes, new_skus = columns.new_codes("skus", skus, self._stock.sku_code_of)
+            self._refuse_supply("skus", sku_codes)
+            lengths = (len(store_codes), len(sku_codes), len(days), len(units))
+            if len(set(lengths)) > 1:
+                hint = "must be equally long"
+                refuse(Fault.RAGGED, "stores, skus, dates, quantities", lengths, hint=hint)
+            count = len(self._stock.skus) + len(new_skus)
+            self._stock.check(store_codes, sku_codes, units, count)
+            pieces = self._in_pieces(sku_codes, units, "quantities")
+            order = np.lexsort((days, sku_codes, store_codes))
+            first = _first_rows(store_codes[order], sku_codes[order], days[order], order)
+            totals = np.add.reduceat(pieces[order], first, dtype=np.int64) if len(first) else NONE
+            if len(totals) and totals.max() > MOST:
+                row = int(order[first[totals.argmax()]])
+                refuse(Fault.OVERFLOW, "quantities", int(totals.max()), row=row, hint=TOTAL_HINT)
+            if new_skus:
+                self._set_on_hand(NONE, NONE, NONE, new_skus)
+            pairs = store_codes[order][first], sku_codes[order][first]
+            if self._journal is not None:
+                events = self._journal.begin(len(order) + len(first), 0, 1 + len(first))
+            self._stock.enlist(*pairs, [])  # at once, for each alone takes as long
+            ends = np.append(first, len(order))[1:].tolist()
+            for store, sku, start, end in zip(*pairs, first.tolist(), ends, strict=True):
+                rows = order[start:end]
+                if self._journal is not None:
+                    events.lots(store, sku, days[rows], pieces[rows])
+                perishables.set_lots(self._stock, store, sku, days[rows], pieces[rows])
+            return self._set_on_hand(*pairs, totals.astype(np.int32), [])
 
     def lots(self, store_id: str, sku: str) -> list[Lot]:
         """The lots of a SKU in a store, by date, in pieces; none where it has none.
@@ -114,6 +159,50 @@ def check_lots(lots: Mapping[str, int]) -> Days:
         refuse(Fault.OUT_OF_RANGE, path("lots", _date_of(min(units_of))), hint="from 1970 on")
     days = np.array(sorted(units_of), dtype=np.int32)
     return Days(days, np.array([units_of[day] for day in days.tolist()], dtype=np.int32))
+
+
+def _days(field: str, dates: Column) -> NDArray[np.int32]:
+    """A column of dates as days since 1970."""
+    numbers, texts = columns.texts(field, dates)
+    days = np.empty(len(texts), dtype=np.int32)
+    for number, text in enumerate(texts):
+        rows = np.flatnonzero(numbers == number)
+        if not len(rows):
+            continue
+        try:
+            days[number] = datetime.date.fromisoformat(checked_date(text)).toordinal() - EPOCH_DAY
+        except FendanError as error:
+            refuse(error.fault, field, text, row=int(rows[0]), hint=error.hint)
+        if days[number] < 0:
+            refuse(Fault.OUT_OF_RANGE, field, text, row=int(rows[0]), hint="from 1970 on")
+    return days[numbers]
+
+
+def _first_rows(
+    stores: NDArray[np.int32],
+    skus: NDArray[np.int32],
+    days: NDArray[np.int32],
+    rows: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Where each pair begins in columns that are sorted; refuses a lot that stands twice.
+
+    `rows`: where they stood.
+    """
+    if not len(rows):
+        return np.empty(0, dtype=np.int64)
+    is_same = (np.diff(stores) == 0) & (np.diff(skus) == 0)
+    twice = np.flatnonzero(is_same & (np.diff(days) == 0))
+    if len(twice):
+        row = int(rows[twice + 1].min())
+        date = _date_of(int(days[np.flatnonzero(rows == row)[0]]))
+        refuse(Fault.OUT_OF_RANGE, "dates", date, row=row, hint="the pair has two lots of that day")
+    first = np.concatenate([[0], np.flatnonzero(~is_same) + 1])
+    counts = np.diff(np.append(first, len(rows)))
+    if counts.max() > MOST_LOTS:
+        row = int(rows[first[counts.argmax()] + MOST_LOTS])
+        hint = f"at most {MOST_LOTS} dates a pair"
+        refuse(Fault.TOO_MANY, "dates", int(counts.max()), row=row, hint=hint)
+    return first
 
 
 def _date_of(day: int) -> str:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from fendan.delivery import good, good_day, needed_s, supply_day
+from fendan.delivery import good, good_day, needed_s, supplied_s, supply_day
 from fendan.eligible import eligible, exclusion
 from fendan.exclusions import Exclusion
 from fendan.rules import Hours, Rule, Step, StepName, StoreKind
@@ -41,7 +41,7 @@ def obstacles(scene: Scene, step: Step, store: int, distance_m: float) -> Iterat
     if scene.wish.only == store:  # the customer comes to it, wherever it is
         step = replace(step, radius_m=math.inf, areas=False)
     yield from _not_eligible(scene, step, store)
-    yield from _not_able(scene, store)
+    yield from _not_able(scene, step, store)
     yield from _too_far(scene, step, store, distance_m)
     if store in scene.wish.rejected:
         yield Obstacle(
@@ -50,10 +50,10 @@ def obstacles(scene: Scene, step: Step, store: int, distance_m: float) -> Iterat
             f"no rejection by {scene.stores.ids[store]}",
         )
     if step.name is StepName.BACKORDER:
-        yield from _not_supplied(scene, store)
+        yield from _not_supplied(scene, step, store, distance_m)
         return
     yield from sorted(_short(scene, store, distance_m), key=lambda found: found.code)
-    yield from _too_late(scene, store, distance_m)
+    yield from _too_late(scene, needed_s(scene, store, distance_m))
 
 
 def eligible_count(scene: Scene, step: Step, near: set[int]) -> tuple[int, list[int]]:
@@ -63,7 +63,7 @@ def eligible_count(scene: Scene, step: Step, near: set[int]) -> tuple[int, list[
     for store in stores.gone:
         may[store] = False
     asked = np.flatnonzero(may).tolist()
-    found = [store for store in asked if next(_not_able(scene, store), None) is None]
+    found = [store for store in asked if next(_not_able(scene, step, store), None) is None]
     return len(found), [store for store in found if store in near]
 
 
@@ -119,10 +119,10 @@ def _opens(scene: Scene, store: int) -> bool:
     return moment.now_ns < int(moment.opens_ns[store]) <= moment.now_ns + a_day_ns
 
 
-def _not_able(scene: Scene, store: int) -> Iterator[Obstacle]:
+def _not_able(scene: Scene, step: Step, store: int) -> Iterator[Obstacle]:
     """Abilities and room."""
     profile, name, orders = scene.stores.profiles[store], scene.stores.ids[store], scene.wish.orders
-    lacking = sorted(scene.needs - profile.abilities)
+    lacking = sorted(scene.needs_at(step) - profile.abilities)
     if lacking:
         words = ", ".join(lacking)
         yield Obstacle(Exclusion.ABILITY, f"it has no {words}", f"{words} at {name}")
@@ -256,25 +256,30 @@ def _missing(line: Line, pair: Pair | None, share: int) -> int:
     return enough - (pair.free if pair else 0)
 
 
-def _not_supplied(scene: Scene, store: int) -> Iterator[Obstacle]:
-    """What of it is not to arrive at the store on any one day."""
+def _not_supplied(scene: Scene, step: Step, store: int, distance_m: float) -> Iterator[Obstacle]:
+    """What of it is not to arrive at the store on any one day, or too late."""
     channel, name = scene.wish.channel, scene.stores.ids[store]
-    for line in scene.later or scene.lines:
+    yield from (_not_sold(channel, bundle) for bundle in scene.hidden_bundles)
+    days = []
+    for line in scene.lines_at(step):
         if line.code in scene.hidden:
-            text = f"{channel} does not sell {line.sku}"
-            yield Obstacle(Exclusion.CHANNEL, text, f"{line.sku} sold through {channel}")
-        elif supply_day(scene, line, store) is None:
+            yield _not_sold(channel, line.sku)
+        elif (day := supply_day(scene, line, store)) is not None:
+            days.append(day)
+        else:
             wanted = f"{line.quantity:,} of {line.sku}"
             change = f"supply of {wanted} at {name}"
             yield Obstacle(Exclusion.STOCK, f"no supply of {wanted} is to arrive", change)
+    if days and len(days) == len(scene.lines_at(step)):
+        yield from _too_late(scene, supplied_s(scene, store, distance_m, max(days)))
 
 
 # -- WHEN IT WOULD BE THERE --------------------------------------------------------------------
 
 
-def _too_late(scene: Scene, store: int, distance_m: float) -> Iterator[Obstacle]:
+def _too_late(scene: Scene, needed: float) -> Iterator[Obstacle]:
+    """What is wrong with bringing it within so many seconds."""
     most_s = scene.rule.promise.most_s
-    needed = needed_s(scene, store, distance_m)
     if most_s < math.inf and needed > most_s:
         seconds = f"{math.ceil(needed):,}"
         yield Obstacle(

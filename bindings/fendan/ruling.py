@@ -40,8 +40,9 @@ class Chain(NamedTuple):
     """What rules look at of a chain, by store and SKU code.
 
     `shares`: millionths by channel code and store. `hidden`: by channel code and SKU. None where
-    there is nothing. `abilities`, `classes`: what the bits and codes of `skus` mean. `channels`,
-    `regions`: all that have a code. `loads`: how busy stores are.
+    there is nothing. `store_code_of`: removed stores, too. `abilities`, `classes`: what the bits
+    and codes of `skus` mean. `channels`, `regions`: all that have a code. `loads`: how busy stores
+    are.
     """
 
     layout: Layout

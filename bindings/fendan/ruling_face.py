@@ -92,7 +92,7 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
         shares = self._shares.arrays(channels, network.code_of, len(profiles), code_of)
         return Chain(
             layout=network.layout,
-            store_code_of=network.code_of,
+            store_code_of={**self._codes_removed(), **network.code_of},
             regions_of_stores=network.regions,
             store_profiles=profiles,
             hours=[_hours_of(one) for one in profiles],
@@ -108,6 +108,11 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
             supplies=self._known_supplies().arrays(len(self._stock.skus)),
             loads=self._orders.loads,
         )
+
+    def _codes_removed(self) -> dict[str, int]:
+        """Removed stores by id, so that an order to one is told again what it was told before."""
+        ids = self._network.store_ids
+        return {ids[code]: code for code in self._network.removed.tolist()}
 
     def _areas_of_stores(self, profiles: list[StoreProfile]) -> Areas | None:
         drawn = self._drawn_areas()

@@ -62,7 +62,7 @@ class Line:
 
     A store with fewer than `off_below` free has the SKU off the shelf until it has `on_from`.
     `lots`: by day, of stores that have lots of it. `supplies`: what is to arrive on which days,
-    since 1970, ascending.
+    since 1970, ascending. `needs`: abilities of who sends it.
     """
 
     code: int
@@ -72,6 +72,7 @@ class Line:
     off_below: int
     on_from: int
     least_life_days: int = 0
+    needs: frozenset[str] = frozenset()
     lots: Mapping[int, Sequence[Lot]]
     supplies: Sequence[tuple[int, Mapping[int, Pair]]] = ()
 
@@ -127,8 +128,9 @@ class Stores:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scene:
     """One order before its stores. `hidden`: SKU codes that its channel does not sell, and
-    `hidden_bundles` those it names. `needs`: abilities that a store must have for it. `later`:
-    lines sold against incoming supply. `given`: the stores that send the rest of it then.
+    `hidden_bundles` those it names. `bundle_needs`: what its bundles need of whoever sends any of
+    it. `least_life_days`: of its rule or a bundle. `later`: lines sold against incoming
+    supply. `given`: the stores that send the rest of it then.
     """
 
     policy_version: int
@@ -136,11 +138,20 @@ class Scene:
     wish: Wish
     lines: tuple[Line, ...]
     later: tuple[Line, ...] = ()
-    needs: frozenset[str]
+    bundle_needs: frozenset[str] = frozenset()
+    least_life_days: int = 0
     hidden: frozenset[int]
-    hidden_bundles: tuple[str, ...]
+    hidden_bundles: tuple[str, ...] = ()
     stores: Stores
     given: tuple[int, ...] = ()
+
+    def lines_at(self, step: Step) -> tuple[Line, ...]:
+        """What a step is to fill."""
+        return self.later if step.name is StepName.BACKORDER and self.later else self.lines
+
+    def needs_at(self, step: Step) -> frozenset[str]:
+        """The abilities that who fills it at a step must have."""
+        return self.bundle_needs.union(*(line.needs for line in self.lines_at(step)))
 
     def open_orders(self, store: int) -> int:
         """How many orders a store has, with what it was given of this one."""
@@ -183,6 +194,7 @@ def lines_of(
                 off_below=off_below,
                 on_from=on_from,
                 least_life_days=profile.least_life_days,
+                needs=profile.needs,
                 lots=_lots(lots_sheet(stock, code)),
                 supplies=[(day, _Pairs(sheet(stock, at)[0])) for day, at in supplies.get(code, ())],
             )

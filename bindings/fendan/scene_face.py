@@ -57,13 +57,13 @@ class SceneFace(RulingFace):
         chain = self._ruling.chain
         profiles = [self._catalogue.profile(self._stock.skus[sku]) for sku, _ in asker.lines]
         bundles = self._bundles_of(asker)
-        whole = [*profiles, *(self._catalogue.profile(name) for name in bundles)]
+        of_bundles = [self._catalogue.profile(name) for name in bundles]
         channel = _name(self._named("channels"), asker.channel)
         rule = self._book.rule_for(
             asker.order_type,
             channel,
             self._region_of(asker, chain),
-            {one.product_class for one in whole},
+            {one.product_class for one in (*profiles, *of_bundles)},
         )
         wish = self._wish(asker, rule)
         by_supply = wish.waits and rule.order_type is OrderType.PRESALE
@@ -73,7 +73,10 @@ class SceneFace(RulingFace):
             wish=wish,
             lines=self._lines(asker, rule, [not (by_supply and one.presale) for one in profiles]),
             later=self._lines(asker, rule, [by_supply and one.presale for one in profiles]),
-            needs=frozenset(need for one in whole for need in one.needs),
+            bundle_needs=frozenset(need for one in of_bundles for need in one.needs),
+            least_life_days=max(
+                rule.least_life_days, *(one.least_life_days for one in of_bundles), 0
+            ),
             hidden=_hidden(chain, asker.channel),
             hidden_bundles=tuple(
                 name for name in bundles if name in self._shares.hidden.get(channel, ())
@@ -107,9 +110,7 @@ class SceneFace(RulingFace):
             rule=plain_rule(radius_m),
             wish=Wish(place=asker.place, rejected=asker.rejected),
             lines=self._lines(asker, None, [True] * len(asker.lines)),
-            needs=frozenset(),
             hidden=frozenset(),
-            hidden_bundles=(),
             stores=stores,
         )
 

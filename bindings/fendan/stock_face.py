@@ -183,7 +183,7 @@ class StockFace(Core):
         Raises UnknownStoreError, UnknownSkuError.
         """
         names = None if skus is None else columns.rows("skus", skus)
-        with self._lock:
+        with self._looking():
             store = self._store_code(store_id)
             codes = self._listed_by(store) if names is None else self._skus_named(names)
             levels = []
@@ -215,7 +215,7 @@ class StockFace(Core):
 
         A pause does not change it; `availability`, which is for channels, tells of none then.
         """
-        with self._lock:
+        with self._looking():
             store = self._store_code(store_id)
             code = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "sku", sku)
             return self._sellable_of(store, code)

@@ -83,7 +83,8 @@ def begins_ns(days: Sequence[int], zones: Collection[str]) -> NDArray[np.int64]:
     }
     seconds = [[begins[day, zone] for zone in zones] for day in days]
     latest_s = float(MOST_NS // NS_PER_S)
-    return np.clip(np.array(seconds), -latest_s, latest_s).astype(np.int64) * NS_PER_S
+    begins_s: NDArray[np.int64] = np.clip(seconds, -latest_s, latest_s).astype(np.int64)
+    return begins_s * NS_PER_S
 
 
 def supply_name(sku: str, day: str) -> str:

@@ -27,7 +27,7 @@ class WatchFace(Core):
 
     def cursor(self) -> str:
         """Now: `changes` from here on are those still to come."""
-        with self._lock:
+        with self._looking():
             return self._cursor(len(self._stock.changes))
 
     def availability(
@@ -38,7 +38,7 @@ class WatchFace(Core):
         Pairs that are not named can sell nothing. The last piece has the cursor from which
         `changes` goes on; nothing is missed in between. Raises UnknownStoreError, UnknownSkuError.
         """
-        with self._lock:
+        with self._looking():
             stores, wanted = self._watched(store_ids, skus)
             cursor = self._cursor(len(self._stock.changes))
             supplies = self._known_supplies().of
@@ -58,7 +58,7 @@ class WatchFace(Core):
         Looks at the next 10,000 changes; call again until the cursor stays where it is.
         Raises UnknownStoreError, UnknownSkuError.
         """
-        with self._lock:
+        with self._looking():
             stores, wanted = self._watched(store_ids, skus)
             first = self._number(cursor)
             pairs = None if first is None else self._stock.changes.since(first, CHANGES_PER_CALL)
@@ -117,7 +117,7 @@ class WatchFace(Core):
         wanted = None if stores is None else set(stores.tolist())
         for start in range(0, len(codes), SKUS_PER_PIECE):
             piece = codes[start : start + SKUS_PER_PIECE]
-            with self._lock:
+            with self._looking():
                 offers = [self._stock.offers_of(sku) for sku in piece]
                 ids, names = self._network.store_ids, self._stock.skus
             found = [

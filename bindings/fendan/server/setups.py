@@ -1,5 +1,6 @@
 """SetupService: what a chain sets up beside places and counts."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -95,7 +96,9 @@ class SetupService(Commanding, setup_service_pb2_grpc.SetupServiceServicer):
         """Draw service areas, or take them away."""
         at_most(MOST_ENTRIES, "areas", len(request.areas))
         areas = {name: text or None for name, text in sorted(request.areas.items())}
-        await self._do(request, context, lambda: self._engine.set_areas(areas))
+        # What takes long is done beside the lane, where orders go on.
+        drawing = await asyncio.to_thread(self._engine.draw_areas, areas)
+        await self._do(request, context, lambda: self._engine.set_areas(drawing))
         return messages.SetAreasResponse()
 
     async def ListAreas(  # noqa: N802
