@@ -54,7 +54,7 @@ cdef int64_t SECOND_NS = 1_000_000_000
 # How long a turn lasts: how soon Ctrl-C is heard.
 cdef int64_t TURN_NS = 100_000_000
 cdef int EVENTS = 64
-# Ports and descriptors are not endless, nor are stream ids told apart beyond this.
+# Ports and descriptors end somewhere, and so does what one connection is allowed by any server.
 MOST_CONNECTIONS = 20_000
 MOST_STREAMS = 100_000
 # In the place of a status: the call ended without an answer, or was never begun.
@@ -238,15 +238,16 @@ cdef class Traffic:
         """Turn after turn, so that Ctrl-C is heard in between."""
         cdef Run* run = &self.run
         cdef int64_t until_ns
-        cdef int found = 0
-        while not is_done(run) and clock_ns() < deadline_ns and not found:
+        cdef int failed
+        while True:  # at least once: what was called for in time is begun
             until_ns = min(clock_ns() + TURN_NS, deadline_ns)
             with nogil:
-                found = go_on(run, until_ns)
+                failed = go_on(run, until_ns)
+            if failed:
+                raise MemoryError
             PyErr_CheckSignals()
-        if found:
-            raise MemoryError
-        return 0
+            if is_done(run) or clock_ns() >= deadline_ns:
+                return 0
 
     def send(self, str path not None, bytes requests not None, const int64_t[::1] offsets not None,
              *, const int64_t[::1] due_ns=None, double deadline_s=60.0, bint keep_answers=False):

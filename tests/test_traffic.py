@@ -1,4 +1,7 @@
-"""The load asks every question once, counts what it hears, and never waits for the dead."""
+"""The load asks every question once, counts what it hears, and never waits for the dead.
+
+Both doors of the service are asked.
+"""
 
 import signal
 import socket
@@ -28,6 +31,8 @@ ROUTE = "/fendan.v1.RoutingService/Route"
 BATCH_ROUTE = "/fendan.v1.RoutingService/BatchRoute"
 OK, INVALID_ARGUMENT, UNIMPLEMENTED, UNAUTHENTICATED = 0, 3, 12, 16
 PATIENCE_S = 30.0
+
+pytestmark = pytest.mark.usefixtures("each_door")
 
 
 def orders(count: int, prefix: str = "A", sku: str = "tea") -> list[Order]:
@@ -163,6 +168,7 @@ def knows(engine: Engine, order_id: str) -> bool:
 # -- SERVERS THAT FAIL --------------------------------------------------------------------------
 
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+GREETING_BYTES = 120  # or fewer: what a client says before it asks for something
 
 
 @contextmanager
@@ -203,6 +209,13 @@ def silent(client: socket.socket) -> None:
     client.sendall(SETTINGS)
     while client.recv(65_536):
         pass
+
+
+def greet_and_hear_a_request(client: socket.socket) -> None:
+    client.sendall(SETTINGS)
+    heard = 0
+    while heard <= GREETING_BYTES:
+        heard += len(client.recv(65_536))
 
 
 def test_a_server_that_never_answers_is_given_up_at_the_deadline() -> None:
@@ -294,13 +307,8 @@ def test_ctrl_c_is_heard_while_nobody_answers() -> None:
     assert main is not None
 
     def interrupts(client: socket.socket) -> None:
-        client.sendall(SETTINGS)
-        heard = b""
-        while data := client.recv(65_536):
-            heard += data
-            if b"RoutingService" in heard or len(heard) > 120:  # a request, not only a greeting
-                signal.pthread_kill(main, signal.SIGUSR1)
-                break
+        greet_and_hear_a_request(client)
+        signal.pthread_kill(main, signal.SIGUSR1)
         silent(client)
 
     before = signal.signal(signal.SIGUSR1, interrupt)
@@ -359,10 +367,12 @@ def test_with_a_token_and_without(tmp_path: Path) -> None:
     assert "not a known token" in unknown.said[UNAUTHENTICATED]
 
 
-def test_over_a_unix_socket(tmp_path: Path) -> None:
-    address = f"unix:{tmp_path}/f.sock"
-    with serving(listen=address), Traffic(address, streams=5) as traffic:
-        assert counts(traffic.send(ROUTE, *one_each(orders(50)))) == {OK: 50}
+def test_over_unix_sockets(tmp_path: Path) -> None:
+    addresses = [f"unix:{tmp_path}/{name}.sock" for name in ("all", "door")]
+    with serving(listen=addresses[0], door__listen=addresses[1]):
+        for prefix, address in zip("AB", addresses, strict=True):
+            with Traffic(address, streams=5) as traffic:
+                assert counts(traffic.send(ROUTE, *one_each(orders(50, prefix)))) == {OK: 50}
 
 
 def test_of_a_closed_one_nothing_is_sent() -> None:
@@ -408,20 +418,18 @@ def test_requests_that_do_not_fit_are_refused_before_any_is_sent(
 
 
 def test_two_threads_do_not_send_at_once() -> None:
-    heard = threading.Event()
+    heard, enough = threading.Event(), threading.Event()
 
     def hears(client: socket.socket) -> None:
-        client.sendall(SETTINGS)
-        while data := client.recv(65_536):
-            if len(data) > 60:
-                heard.set()
+        greet_and_hear_a_request(client)
+        heard.set()
+        enough.wait()
 
     with listening(hears) as address, Traffic(address, connections=1) as traffic:
-        sending = threading.Thread(
-            target=traffic.send, args=[ROUTE, *one_each(orders(1))], kwargs={"deadline_s": 0.5}
-        )
+        sending = threading.Thread(target=traffic.send, args=[ROUTE, *one_each(orders(1))])
         sending.start()
         heard.wait()
         with pytest.raises(RuntimeError, match="another thread"):
             traffic.send(ROUTE, *one_each(orders(1)))
+        enough.set()
         sending.join()
