@@ -70,6 +70,14 @@ AIO = ("aio.Client, 10,000 calls at once, p50", "aio.Client, 10,000 calls at onc
 STOCK = ("SetStock, p50", "SetStock, p99")
 MEANWHILE = ("Route while stock comes in, p50", "Route while stock comes in, p99")
 GROWTH = ("memory, growth an order",)
+CROWD = (
+    "door.json",
+    (
+        "in memory, native door, 10,000 in flight",
+        "journal synced, native door, 10,000 in flight",
+    ),
+)
+CROWD_P99 = ("door.json", tuple(f"{name}, p99" for name in CROWD[1]))
 MANY_MORE = (
     "route_arrays, 10,000 orders, the journal's own",
     "route_arrays, 10,000 orders, the disk's sync",
@@ -115,6 +123,10 @@ ENGLISH = Language(
                 "`SetStock`, 100,000 rows": STOCK,
                 "… `Route`, one after another, meanwhile": MEANWHILE,
                 "the server's growth an order, over the second million": GROWTH,
+            },
+            more={
+                "native door: 10,000 unary `Route` at once, in memory / synced": CROWD,
+                "… until each has its answer, p99": CROWD_P99,
             },
         ),
         Words(
@@ -162,6 +174,10 @@ CHINESE = Language(
                 "`SetStock`：100,000 行": STOCK,
                 "……其间逐个 `Route`": MEANWHILE,
                 "服务器内存增长：第二个一百万订单，平均每个": GROWTH,
+            },
+            more={
+                "原生端口：同时 10,000 个单次 `Route`，内存 / 落盘": CROWD,
+                "……直到各有答复，p99": CROWD_P99,
             },
         ),
         Words(

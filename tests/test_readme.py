@@ -174,4 +174,4 @@ def test_the_readme_is_short_with_every_table(language: str) -> None:
     rows = sum(len(words.names) + 2 for words in to_come)  # and the heading's two lines
     more = [name for words in written.tables for name, _ in words.more.values()]
     rows += sum(not (BENCHMARKS / name).exists() for name in more)
-    assert len(text.splitlines()) + rows <= 120
+    assert len(text.splitlines()) + rows <= 135
