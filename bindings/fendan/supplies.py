@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from fendan.engine.names import Names
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
+from fendan.times import EPOCH_DAY, NS_PER_S
 
 __all__ = ["JOINT", "Supplies", "SupplyArrays", "begins_ns", "checked_date", "supply_name"]
 
 JOINT = "\x1f"
-NS_PER_S = 1_000_000_000
 MOST_NS = 2**62  # later than anything is promised, and still a time
-EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 
 
 class SupplyArrays(NamedTuple):
