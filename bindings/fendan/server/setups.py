@@ -21,7 +21,6 @@ MOST_ENTRIES = 10_000
 MOST_SKUS = 100_000
 MOST_ROWS = 1_000_000
 
-Result = TypeVar("Result")
 Answer = TypeVar("Answer", messages.SetLotsResponse, messages.SetSupplyResponse)
 
 
