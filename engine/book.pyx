@@ -22,13 +22,10 @@ from fendan.engine.offers cimport Scratch
 from fendan.engine.shelves cimport Basket
 from fendan.engine.terms cimport (
     BY_COST, BY_DISTANCE, BY_FRESHNESS, BY_PRIORITY, BY_STOCK, HOURS_A_DAY, MOST_DEPTH,
-    MOST_LIFE_DAYS, NEVER_NS, RuleTerms, StepTerms, Terms,
+    MOST_LIFE_DAYS, NEVER_NS, NS_PER_S, RuleTerms, StepTerms, Terms,
 )
 
 import numpy as np
-
-cdef enum:
-    NS_PER_S = 1000000000
 
 
 cdef void set_terms(const RuleBook* book, Terms* terms, const Asked* asked, const Basket* basket,

@@ -12,7 +12,6 @@ from fendan.engine.terms cimport Bid, Terms
 
 cdef enum:
     STEP_BACKORDER = 6          # rules.StepName
-    NS_PER_S = 1000000000
 
 
 # A batch under way.

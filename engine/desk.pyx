@@ -27,8 +27,8 @@ from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_un
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
 from fendan.engine.terms cimport (
-    NEVER_NS, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s, keep_at, may_have,
-    offered_to, offers_all, promised_ns, rank, serves_place,
+    NEVER_NS, NS_PER_S, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s, keep_at,
+    may_have, offered_to, offers_all, promised_ns, rank, serves_place,
 )
 
 cdef enum:

@@ -7,6 +7,7 @@ from fendan.engine.network cimport MAX_ID_BYTES
 from fendan.engine.router cimport Verdict
 from fendan.engine.shelves cimport Basket
 from fendan.engine.shipments cimport Grant
+from fendan.engine.terms cimport NEVER_NS
 
 cdef enum:
     PAGE_ORDERS = 16384         # a power of two
@@ -29,9 +30,6 @@ cdef enum StateCode:
     STATE_CANCELLED = 8
     STATE_EXPIRED = 9
     STATE_RETURNED = 10
-
-cdef enum:
-    NEVER_NS = 0x7fffffffffffffff   # as a time: not before the end of time
 
 # What is to be known of an order beside its state.
 cdef enum:

@@ -17,6 +17,9 @@ cdef enum:
 cdef enum:
     NEVER_NS = 0x7fffffffffffffff   # as a time: not before the end of time
 
+cdef enum:
+    NS_PER_S = 1000000000
+
 # rules.RankBy
 cdef enum RankCode:
     BY_DISTANCE = 1

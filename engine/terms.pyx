@@ -20,7 +20,6 @@ from fendan.engine.shelves cimport (
 )
 
 cdef enum:
-    NS_PER_S = 1000000000
     S_PER_DAY = 86400
 
 

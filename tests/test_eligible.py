@@ -19,9 +19,10 @@ from fendan.eligible import (
 )
 from fendan.exclusions import Exclusion
 from fendan.hours import parse_hours
-from fendan.opening import NEVER_NS, Moment, Opening
+from fendan.opening import Moment, Opening
 from fendan.profiles import StoreProfile
 from fendan.rules import Hours, OrderType, Rule, Step, StepName, StoreKind
+from fendan.times import NEVER_NS
 from hours_twin import ns, told
 
 MINUTE_NS = 60 * 10**9

@@ -13,7 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fendan.hours import parse_hours
-from fendan.opening import NEVER_NS, Moment, Opening
+from fendan.opening import Moment, Opening
+from fendan.times import NEVER_NS
 from hours_twin import EPOCH, Told, ns, openings, told
 
 Hours = Mapping[str, str] | None

@@ -19,6 +19,7 @@ from fendan.engine.orders import Orders
 from fendan.engine.snapshot import Section, corrupt, whole
 from fendan.policy_versions import ACTIVE, ACTIVE_NAME
 from fendan.profiles import StoreProfile
+from fendan.times import NS_PER_S
 
 __all__ = ["KINDS", "concerns", "follow", "restore", "sections"]
 
@@ -30,7 +31,6 @@ KINDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
     "load_times": (np.dtype(np.int64), ()),
 }
 
-NS_PER_S = 1_000_000_000
 
 _PLAIN = StoreProfile()
 

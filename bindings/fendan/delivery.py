@@ -7,6 +7,7 @@ first. Days are counted since 1970, in the store's own time.
 from fendan.scene import Line, Scene
 from fendan.shares import WHOLE
 from fendan.supplies import begins_ns
+from fendan.times import NEVER_NS, NS_PER_S, S_PER_DAY
 
 __all__ = [
     "first_lot",
@@ -18,10 +19,6 @@ __all__ = [
     "supplied_s",
     "supply_day",
 ]
-
-NS_PER_S = 10**9
-S_PER_DAY = 86_400
-NEVER_NS = 2**63 - 1  # as an opening time
 
 
 def needed_s(scene: Scene, store: int, distance_m: float) -> float:

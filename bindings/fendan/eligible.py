@@ -8,22 +8,21 @@ An opening is not used from its cut-off on: at `closes - cut_off_s` the store is
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan.exclusions import Exclusion
-from fendan.opening import HORIZON_DAYS, NEVER_NS, Moment, Opening
+from fendan.opening import HORIZON_DAYS, Moment, Opening
 from fendan.profiles import StoreProfile
 from fendan.rules import Hours, Rule, Step
+from fendan.times import EPOCH, NEVER_NS
 
 __all__ = ["Facts", "abilities", "eligible", "eligible_by_step", "exclusion", "next_edge_ns"]
 
 Bools = NDArray[np.bool_]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,6 +16,7 @@ from fendan.obstacles import Obstacle, obstacles
 from fendan.rules import StepName
 from fendan.scene import NOBODY, Line, Scene
 from fendan.telling import Distances, Telling, last_day, told
+from fendan.times import NS_PER_DAY
 
 __all__ = ["MOST_EXCLUDED", "USUAL_EXCLUDED", "checked_attempt", "checked_limit", "explained"]
 
@@ -23,7 +24,6 @@ USUAL_EXCLUDED = 10
 MOST_EXCLUDED = 1_000
 MOST_ATTEMPTS = 2**31 - 1
 RUNNERS_UP = 3
-NS_PER_DAY = 86_400 * 10**9
 
 MERGED = "the buyer's earlier order"
 

@@ -19,12 +19,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from fendan.errors import Fault, refuse
 from fendan.profiles import StoreProfile
+from fendan.times import EPOCH_DAY
 
-__all__ = ["EPOCH_DAY", "Interval", "OpeningHours", "always_open", "parse_hours", "path"]
+__all__ = ["Interval", "OpeningHours", "always_open", "parse_hours", "path"]
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES = 24 * 60
-EPOCH_DAY = date(1970, 1, 1).toordinal()
 DEFAULT_ZONE = StoreProfile().time_zone
 
 # Each opening of a day is a column of the table of the whole chain (see `opening`).

@@ -4,7 +4,7 @@ All of it but `trim` works beside a server that writes the folder.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -36,6 +36,7 @@ from fendan.ledger_files import (
 from fendan.log import Log
 from fendan.report import show
 from fendan.terminal import new_file, plain_errors, progress_bars, say, step
+from fendan.times import EPOCH
 
 __all__ = ["check", "journal_app", "ledger_app", "snapshot"]
 
@@ -44,7 +45,6 @@ ledger_app = typer.Typer(no_args_is_help=True, help="Hand the ledger to others."
 
 MOST_DIGITS = 40  # Python itself refuses thousands of them
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Writer: TypeAlias = Callable[[Log, Names, Stretch, EventFile, Callable[[int], None]], int]
 

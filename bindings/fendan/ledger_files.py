@@ -34,6 +34,7 @@ from fendan.ledger import (
 )
 from fendan.log import Frame, Log
 from fendan.model import LedgerEvent
+from fendan.times import NS_PER_S
 
 __all__ = [
     "FORMATS",
@@ -49,7 +50,6 @@ __all__ = [
 
 FORMATS = ("jsonl", "parquet")
 ROWS_PER_GROUP = 65_536
-NS_PER_S = 10**9
 
 Row = dict[str, Any]
 

@@ -16,10 +16,10 @@ from fendan.errors import Fault, FendanError, refuse
 from fendan.hours import path
 from fendan.model import Lot, Shortfall
 from fendan.supplies import JOINT, checked_date
+from fendan.times import EPOCH_DAY
 
 __all__ = ["LotFace", "check_lots", "check_sku"]
 
-EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 NONE = np.empty(0, dtype=np.int32)
 MOST = 2**31 - 1
 MOST_LOTS = 64  # of one pair: two months of a daily delivery

@@ -32,6 +32,7 @@ from fendan.model import (
     StoreStatus,
 )
 from fendan.rules import StepName
+from fendan.times import NS_PER_S
 from fendan.v1 import inventory_service_pb2 as inventory
 from fendan.v1 import network_service_pb2 as network
 from fendan.v1 import order_pb2 as order
@@ -73,8 +74,6 @@ __all__ = [
 ]
 
 # -- TIMES -------------------------------------------------------------------------------------
-
-NS_PER_S = 1_000_000_000
 
 
 def time_message(time_ns: int) -> Timestamp:

@@ -7,7 +7,7 @@ first. The order is that of `exclusions`. Beside each reason stands the least ch
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,12 +19,11 @@ from fendan.exclusions import Exclusion
 from fendan.rules import Hours, Rule, Step, StepName, StoreKind
 from fendan.scene import Line, Lot, Pair, Scene
 from fendan.shares import WHOLE
+from fendan.times import EPOCH, NS_PER_S
 
 __all__ = ["Obstacle", "date_of", "eligible_count", "obstacles"]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_LOTS_TOLD = 3
-NS_PER_S = 10**9
 NS_PER_MINUTE = 60 * NS_PER_S
 
 

@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.hours import DAY_MINUTES, Interval, OpeningHours, always_open
+from fendan.times import NEVER_NS, NS_PER_S
 from fendan.wall_clock import DAY_S, WallClock
 
-__all__ = ["HORIZON_DAYS", "NEVER_NS", "Moment", "Opening"]
+__all__ = ["HORIZON_DAYS", "Moment", "Opening"]
 
-NS_PER_S = 1_000_000_000
-NEVER_NS = 2**63 - 1
 NEVER_S = NEVER_NS // NS_PER_S
 # How far ahead openings and closings are looked for.
 HORIZON_DAYS = 400

@@ -23,11 +23,11 @@ from fendan.errors import InvalidInputError
 from fendan.log import Frame, Log
 from fendan.recovery import recover, recover_part
 from fendan.supplies import JOINT
+from fendan.times import NS_PER_S
 
 __all__ = ["Turn", "brought_back", "deciding", "events_of", "rejected_by", "turn_of"]
 
 MOST = 2**63 - 1
-NS_PER_S = 10**9
 DECIDING = frozenset({EventKind.ASSIGNED, EventKind.UNASSIGNED})
 
 

@@ -5,11 +5,10 @@ from typing import cast
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from fendan.model import PolicyState, PolicyVersion
+from fendan.times import NS_PER_S
 from fendan.v1 import policy_service_pb2 as messages
 
 __all__ = ["policy_version_message", "policy_version_of"]
-
-NS_PER_S = 10**9
 
 
 def policy_version_message(version: PolicyVersion) -> messages.PolicyVersion:

@@ -9,13 +9,13 @@ import numpy as np
 
 from fendan.area_face import AREA
 from fendan.eligible import Facts
-from fendan.hours import EPOCH_DAY
 from fendan.opening import Opening
 from fendan.profiles import StoreProfile
 from fendan.rules import OrderType, Rule, StepName
 from fendan.ruling import Chain
 from fendan.ruling_face import RulingFace
 from fendan.scene import NOBODY, Line, Scene, Stores, Wish, lines_of, plain_rule
+from fendan.times import EPOCH_DAY
 
 __all__ = ["Asker", "SceneFace"]
 

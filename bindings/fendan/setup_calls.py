@@ -8,7 +8,7 @@ from typing import Any
 
 from fendan import columns
 from fendan.area_face import geojson_of
-from fendan.calls import INT32_MAX, as_column, check_known
+from fendan.calls import as_column, check_known
 from fendan.channel import Call, Exchange
 from fendan.columns import Column
 from fendan.engine.network import ID_HINT, is_usable_id
@@ -20,7 +20,7 @@ from fendan.profile_face import check_each
 from fendan.profile_text import profile_text, sku_profile_of, store_profile_of
 from fendan.profiles import SkuProfile, StoreProfile
 from fendan.shares import WHOLE, millionths_of
-from fendan.supplies import checked_date
+from fendan.supplies import check_quantity, checked_date
 from fendan.v1 import setup_service_pb2 as messages
 
 SETUP = "/fendan.v1.SetupService"
@@ -193,11 +193,7 @@ def lots(store_id: str, sku: str) -> Exchange[list[Lot]]:
 def set_supply(store_id: str, sku: str, date: str, quantity: int) -> Exchange[list[Shortfall]]:
     """What is to arrive."""
     checked_date(date)
-    hint = f"must be a whole number from 0 to {INT32_MAX}"
-    if not isinstance(quantity, int) or isinstance(quantity, bool):
-        refuse(Fault.WRONG_TYPE, "quantity", quantity, hint=hint)
-    if not 0 <= quantity <= INT32_MAX:
-        refuse(Fault.OUT_OF_RANGE, "quantity", quantity, hint=hint)
+    check_quantity(quantity)
     check_known(Fault.UNKNOWN_STORE, "store_id", store_id)
     check_known(Fault.UNKNOWN_SKU, "sku", sku)
     request = messages.SetSupplyRequest(store_id=store_id, sku=sku, date=date, quantity=quantity)

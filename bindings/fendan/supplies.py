@@ -15,13 +15,22 @@ from numpy.typing import NDArray
 from fendan.engine.names import Names
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
+from fendan.times import EPOCH_DAY, NS_PER_S
 
-__all__ = ["JOINT", "Supplies", "SupplyArrays", "begins_ns", "checked_date", "supply_name"]
+__all__ = [
+    "JOINT",
+    "MOST",
+    "Supplies",
+    "SupplyArrays",
+    "begins_ns",
+    "check_quantity",
+    "checked_date",
+    "supply_name",
+]
 
 JOINT = "\x1f"
-NS_PER_S = 1_000_000_000
+MOST = 2**31 - 1  # what the engine can count
 MOST_NS = 2**62  # later than anything is promised, and still a time
-EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 
 
 class SupplyArrays(NamedTuple):
@@ -93,6 +102,15 @@ def supply_name(sku: str, day: str) -> str:
     if not is_usable_id(name.replace(JOINT, "-")):
         refuse(Fault.BAD_ID, "sku", sku, hint=f"with the date, {ID_HINT}")
     return name
+
+
+def check_quantity(quantity: Any) -> None:
+    """Refuse how much is to arrive where it cannot be counted."""
+    hint = f"must be a whole number from 0 to {MOST}"
+    if not isinstance(quantity, int) or isinstance(quantity, bool):
+        refuse(Fault.WRONG_TYPE, "quantity", quantity, hint=hint)
+    if not 0 <= quantity <= MOST:
+        refuse(Fault.OUT_OF_RANGE, "quantity", quantity, hint=hint)
 
 
 def checked_date(day: Any, field: str = "date") -> str:

@@ -6,11 +6,9 @@ from fendan.core import Core
 from fendan.engine.events import EventKind
 from fendan.errors import Fault, refuse
 from fendan.model import Shortfall, Supply
-from fendan.supplies import checked_date, supply_name
+from fendan.supplies import MOST, check_quantity, checked_date, supply_name
 
 __all__ = ["SupplyFace"]
-
-MOST = 2**31 - 1
 
 
 class SupplyFace(Core):
@@ -24,11 +22,7 @@ class SupplyFace(Core):
         InvalidInputError.
         """
         day = checked_date(date)
-        hint = f"must be a whole number from 0 to {MOST}"
-        if not isinstance(quantity, int) or isinstance(quantity, bool):
-            refuse(Fault.WRONG_TYPE, "quantity", quantity, hint=hint)
-        if not 0 <= quantity <= MOST:
-            refuse(Fault.OUT_OF_RANGE, "quantity", quantity, hint=hint)
+        check_quantity(quantity)
         with self._command():
             store = self._store_code(store_id)
             own = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "sku", sku)

@@ -7,6 +7,7 @@ from typing import TypeVar
 from fendan.api import Engine
 from fendan.errors import Fault, refuse
 from fendan.hours import path
+from fendan.model import Shortfall
 from fendan.profile_text import profile_text, sku_profile_of, store_profile_of
 from fendan.server.access import caller
 from fendan.server.lane import Lane
@@ -20,7 +21,7 @@ MOST_ENTRIES = 10_000
 MOST_SKUS = 100_000
 MOST_ROWS = 1_000_000
 
-Result = TypeVar("Result")
+Answer = TypeVar("Answer", messages.SetLotsResponse, messages.SetSupplyResponse)
 
 
 class SetupService(Commanding, setup_service_pb2_grpc.SetupServiceServicer):
@@ -198,12 +199,9 @@ class SetupService(Commanding, setup_service_pb2_grpc.SetupServiceServicer):
 
         def work() -> messages.SetLotsResponse:
             reached()
-            answer = messages.SetLotsResponse()
             lots = dict(sorted(request.lots.items()))
-            for short in self._engine.set_lots(request.store_id, request.sku, lots):
-                answer.shortfall.on_hand, answer.shortfall.reserved = short.on_hand, short.reserved
-                answer.shortfall.order_ids.extend(short.order_ids)
-            return answer
+            short = self._engine.set_lots(request.store_id, request.sku, lots)
+            return _with_shortfall(messages.SetLotsResponse(), short)
 
         return await self._do(request, context, work)
 
@@ -233,12 +231,8 @@ class SetupService(Commanding, setup_service_pb2_grpc.SetupServiceServicer):
 
         def work() -> messages.SetSupplyResponse:
             reached()
-            answer = messages.SetSupplyResponse()
             supply = (request.store_id, request.sku, request.date, request.quantity)
-            for short in self._engine.set_supply(*supply):
-                answer.shortfall.on_hand, answer.shortfall.reserved = short.on_hand, short.reserved
-                answer.shortfall.order_ids.extend(short.order_ids)
-            return answer
+            return _with_shortfall(messages.SetSupplyResponse(), self._engine.set_supply(*supply))
 
         return await self._do(request, context, work)
 
@@ -292,3 +286,11 @@ class SetupService(Commanding, setup_service_pb2_grpc.SetupServiceServicer):
                 who.check_store(store_id, self._engine.region_of, field)
 
         return check
+
+
+def _with_shortfall(answer: Answer, shortfalls: Iterable[Shortfall]) -> Answer:
+    """The answer of a call about one pair, of which there may be too little now."""
+    for one in shortfalls:
+        answer.shortfall.on_hand, answer.shortfall.reserved = one.on_hand, one.reserved
+        answer.shortfall.order_ids.extend(one.order_ids)
+    return answer
