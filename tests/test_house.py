@@ -56,6 +56,7 @@ ENGINE_ORDER = [
     "merges",
     "book",
     "desk",
+    "reasons",
     "dispatch",
     "records",
     "events",
