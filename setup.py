@@ -120,7 +120,8 @@ def generate_protos() -> None:
 
 
 generate_protos()
-fail_on_performance_hints()
+if not DEBUG:  # checks of bounds are hinted at, too
+    fail_on_performance_hints()
 setup(
     ext_modules=cythonize(
         engine_extensions(),

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -45,6 +46,7 @@ __all__ = [
     "assert_refused",
     "besieged",
     "in_papers",
+    "is_closed",
     "many_descriptors",
     "told",
     "unharmed",
@@ -257,6 +259,19 @@ def besieged(
     finally:
         process.kill()
         process.communicate(timeout=PATIENCE_S)
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has hung up; does not wait."""
+    connection.setblocking(False)
+    try:
+        while connection.recv(65_536):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextmanager

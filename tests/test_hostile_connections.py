@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fendan.v1.routing_service_pb2 import RouteRequest
-from siege import Besieged, an_order, besieged, many_descriptors, unharmed, until
+from siege import Besieged, an_order, besieged, is_closed, many_descriptors, unharmed, until
 
 # -- HTTP/2 BY HAND ----------------------------------------------------------------------------
 
@@ -69,19 +69,6 @@ def send_as_far_as_it_goes(connection: socket.socket, data: bytes) -> None:
     """The server may well hang up meanwhile."""
     with suppress(OSError):
         connection.sendall(data)
-
-
-def is_closed(connection: socket.socket) -> bool:
-    """Whether the server has hung up; does not wait."""
-    connection.setblocking(False)
-    try:
-        while connection.recv(65_536):
-            pass
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def break_off(connection: socket.socket) -> None:

@@ -15,7 +15,7 @@ from hpack import Encoder
 
 from door_client import METHODS, framed, order
 from door_echo import LIMITS, MIB
-from siege import PATIENCE_S, many_descriptors, until
+from siege import PATIENCE_S, is_closed, many_descriptors, until
 
 # What an attack may cost: what is held for calls, and the buffers of the loop and of allocators.
 MOST_GROWTH_BYTES = LIMITS.queue_bytes * 2 + 32 * MIB
@@ -93,19 +93,6 @@ def send_as_far_as_it_goes(connection: socket.socket, sent: bytes, wait_s: float
     connection.settimeout(wait_s)
     with suppress(OSError):
         connection.sendall(sent)
-
-
-def is_closed(connection: socket.socket) -> bool:
-    """Whether the server has hung up; does not wait."""
-    connection.setblocking(False)
-    try:
-        while connection.recv(65_536):
-            pass
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 @pytest.fixture(scope="module")

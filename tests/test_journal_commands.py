@@ -342,15 +342,20 @@ def test_a_damaged_snapshot_is_told_of(folder: Path) -> None:
     assert path.name in refused("journal", "verify", folder)
 
 
+def fill(engine: Engine) -> None:
+    """Several files of events, two snapshots, and an order."""
+    for batch in range(50):
+        engine.set_stock(("S1", f"sku-{batch}-{n}", 1) for n in range(2_000))
+    engine.snapshot()
+    engine.snapshot()
+    engine.route(an_order("O1"))
+
+
 def test_names_from_before_the_oldest_segment_come_from_the_snapshot(
     folder: Path, tmp_path: Path
 ) -> None:
     with a_kept_chain(folder) as engine:
-        for batch in range(50):
-            engine.set_stock(("S1", f"sku-{batch}-{n}", 1) for n in range(2_000))
-        engine.snapshot()
-        engine.snapshot()
-        engine.route(an_order("O1"))
+        fill(engine)
         journal = engine._journal
         assert journal is not None
         journal.log.trim(journal.sequence)
@@ -365,13 +370,9 @@ def test_names_from_before_the_oldest_segment_come_from_the_snapshot(
 
 
 def a_long_chain(folder: Path) -> None:
-    """Several files of events, two snapshots, and an order; nobody has it open."""
+    """A chain that was filled, which nobody has open."""
     with a_kept_chain(folder) as engine:
-        for batch in range(50):
-            engine.set_stock(("S1", f"sku-{batch}-{n}", 1) for n in range(2_000))
-        engine.snapshot()
-        engine.snapshot()
-        engine.route(an_order("O1"))
+        fill(engine)
 
 
 @pytest.mark.parametrize("before", ["1000000", "2999-01-01T00:00Z"])
