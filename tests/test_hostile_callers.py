@@ -208,7 +208,8 @@ NOT_ITS_OWN: list[tuple[str, Message, str]] = [
     (f"{ROUTING}/BatchRoute", BatchRouteRequest(orders=[an_order("mine")]), "method"),
     (f"{ROUTING}/StreamRoute", StreamRouteRequest(orders=[an_order("mine")]), "method"),
     (f"{ROUTING}/Nearest", NearestRequest(lat=31.2, lng=121.4), "method"),
-    (f"{ROUTING}/Explain", ExplainRequest(order=an_order("mine")), "method"),
+    (f"{ROUTING}/Explain", ExplainRequest(order=an_order("mine")), "order"),
+    (f"{ROUTING}/Explain", ExplainRequest(order_id="at S2"), "order_id"),
     (
         f"{INVENTORY}/SetStock",
         SetStockRequest(snapshots=[SNAPSHOT, OTHER_SNAPSHOT]),
