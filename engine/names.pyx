@@ -143,8 +143,8 @@ cdef class Names:
             capacity = max(count, 2 * self._capacity)
             table.ends = <int64_t*>larger(table.ends, capacity * sizeof(int64_t))
             self._capacity = capacity
-        if text_size + more_text > self._text_capacity:
-            capacity = max(text_size + more_text, 2 * self._text_capacity)
+        if table.text == NULL or text_size + more_text > self._text_capacity:
+            capacity = max(max(text_size + more_text, 2 * self._text_capacity), 1)
             table.text = <char*>larger(table.text, capacity)
             self._text_capacity = capacity
         while slot_count < <uint64_t>(2 * count):

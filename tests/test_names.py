@@ -49,6 +49,13 @@ def test_a_name_that_is_only_like_one_is_not_known() -> None:
     assert [name for name in strangers if name in names] == []
 
 
+def test_no_text_at_all_is_a_name_like_others() -> None:
+    """The first one, too, for which there is no text to hold."""
+    names = Names()
+    names.extend([""])
+    assert (len(names), names.get(""), names.get("tea")) == (1, 0, None)
+
+
 def test_prefixes_of_one_another_are_different_names() -> None:
     prefixes = ["x" * size for size in range(1, 256)]
     names = Names()
