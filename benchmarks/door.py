@@ -122,8 +122,9 @@ def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report
             report.rows += _frames(server, sizes, folder, say)
         data = folder / "data"
         with _served(sizes, folder=data) as server:
+            before = server.read().journal  # the stock stands in it, too
             _besiege(report, server, requests, JOURNAL, say)
-            report.rows += _disk(server, folder)
+            report.rows += _disk(server, folder, before)
         shutil.rmtree(data)
         files = certificate(folder)
         settings = {"tls.certificate": str(files.certificate), "tls.key": str(files.key)}
@@ -189,9 +190,9 @@ def _rows(points: Sequence[Point]) -> Iterator[Row]:
             yield Row(name, ratio, "times", at_least=LEAST_RATIO if most else None)
 
 
-def _disk(server: Served, folder: Path) -> Iterator[Row]:
-    """What the disk alone takes to sync as many bytes as the journal did at a time."""
-    written, syncs = server.read().journal
+def _disk(server: Served, folder: Path, before: tuple[int, int]) -> Iterator[Row]:
+    """What the disk alone takes to sync as many bytes as the journal did at a time since then."""
+    written, syncs = (now - then for now, then in zip(server.read().journal, before, strict=True))
     disk = Disk(folder / "zeros")
     size = written // syncs
     took_ms = [1e3 * disk.sync_s(size) for _ in range(DISK_SYNCS)]

@@ -239,19 +239,20 @@ UNITS = {"times": "×"}
 
 def table(report: dict[str, Any], words: Words) -> str:
     """The numbers as a Markdown table, with what is to be said of them below."""
-    by_name = {row["name"]: row for row in report["rows"]}
     facts = {**report, **report["machine"]}
     lines = [words.heading.format(**facts), "|---|---:|---:|"]
-    for label, names in words.names.items():
-        rows = [by_name[name] for name in names]
-        lines.append(f"| {label} | {_amount(rows)} | {_target(rows)} |")
+    lines += [_line(label, report, names) for label, names in words.names.items()]
     for label, (other, names) in words.more.items():
         if (HERE / other).exists():
-            found = {row["name"]: row for row in _read(other)["rows"]}
-            rows = [found[name] for name in names]
-            lines.append(f"| {label} | {_amount(rows)} | {_target(rows)} |")
+            lines.append(_line(label, _read(other), names))
     below = ["", words.below.format(**facts)] if words.below else []
     return "\n".join([*lines, *below])
+
+
+def _line(label: str, report: dict[str, Any], names: tuple[str, ...]) -> str:
+    by_name = {row["name"]: row for row in report["rows"]}
+    rows = [by_name[name] for name in names]
+    return f"| {label} | {_amount(rows)} | {_target(rows)} |"
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Reading:
     @property
     def messages(self) -> int:
         """Messages with orders that were routed."""
-        return int(self._samples["fendan_stage_seconds_count", STAGES[0]])
+        return int(self._samples["fendan_stage_seconds_count", "decode"])
 
     @property
     def journal(self) -> tuple[int, int]:

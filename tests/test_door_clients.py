@@ -27,7 +27,6 @@ from fendan.errors import (
 )
 from fendan.server.callers import Scope
 from fendan.server.tokens import new_token
-from fendan.v1 import order_pb2
 from fendan.v1.routing_service_pb2 import (
     BatchRouteRequest,
     BatchRouteResponse,
@@ -39,6 +38,7 @@ from fendan.v1.routing_service_pb2 import (
 from node_client import NODE, node
 from papers import Papers
 from serving import PATIENCE_S, Served, serving, until, waiting
+from siege import an_order, in_papers
 
 pytestmark = pytest.mark.skipif(not HAS_DOOR, reason=NO_DOOR)
 
@@ -60,11 +60,6 @@ def plenty() -> Engine:
 def served() -> Iterator[Served]:
     with serving(plenty(), door__listen="0") as served:
         yield served
-
-
-def an_order(name: str, quantity: int = 1, sku: str = "tea") -> order_pb2.Order:
-    lines = [order_pb2.OrderLine(sku=sku, quantity=quantity)]
-    return order_pb2.Order(id=name, lat=31.2, lng=121.4, lines=lines)
 
 
 def a_request(name: str, quantity: int = 1, sku: str = "tea") -> RouteRequest:
@@ -228,20 +223,15 @@ def tls_of(papers: Papers, client_ca: str | None = None) -> dict[str, Any]:
     return {f"tls__{key}": papers.folder / name for key, name in files.items() if name is not None}
 
 
-def by_name(served: Served) -> str:
-    """Its address as the certificate has it."""
-    return served.hot_address.replace("127.0.0.1", "localhost")
-
-
 def test_whoever_trusts_the_authority_calls_the_door_by_tls(papers: Papers) -> None:
     folder = papers.folder
     with serving(plenty(), door__listen="0", **tls_of(papers)) as served:
-        with Client(by_name(served), tls=Tls(ca=folder / "ca.pem")) as client:
+        with Client(in_papers(served.hot_address), tls=Tls(ca=folder / "ca.pem")) as client:
             assert client.route(tea("by tls")).store_id == "S0"
             assert len(client.route_batch([tea(f"tls {n}") for n in range(5_000)])) == 5_000
         for tls in (Tls(ca=folder / "stranger_ca.pem"), None):
             with (
-                Client(by_name(served), tls=tls, retries=Retries(most=0)) as client,
+                Client(in_papers(served.hot_address), tls=tls, retries=Retries(most=0)) as client,
                 pytest.raises(UnavailableError),
             ):
                 client.route(tea("stranger"), timeout_s=5.0)
@@ -262,13 +252,13 @@ def test_with_mutual_tls_whoever_has_no_certificate_stays_outside(papers: Papers
         known = Tls(
             ca=folder / "ca.pem", certificate=folder / "client.pem", key=folder / "client.key"
         )
-        with Client(by_name(served), tls=known) as client:
+        with Client(in_papers(served.hot_address), tls=known) as client:
             assert client.route(tea("known")).store_id == "S0"
         for name in ("", "expired", "early", "strange"):
             own = {"certificate": folder / f"{name}.pem", "key": folder / f"{name}.key"}
             tls = Tls(ca=folder / "ca.pem", **(own if name else {}))
             with (
-                Client(by_name(served), tls=tls, retries=Retries(most=0)) as client,
+                Client(in_papers(served.hot_address), tls=tls, retries=Retries(most=0)) as client,
                 pytest.raises(UnavailableError),
             ):
                 client.route(tea("unknown"), timeout_s=5.0)

@@ -151,5 +151,5 @@ class _Replayed:
         recovery = recover(other, self._log, to_sequence=self._last)
         if state.state_hash(other) != state.state_hash(self._core):
             after = f"the snapshot after event {recovery.snapshot_sequence}"
-            raise _BrokenError(f"{after} leads to another state than the events from the first on")
+            raise _BrokenError(f"{after} leads to another state than the events without it")
         return int(recovery.snapshot_sequence > 0)

@@ -169,7 +169,7 @@ class NativeDoor:
             _, _, last_mark = turns[-1]
             try:
                 journaled.wait_durable(last_mark)
-            except FendanError as error:
+            except Exception as error:
                 self._crashed(error)
                 turns = [
                     (turn, self._failed(piece for piece, _ in said), 0) for turn, said, _ in turns
@@ -187,7 +187,7 @@ class NativeDoor:
         self._door.hand_back(turn)
 
     def _crashed(self, error: BaseException) -> None:
-        """From here on nothing is accepted, and nobody is told of a success."""
+        """From here on nothing is accepted; what is on disk by then is still told."""
         if self._crash is None:
             self._crash = bearable(error)
             with suppress(RuntimeError):  # the loop is closed: there is nobody to tell

@@ -6,6 +6,7 @@ anything.
 
 import grpc
 
+from fendan.details import TOO_LARGE
 from fendan.engine.door import Ending
 from fendan.errors import Fault, FendanError, refuse
 from fendan.server import refusals
@@ -46,5 +47,5 @@ def endings(config: Config, elsewhere: str) -> dict[str, Ending]:
     }
     said = {name: ending_of(refusals.error_of(refusing)) for name, refusing in refused.items()}
     # What gRPC says itself on the other port, and our clients know it by.
-    too_large = f"message larger than max ({config.limits.message_bytes:,} bytes)"
+    too_large = f"{TOO_LARGE} ({config.limits.message_bytes:,} bytes)"
     return said | {"too_large": Ending(TOO_LARGE_STATUS, too_large, b"")}

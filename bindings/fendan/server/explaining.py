@@ -66,8 +66,9 @@ def _explained(
 ) -> messages.ExplainResponse:
     if isinstance(wanted, str):
         check_order(engine, who, "order_id", wanted)
+    checked_limit(limit)
     # Of all that were excluded some may be the caller's, however many are nearer.
     most = MOST_EXCLUDED if who.scope.is_bound else limit
     told = engine.explain(wanted, limit=most, attempt=attempt)
-    seen = explanation_for(engine, who, told, checked_limit(limit))
+    seen = explanation_for(engine, who, told, limit)
     return messages.ExplainResponse(explanation=explanation_message(seen))

@@ -1,4 +1,4 @@
-"""The lane: all work on the engine, one piece at a time, in the order in which it came.
+"""The lane: work on the engine that comes by grpcio's port, piece by piece, in order of arrival.
 
 An engine takes its callers one after another anyway. Here they wait for it where waiting costs
 little and is bounded, off the event loop, so that the loop goes on reading and answering.
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -286,8 +287,6 @@ def bearable(error: BaseException) -> Exception:
         error.__traceback__ = None
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
-    try:
-        refuse(Fault.INTERNAL, "work", repr(error))
-    except FendanError as internal:
-        internal.__cause__ = error
-        return internal
+    internal = refusals.error_of(partial(refuse, Fault.INTERNAL, "work", repr(error)))
+    internal.__cause__ = error
+    return internal

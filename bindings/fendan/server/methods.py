@@ -19,6 +19,7 @@ __all__ = [
     "Context",
     "answer_of",
     "apart",
+    "as_sent",
     "at_most",
     "at_most_bytes",
     "deadline_of",
@@ -90,6 +91,11 @@ def rename(error: FendanError, field: str, row: int | None = None) -> NoReturn:
         raise renamed from error
 
 
+def as_sent(error: FendanError) -> NoReturn:
+    """Raise an error of the engine again, with the path of the field as requests have it."""
+    rename(error, indexed(error.field, error.row), error.row)
+
+
 def indexed(field: str, row: int | None) -> str:
     """The path of one of a repeated field: ``store_ids[3]``."""
     return field if row is None or re.search(r"\[\d+\]", field) else f"{field}[{row}]"
@@ -110,4 +116,4 @@ class Commanding:
                 command, size_bytes=request.ByteSize(), deadline=deadline_of(context)
             )
         except FendanError as error:
-            rename(error, indexed(error.field, error.row), error.row)
+            as_sent(error)

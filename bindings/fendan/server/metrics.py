@@ -79,7 +79,7 @@ class Metrics:
     # -- ROUTING -------------------------------------------------------------------------------
 
     def stage(self, name: str, seconds: float) -> None:
-        """How long one request spent in a stage, one of STAGES."""
+        """How long a request, or what the native door does as one, spent in one of STAGES."""
         self._stages[name].observe(seconds)
 
     def routed(self, statuses: NDArray[np.uint8], reasons: NDArray[np.uint8]) -> None:

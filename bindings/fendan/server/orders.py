@@ -9,17 +9,12 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from fendan.api import Engine
-from fendan.errors import (
-    Fault,
-    FendanError,
-    UnknownOrderError,
-    refuse,
-)
+from fendan.errors import FendanError, UnknownOrderError
 from fendan.messages import decision_message, order_status_message, reject_reason_of
 from fendan.model import OrderStatus, ShipmentStatus
 from fendan.server.callers import Caller
-from fendan.server.methods import Answer, answer_of, at_most, indexed, rename
-from fendan.server.own import decision_for, is_own
+from fendan.server.methods import Answer, answer_of, as_sent, at_most, rename
+from fendan.server.own import check_order, decision_for, is_own, refuse_unless
 from fendan.v1 import order_service_pb2 as messages
 
 __all__ = ["Orders"]
@@ -126,8 +121,8 @@ class Orders:
                 shipment=_shipment(request),
             )
         except FendanError as error:
-            self._check(who, "order_id", request.order_id)  # all that a stranger is told
-            rename(error, indexed(error.field, error.row), error.row)
+            check_order(self._engine, who, "order_id", request.order_id)  # all that strangers hear
+            as_sent(error)
         seen = order_status_message(self._seen_by(who, status))
         return messages.RejectOrderResponse(order=seen)
 
@@ -142,14 +137,14 @@ class Orders:
         try:
             released = self._engine.release_batch(order_ids)
         except FendanError as error:
-            rename(error, indexed(error.field, error.row), error.row)
+            as_sent(error)
         return messages.ReleaseOrdersResponse(released=released)
 
     # -- QUESTIONS -----------------------------------------------------------------------------
 
     def _get(self, who: Caller, request: messages.GetOrderRequest) -> messages.GetOrderResponse:
         """Where a known order is now."""
-        self._check(who, "order_id", request.order_id)
+        check_order(self._engine, who, "order_id", request.order_id)
         status = self._seen_by(who, self._engine.order(request.order_id))
         return messages.GetOrderResponse(order=order_status_message(status))
 
@@ -157,7 +152,7 @@ class Orders:
         self, who: Caller, request: messages.GetDecisionRequest
     ) -> messages.GetDecisionResponse:
         """What a known order was told first, and whether its stock is still held."""
-        self._check(who, "order_id", request.order_id)
+        check_order(self._engine, who, "order_id", request.order_id)
         decision = decision_for(self._engine, who, self._engine.decision(request.order_id))
         return messages.GetDecisionResponse(
             decision=decision_message(decision),
@@ -174,17 +169,11 @@ class Orders:
         self._check_step(who, request.order_id, _shipment(request), at)
         return order_status_message(self._seen_by(who, step(request.order_id)))
 
-    def _check(self, who: Caller, field: str, order_id: str) -> None:
-        """Raise NotAllowedError where no part of the order is at a store of the caller's."""
-        if who.scope.is_bound:
-            places = self._places(field, order_id)
-            self._refuse_unless(any(map(partial(self._has, who), places)), who, field, order_id)
-
     def _check_all(self, who: Caller, field: str, order_id: str) -> None:
         """Raise NotAllowedError where some part of the order is at no store of the caller's."""
         if who.scope.is_bound:
             places = self._places(field, order_id)
-            self._refuse_unless(all(map(partial(self._has, who), places)), who, field, order_id)
+            refuse_unless(all(map(partial(self._has, who), places)), who, field, order_id)
 
     def _check_step(self, who: Caller, order_id: str, shipment: int | None, store_id: str) -> None:
         """Raise NotAllowedError where not all that would take the step is the caller's.
@@ -200,7 +189,7 @@ class Orders:
             if shipment in (None, number) and store_id in ("", place.store_id)
         ]
         reached = [self._has(who, place) for place in taking or places]
-        self._refuse_unless(all(reached) if taking else any(reached), who, "order_id", order_id)
+        refuse_unless(all(reached) if taking else any(reached), who, "order_id", order_id)
 
     def _places(self, field: str, order_id: str) -> tuple[OrderStatus | ShipmentStatus, ...]:
         """Where the order is: its shipments, or all of it."""
@@ -209,12 +198,6 @@ class Orders:
         except UnknownOrderError as error:
             rename(error, field)
         return status.shipments or (status,)
-
-    def _refuse_unless(self, is_allowed: bool, who: Caller, field: str, order_id: str) -> None:
-        """The error names the order and not its store, which is none of the caller's business."""
-        if not is_allowed:
-            hint = f"it is at no store of the {who.scope.value} {who.of!r}"
-            refuse(Fault.NOT_ALLOWED, field, order_id, hint=hint)
 
     def _seen_by(self, who: Caller, status: OrderStatus) -> OrderStatus:
         """A status without its stores, as far as they are none of the caller's business."""

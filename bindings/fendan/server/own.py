@@ -12,7 +12,7 @@ from fendan.errors import Fault, NotAllowedError, UnknownStoreError, refuse
 from fendan.explanation import Change, Explanation
 from fendan.server.callers import Caller
 
-__all__ = ["check_order", "decision_for", "explanation_for", "is_own"]
+__all__ = ["check_order", "decision_for", "explanation_for", "is_own", "refuse_unless"]
 
 ONLY_OWN = "only what concerns your own stores is told"
 
@@ -29,12 +29,18 @@ def is_own(engine: Engine, who: Caller, store_id: str | None) -> bool:
 def check_order(engine: Engine, who: Caller, field: str, order_id: str) -> None:
     """Raise NotAllowedError where no part of the order is at a store of the caller's.
 
-    The error names the order and not its store. Raises UnknownOrderError.
+    Raises UnknownOrderError.
     """
     if not who.scope.is_bound:
         return
     status = engine.order(order_id)
-    if not any(is_own(engine, who, one.store_id) for one in status.shipments or (status,)):
+    there = any(is_own(engine, who, one.store_id) for one in status.shipments or (status,))
+    refuse_unless(there, who, field, order_id)
+
+
+def refuse_unless(is_allowed: bool, who: Caller, field: str, order_id: str) -> None:
+    """The error names the order and not its store, which is none of the caller's business."""
+    if not is_allowed:
         hint = f"it is at no store of the {who.scope.value} {who.of!r}"
         refuse(Fault.NOT_ALLOWED, field, order_id, hint=hint)
 
