@@ -200,7 +200,7 @@ cdef void connection_write(Connection* connection, Buffers* buffers) noexcept no
             return
     if connection.is_hung_up and not connection.leaving_ns:
         connection.leaving_ns = connection.house.now_ns
-        connection_check(connection)
+        timer_set(&connection.house.wheel, &connection.timer, connection.leaving_ns + LINGER_NS)
     if not nghttp2_session_want_read(connection.session) and (
             not nghttp2_session_want_write(connection.session)):
         connection.is_gone = True
@@ -242,6 +242,9 @@ cdef void connection_check(Connection* connection) noexcept nogil:
     if is_over(connection):
         mark_gone(connection)
         return
+    if connection.leaving_ns:  # all is said
+        timer_set(&house.wheel, &connection.timer, connection.leaving_ns + LINGER_NS)
+        return
     if connection.goodbyes == 1:
         connection.goodbyes = 2
         nghttp2_submit_goaway(
@@ -249,9 +252,7 @@ cdef void connection_check(Connection* connection) noexcept nogil:
             nghttp2_session_get_last_proc_stream_id(connection.session), NGHTTP2_NO_ERROR, NULL, 0)
         make_dirty(connection)
     next_ns = connection.heard_ns + house.limits.keepalive_ns
-    if connection.leaving_ns:
-        next_ns = connection.leaving_ns + LINGER_NS
-    elif not connection.is_greeted:
+    if not connection.is_greeted:
         next_ns = connection.began_ns + house.limits.header_ns
     elif connection.pinged_ns and connection.heard_ns < connection.pinged_ns:
         next_ns = connection.pinged_ns + house.limits.keepalive_timeout_ns

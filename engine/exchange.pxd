@@ -69,7 +69,7 @@ cdef struct Limits:
     int64_t queue_bytes
     int64_t header_bytes
     int64_t connections
-    int32_t concurrent_streams
+    int64_t concurrent_streams
     int64_t header_ns
     int64_t idle_ns
     int64_t keepalive_ns

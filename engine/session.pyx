@@ -72,7 +72,7 @@ cdef extern from *:
     }
     """
     # Our own limit is to be reached first, since it knows which resets are honest.
-    void allow_resets "fendan_http2_allow_resets"(nghttp2_option* option, int most) noexcept nogil
+    void allow_resets "fendan_http2_allow_resets"(nghttp2_option* option, uint64_t most) noexcept nogil
 
 cdef extern from "<openssl/crypto.h>" nogil:
     int CRYPTO_memcmp(const void* one, const void* other, size_t size)
@@ -418,7 +418,7 @@ cdef int session_begin(Connection* connection) noexcept nogil:
         session_end(connection)
         return -1
     settings[0].settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
-    settings[0].value = house.limits.concurrent_streams
+    settings[0].value = <uint32_t>house.limits.concurrent_streams
     settings[1].settings_id = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE
     settings[1].value = STREAM_WINDOW_BYTES
     settings[2].settings_id = NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE
@@ -439,9 +439,9 @@ cdef bint session_read(Connection* connection, const uint8_t* data, size_t size)
 
 cdef void session_end(Connection* connection) noexcept nogil:
     """Its calls end with it; those that are in the queue are left out there."""
-    timer_unset(&connection.timer)
     while connection.streams != NULL:
         forget(connection, connection.streams)
+    timer_unset(&connection.timer)  # last: the end of a call may set it
     if connection.session != NULL:
         nghttp2_session_del(connection.session)
         connection.session = NULL

@@ -16,9 +16,8 @@ from hpack import Encoder
 from door_client import METHODS
 from fendan.engine.door import ENDINGS, DoorLimits
 from fendan.engine.rehearsal import Rehearsal
+from http2_frames import CONTINUATION, DATA, HEADERS, PREFACE, SETTINGS, frame
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RESET, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 LIMITS = DoorLimits(
     message_bytes=50_000,
     concurrent_streams=20,
@@ -72,7 +71,7 @@ class Player:
     def play(self) -> None:
         """Live, leave, and be forgotten."""
         chance = self.chance
-        greeting = PREFACE + self.frame(SETTINGS, 0, 0, b"")
+        greeting = PREFACE + frame(SETTINGS, 0, 0, b"")
         self.send(greeting if chance.random() < 0.95 else self.spoilt(greeting))
         steps = chance.randrange(60)
         while steps and self.door.is_open:
@@ -144,12 +143,6 @@ class Player:
 
     # -- FRAMES --------------------------------------------------------------------------------
 
-    def frame(self, kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-        """A frame, as large as it is."""
-        return (
-            struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-        )
-
     def stream(self) -> int:
         """One that was begun, nearly always: for any other the connection ends."""
         if self.next_stream == 1 or self.chance.random() < 0.005:
@@ -167,22 +160,22 @@ class Player:
             case 1:
                 return self.call()
             case 2:
-                return self.frame(kind, 0, self.stream(), bytes(5))
+                return frame(kind, 0, self.stream(), bytes(5))
             case 3:
-                return self.frame(kind, 0, self.stream(), chance.randbytes(4))
+                return frame(kind, 0, self.stream(), chance.randbytes(4))
             case 4:
                 name = chance.choice((1, 3, 4, 4, 6, 99))
                 value = chance.choice((0, 1, 100, 65_535, 1_000_000))
-                return self.frame(kind, 0, 0, struct.pack(">HI", name, value))
+                return frame(kind, 0, 0, struct.pack(">HI", name, value))
             case 6:
-                return self.frame(kind, chance.randrange(2), 0, bytes(8))
+                return frame(kind, chance.randrange(2), 0, bytes(8))
             case 8:
                 stream = chance.choice((0, self.stream()))
-                return self.frame(kind, 0, stream, struct.pack(">I", chance.choice((1, 70_000))))
+                return frame(kind, 0, stream, struct.pack(">I", chance.choice((1, 70_000))))
             case 10:
-                return self.frame(99, chance.randrange(256), self.stream(), bytes(20))
+                return frame(99, chance.randrange(256), self.stream(), bytes(20))
             case _:
-                return self.frame(kind, chance.randrange(256), self.stream(), chance.randbytes(20))
+                return frame(kind, chance.randrange(256), self.stream(), chance.randbytes(20))
 
     def call(self) -> bytes:
         """A call begins, and maybe all of it comes at once."""
@@ -204,10 +197,10 @@ class Player:
         ends = chance.random() < 0.05
         if chance.random() < 0.1:
             middle = len(block) // 2
-            begun = self.frame(HEADERS, ends, stream, block[:middle])
-            begun += self.frame(CONTINUATION, 4, stream, block[middle:])
+            begun = frame(HEADERS, ends, stream, block[:middle])
+            begun += frame(CONTINUATION, 4, stream, block[middle:])
         else:
-            begun = self.frame(HEADERS, 4 | ends, stream, block)
+            begun = frame(HEADERS, 4 | ends, stream, block)
         return begun if chance.random() < 0.2 else begun + self.data(stream, chance.random() < 0.9)
 
     def data(self, stream: int, ends: bool | int) -> bytes:
@@ -224,8 +217,8 @@ class Player:
             messages = messages[: chance.randrange(len(messages) + 1)]
         size = chance.choice((16_384, 16_384, 16_384, 100, 7))
         parts = [messages[at : at + size] for at in range(0, min(len(messages), 200 * size), size)]
-        frames = [self.frame(DATA, 0, stream, part) for part in parts[:-1]]
-        return b"".join(frames) + self.frame(DATA, int(ends), stream, parts[-1] if parts else b"")
+        frames = [frame(DATA, 0, stream, part) for part in parts[:-1]]
+        return b"".join(frames) + frame(DATA, int(ends), stream, parts[-1] if parts else b"")
 
     def spoilt(self, data: bytes) -> bytes:
         """With some bytes changed, lost or told again."""

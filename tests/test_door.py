@@ -14,6 +14,7 @@ from door_client import METHODS, echo, order
 from fendan.engine.door import ENDINGS, Door, DoorLimits, Ending
 from fendan.engine.link import Tls
 from fendan.errors import UnavailableError
+from http2_frames import GOAWAY, HELLO, PING, call, frame
 from papers import Papers
 from siege import PATIENCE_S, until
 
@@ -78,6 +79,12 @@ def unary(channel: grpc.Channel, method: str) -> "grpc.UnaryUnaryMultiCallable[b
 
 def asked(channel: grpc.Channel, method: str, data: bytes) -> bytes:
     return unary(channel, method)(data, timeout=PATIENCE_S)
+
+
+@contextmanager
+def by_hand(door: Door) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=PATIENCE_S) as connection:
+        yield connection
 
 
 # -- CLIENTS -----------------------------------------------------------------------------------
@@ -270,3 +277,45 @@ def test_a_door_that_makes_no_sense_is_not_opened(wrong: dict[str, object]) -> N
     }
     with pytest.raises(ValueError):
         Door(**{**usual, **wrong})  # type: ignore[arg-type]
+
+
+# -- RUDE ENDS ---------------------------------------------------------------------------------
+
+
+def test_clients_that_leave_in_the_midst_of_streams_leave_nothing_behind() -> None:
+    """Whoever is idle for shorter than it may be silent has its timer set as its last call ends."""
+    limits = DoorLimits(idle_s=1.0, keepalive_time_s=3_600.0)
+    with opened(limits=limits) as door:
+        for _ in range(50):
+            with by_hand(door) as client:
+                client.sendall(HELLO + call(1, STREAM_ROUTE))
+                until(lambda: door.stats().streams == 1)
+            until(lambda: door.stats().connections == 0)
+        with by_hand(door) as patient:  # is sent away after the time of those is up
+            patient.sendall(HELLO)
+            until(lambda: door.stats().connections == 1)
+            until(lambda: door.stats().connections == 0)
+        with channel_to(f"127.0.0.1:{door.port}") as channel:
+            assert asked(channel, ROUTE, order(b"x")) == order(b"x")
+
+
+def test_a_client_that_breaks_two_rules_at_once_while_the_door_drains_is_gone_for_good() -> None:
+    pings = frame(PING, payload=bytes(8)) * 4
+    cut = frame(PING, payload=bytes(7))
+    with opened() as door, by_hand(door) as client:
+        client.sendall(HELLO + call(1, STREAM_ROUTE))
+        until(lambda: door.stats().streams == 1)
+        client.settimeout(PATIENCE_S)
+        said = client.recv(65_536)
+        door.drain()
+        while len(said) < 9 or frame(GOAWAY)[3:4] not in said:
+            said += client.recv(65_536)
+        client.sendall(pings + cut)
+        until(lambda: door.stats().connections == 0)
+        assert door.is_empty
+
+
+def test_as_many_streams_as_can_be_counted_may_be_open() -> None:
+    limits = DoorLimits(concurrent_streams=2**31 - 1)
+    with opened(limits=limits) as door, channel_to(f"127.0.0.1:{door.port}") as channel:
+        assert asked(channel, ROUTE, order(b"x")) == order(b"x")

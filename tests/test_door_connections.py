@@ -5,10 +5,10 @@ import pytest
 from door_client import Client, order
 from fendan.engine.door import ENDINGS, DoorLimits
 from fendan.engine.rehearsal import Rehearsal
+from http2_frames import PREFACE
 
 NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, CALM = 0, 1, 7, 11
 OK, UNAVAILABLE = 0, 14
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 LAST_STREAM = (1 << 31) - 1
 
 # The door's usual limits, and how long its timers may be late.
@@ -122,9 +122,7 @@ def test_a_client_that_gives_no_sign_is_given_up() -> None:
     assert client.door.stats().streams == 0
 
 
-@pytest.mark.parametrize(
-    "sent", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
-)
+@pytest.mark.parametrize("sent", [b"", PREFACE[:-2], PREFACE])
 def test_whoever_does_not_greet_in_time_is_given_up(sent: bytes) -> None:
     door = Rehearsal(methods=[("/x/y", 0)], limits=DoorLimits(header_timeout_s=10.0))
     door.pass_time(9.0)

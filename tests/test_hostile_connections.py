@@ -10,47 +10,28 @@ from pathlib import Path
 import pytest
 
 from fendan.v1.routing_service_pb2 import RouteRequest
+from http2_frames import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    HELLO,
+    PING,
+    PREFACE,
+    RESET,
+    SETTINGS,
+    WINDOW,
+    call,
+    frame,
+)
 from siege import Besieged, an_order, besieged, is_closed, many_descriptors, unharmed, until
-
-# -- HTTP/2 BY HAND ----------------------------------------------------------------------------
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RESET, SETTINGS, PING, WINDOW, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
-END_STREAM, END_HEADERS = 1, 4
-
-
-def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
-    return (
-        struct.pack(">I", len(payload))[1:]
-        + bytes([kind, flags])
-        + struct.pack(">I", stream)
-        + payload
-    )
 
 
 def header(name: str, value: str) -> bytes:
     """A literal that no table remembers."""
     texts = (text.encode() for text in (name, value))
     return b"\x00" + b"".join(bytes([len(text)]) + text for text in texts)
-
-
-HELLO = PREFACE + frame(SETTINGS)
-ROUTE = b"".join(
-    header(name, value)
-    for name, value in (
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", "/fendan.v1.RoutingService/Route"),
-        (":authority", "localhost"),
-        ("content-type", "application/grpc"),
-        ("te", "trailers"),
-    )
-)
-
-
-def call(stream: int) -> bytes:
-    """A call of Route begins."""
-    return frame(HEADERS, END_HEADERS, stream, ROUTE)
 
 
 def order(name: str) -> bytes:

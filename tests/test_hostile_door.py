@@ -11,41 +11,32 @@ from pathlib import Path
 
 import grpc
 import pytest
-from hpack import Encoder
 
 from door_client import METHODS, framed, order
 from door_echo import LIMITS, MIB
+from http2_frames import (
+    CONTINUATION,
+    DATA,
+    END_STREAM,
+    HEADERS,
+    HELLO,
+    PING,
+    PREFACE,
+    RESET,
+    SETTINGS,
+    WINDOW,
+    call,
+    frame,
+)
 from siege import PATIENCE_S, is_closed, many_descriptors, until
 
 # What an attack may cost: what is held for calls, and the buffers of the loop and of allocators.
 MOST_GROWTH_BYTES = LIMITS.queue_bytes * 2 + 32 * MIB
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RESET, SETTINGS, PING, WINDOW, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
-END_STREAM, END_HEADERS = 1, 4
 ROUTE, BATCH_ROUTE, STREAM_ROUTE = (name for name, _ in METHODS)
 
 
 # -- HTTP/2 BY HAND ----------------------------------------------------------------------------
-
-
-def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
-    size = struct.pack(">I", len(payload))[1:]
-    return size + struct.pack(">BBI", kind, flags, stream) + payload
-
-
-def call(stream: int, method: str = ROUTE) -> bytes:
-    """A call begins."""
-    headers = {
-        ":method": "POST",
-        ":scheme": "http",
-        ":path": method,
-        ":authority": "x",
-        "content-type": "application/grpc",
-    }
-    # Nothing that a table would remember: each call stands for itself.
-    block = Encoder().encode([(name, text, True) for name, text in headers.items()])
-    return frame(HEADERS, END_HEADERS, stream, block)
 
 
 def data(stream: int, content: bytes) -> bytes:
@@ -56,7 +47,6 @@ def data(stream: int, content: bytes) -> bytes:
 # All that the client gives the server room for.
 WIDE = frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 2**31 - 1))
 WIDE += frame(WINDOW, 0, 0, struct.pack(">I", 2**31 - 1 - 65_535))
-HELLO = PREFACE + frame(SETTINGS)
 
 
 class Server:
