@@ -1,5 +1,5 @@
 """Connections: bytes between sockets and sessions, and how long a peer is borne with."""
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport uint8_t
 
 from fendan.engine.exchange cimport Connection, House
 
@@ -22,3 +22,7 @@ cdef void connection_write(Connection* connection, Buffers* buffers) noexcept no
 cdef void connection_check(Connection* connection) noexcept nogil
 # No call is to begin any more; those that have may end.
 cdef void connection_drain(Connection* connection) noexcept nogil
+# Give out what was answered.
+cdef void settle_all(House* house) noexcept nogil
+# Do what is due by now.
+cdef void run_timers(House* house) noexcept nogil

@@ -12,7 +12,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 from posix.unistd cimport close
 
-from fendan.engine.exchange cimport drain_streams, make_dirty
+from fendan.engine.exchange cimport drain_streams, make_dirty, settle, stream_late
 from fendan.engine.link cimport (
     LINK_AGAIN,
     link_begin,
@@ -22,8 +22,10 @@ from fendan.engine.link cimport (
     link_write,
 )
 from fendan.engine.nghttp2 cimport *
+from fendan.engine.queue cimport Block, queue_done, queue_spare
 from fendan.engine.session cimport session_begin, session_end, session_read
-from fendan.engine.timers cimport timer_set
+from fendan.engine.streams cimport STREAM_TIMER, Stream
+from fendan.engine.timers cimport Timer, timer_due, timer_set
 
 cdef enum:
     READS = 16                  # of one connection, before others have their turn
@@ -112,9 +114,6 @@ cdef bint connection_read(Connection* connection, Buffers* buffers) noexcept nog
             house.counts.hung_up += 1
             mark_gone(connection)
             return False
-        if connection.heading != NULL:  # within headers a peer is to hurry
-            timer_set(&house.wheel, &connection.timer,
-                      connection.heading.began_ns + house.limits.header_ns)
         if connection.link.tls == NULL and size < BUFFER_BYTES:
             return False
     return True
@@ -122,22 +121,25 @@ cdef bint connection_read(Connection* connection, Buffers* buffers) noexcept nog
 
 # -- WRITING -----------------------------------------------------------------------------------
 
-cdef bint send_off(Connection* connection, const uint8_t* data, size_t size) noexcept nogil:
-    """Write as much as the socket takes, and keep the rest; False: there is a rest, or an end."""
+cdef size_t write_some(Connection* connection, const uint8_t* data, size_t size) noexcept nogil:
+    """How much of it the socket takes now; it may end with that."""
     cdef Py_ssize_t written
     cdef size_t at = 0
     while at < size:
         written = link_write(&connection.link, data + at, size - at)
-        if written > 0:
-            at += written
-            connection.house.counts.written_bytes += written
-        elif written == LINK_AGAIN:
+        if written <= 0:
+            connection.is_gone |= written != LINK_AGAIN
             break
-        else:
-            connection.is_gone = True
-            return False
-    if at == size:
-        return True
+        at += written
+    connection.house.counts.written_bytes += at
+    return at
+
+
+cdef bint send_off(Connection* connection, const uint8_t* data, size_t size) noexcept nogil:
+    """Write as much as the socket takes, and keep the rest; False: there is a rest, or an end."""
+    cdef size_t at = write_some(connection, data, size)
+    if at == size or connection.is_gone:
+        return at == size
     connection.unsent = <uint8_t*>malloc(size - at)
     if connection.unsent == NULL:
         connection.is_gone = True
@@ -149,15 +151,10 @@ cdef bint send_off(Connection* connection, const uint8_t* data, size_t size) noe
 
 cdef bint send_unsent(Connection* connection) noexcept nogil:
     """Go on with what the socket did not take before; whether it is through."""
-    cdef Py_ssize_t written
-    while connection.unsent_at < connection.unsent_size:
-        written = link_write(&connection.link, connection.unsent + connection.unsent_at,
-                             connection.unsent_size - connection.unsent_at)
-        if written <= 0:
-            connection.is_gone |= written != LINK_AGAIN
-            return False
-        connection.unsent_at += written
-        connection.house.counts.written_bytes += written
+    connection.unsent_at += write_some(connection, connection.unsent + connection.unsent_at,
+                                       connection.unsent_size - connection.unsent_at)
+    if connection.unsent_at < connection.unsent_size:
+        return False
     free(connection.unsent)
     connection.unsent = NULL
     connection.unsent_at = connection.unsent_size = 0
@@ -183,14 +180,9 @@ cdef void connection_write(Connection* connection, Buffers* buffers) noexcept no
             size = nghttp2_session_mem_send(connection.session, &data)
             if size <= 0:
                 break
-            if filled + size > BUFFER_BYTES:  # headers can be as long as that
-                if not send_off(connection, buffers.output, filled):
-                    connection.is_gone = True
-                    return
-                filled = 0
-                if size > BUFFER_BYTES:
-                    connection.is_gone = True
-                    return
+            if filled + size > BUFFER_BYTES:  # libnghttp2 has no frame above 64 KiB and a head
+                connection.is_gone = True
+                return
             memcpy(buffers.output + filled, data, size)
             filled += size
         if size < 0:
@@ -269,3 +261,26 @@ cdef void connection_check(Connection* connection) noexcept nogil:
             return
         next_ns = min(next_ns, connection.idle_ns + house.limits.idle_ns)
     timer_set(&house.wheel, &connection.timer, max(next_ns, now_ns + 1))
+
+
+# -- OF ALL CONNECTIONS ------------------------------------------------------------------------
+
+cdef void settle_all(House* house) noexcept nogil:
+    """Give out what was answered."""
+    cdef Block* block = queue_done(&house.queue)
+    cdef Block* next
+    while block != NULL:
+        next = block.next
+        settle(house, block)
+        queue_spare(&house.queue, block)
+        block = next
+
+
+cdef void run_timers(House* house) noexcept nogil:
+    cdef Timer* timer = timer_due(&house.wheel, house.now_ns)
+    while timer != NULL:
+        if timer.kind == STREAM_TIMER:
+            stream_late(house, <Stream*>timer.owner)
+        else:
+            connection_check(<Connection*>timer.owner)
+        timer = timer_due(&house.wheel, house.now_ns)

@@ -18,40 +18,25 @@ import socket as sockets
 
 from fendan.engine.connection cimport (
     connection_begin,
-    connection_check,
     connection_drain,
     connection_end,
     connection_read,
     connection_write,
+    run_timers,
+    settle_all,
 )
-from fendan.engine.exchange cimport Connection, hang_up, make_dirty, settle, stream_late
-from fendan.engine.house cimport house_begin, house_end, look_at_clock, stats_of
+from fendan.engine.epoll cimport *
+from fendan.engine.exchange cimport Connection, hang_up, make_dirty
+from fendan.engine.house cimport house_begin, house_end, stats_of
 from fendan.engine.link cimport Tls
-from fendan.engine.nghttp2 cimport (
-    NGHTTP2_ENHANCE_YOUR_CALM,
-    nghttp2_option_del,
-    nghttp2_session_callbacks_del,
-)
+from fendan.engine.nghttp2 cimport NGHTTP2_ENHANCE_YOUR_CALM
 from fendan.engine.ports cimport ACCEPT_FULL, accept_at, listen_at
-from fendan.engine.queue cimport Block, queue_close, queue_done, queue_spare, queue_wake
+from fendan.engine.queue cimport queue_close, queue_wake
 from fendan.engine.session cimport session_callbacks
-from fendan.engine.streams cimport STREAM_TIMER, Stream
-from fendan.engine.timers cimport Timer, quiet_ns, timer_due
+from fendan.engine.timers cimport clock_ns, quiet_ns
 from fendan.engine.turns cimport Turn, take
 from fendan.engine.house import ENDINGS, DoorLimits, DoorStats
 from fendan.engine.turns import Ending
-
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        void* ptr
-    cdef struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags)
-    int epoll_ctl(int poll, int what, int socket, epoll_event* event)
-    int epoll_wait(int poll, epoll_event* events, int most, int timeout_ms)
-    int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL
-    uint32_t EPOLLIN, EPOLLOUT
 
 cdef enum:
     EVENTS = 256                # looked at in one turn
@@ -97,10 +82,6 @@ cdef class Door:
     def __dealloc__(self):
         while self.house.connections != NULL:
             connection_end(self.house.connections)
-        if self.house.callbacks != NULL:
-            nghttp2_session_callbacks_del(self.house.callbacks)
-        if self.house.option != NULL:
-            nghttp2_option_del(self.house.option)
         house_end(&self.house)
         if self.listener >= 0:
             close(self.listener)
@@ -190,7 +171,7 @@ cdef class Door:
         cdef int number, found
         found = epoll_wait(self.poll, events, EVENTS,
                            <int>((wait_ns + MILLISECOND_NS - 1) // MILLISECOND_NS))
-        look_at_clock(&self.house)
+        self.house.now_ns = clock_ns()
         for number in range(found):
             if events[number].data.ptr == NULL:
                 self.welcome()
@@ -270,27 +251,6 @@ cdef void read_on(Door door) noexcept nogil:
         connection.is_eager = False
         take_in(door, connection)
         connection = next
-
-
-cdef void settle_all(House* house) noexcept nogil:
-    """Give out what was answered."""
-    cdef Block* block = queue_done(&house.queue)
-    cdef Block* next
-    while block != NULL:
-        next = block.next
-        settle(house, block)
-        queue_spare(&house.queue, block)
-        block = next
-
-
-cdef void run_timers(House* house) noexcept nogil:
-    cdef Timer* timer = timer_due(&house.wheel, house.now_ns)
-    while timer != NULL:
-        if timer.kind == STREAM_TIMER:
-            stream_late(house, <Stream*>timer.owner)
-        else:
-            connection_check(<Connection*>timer.owner)
-        timer = timer_due(&house.wheel, house.now_ns)
 
 
 cdef void spare_memory(Door door) noexcept nogil:

@@ -3,11 +3,11 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from fendan.engine.link cimport Link
 from fendan.engine.nghttp2 cimport (
-    nghttp2_nv,
     nghttp2_option,
     nghttp2_session,
     nghttp2_session_callbacks,
 )
+from fendan.engine.protocol cimport MOST_STATUS
 from fendan.engine.streams cimport Pool, Stream
 from fendan.engine.timers cimport Timer, Wheel
 from fendan.engine.tokens cimport Token, Tokens
@@ -33,7 +33,7 @@ cdef enum EndingIndex:
     ENDING_COUNT = 16
 
 cdef enum:
-    STATUSES = 17               # of gRPC
+    STATUSES = MOST_STATUS + 1
     BUCKETS = 16                # of the histogram of seconds; beyond them is one more
     # How much of one stream is read and not answered at a time, as on the other port.
     MOST_MESSAGES = 64
@@ -46,7 +46,6 @@ cdef enum:
     # Frames that bring nothing (resets, pings, settings, empty data): so many a second are borne.
     PATIENCE_PER_S = 1_000
     MOST_TOKEN_BYTES = 256      # of the token that a connection remembers
-    NANOSECONDS = 1_000_000_000
 
 
 # A prepared ending; its texts as they are sent.

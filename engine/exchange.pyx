@@ -23,9 +23,10 @@ from fendan.engine.streams cimport (
     bytes_add,
     bytes_left,
     bytes_take,
+    mark_gone,
     stream_release,
 )
-from fendan.engine.timers cimport timer_unset
+from fendan.engine.timers cimport NANOSECONDS, timer_unset
 from fendan.engine.queue cimport (
     FATE_ANSWERED,
     FATE_ENDED,
@@ -34,13 +35,6 @@ from fendan.engine.queue cimport (
     Entry,
     queue_put,
 )
-
-cdef extern from * nogil:
-    """
-    /* The engine's thread looks, too; see turns. */
-    #define fendan_mark_gone(stream) __atomic_store_n(&(stream)->is_gone, 1, __ATOMIC_RELAXED)
-    """
-    void mark_gone "fendan_mark_gone"(Stream* stream)
 
 cdef enum:
     OK = 0

@@ -2,7 +2,6 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from typing import NamedTuple
 
@@ -11,15 +10,15 @@ import numpy as np
 from fendan.engine.exchange cimport (
     BUCKETS,
     ENDING_COUNT,
-    NANOSECONDS,
     STATUSES,
     Counts,
     Method,
     Words,
 )
+from fendan.engine.nghttp2 cimport nghttp2_option_del, nghttp2_session_callbacks_del
 from fendan.engine.protocol cimport ESCAPE_BYTES, MOST_STATUS, base64_encoded, percent_encoded
 from fendan.engine.streams cimport pool_end
-from fendan.engine.timers cimport wheel_begin
+from fendan.engine.timers cimport NANOSECONDS, clock_ns, wheel_begin
 from fendan.engine.tokens cimport tokens_begin, tokens_end
 from fendan.engine.queue cimport queue_begin, queue_end
 from fendan.engine.turns import Ending
@@ -122,7 +121,7 @@ cdef int house_begin(House* house, methods, tokens, limits, endings) except -1:
     house.limits.keepalive_timeout_ns = ns_of(limits.keepalive_timeout_s)
     house.limits.least_ping_ns = ns_of(limits.least_client_interval_s)
     queue_begin(&house.queue, limits.turn_orders, limits.turn_bytes)
-    look_at_clock(house)
+    house.now_ns = clock_ns()
     wheel_begin(&house.wheel, house.now_ns)
     learn(house, methods, endings)
     tokens_begin(&house.tokens, tokens)
@@ -162,22 +161,20 @@ cdef void house_end(House* house) noexcept nogil:
     cdef int number
     for number in range(house.method_count):
         free(house.methods[number].path)
-    for number in range(ENDING_COUNT):
+    for number in range(<int>ENDING_COUNT):
         free(house.endings[number].text)
     free(house.methods)
     free(house.counts.ended)
     free(house.counts.seconds)
     free(house.counts.seconds_sum)
+    if house.callbacks != NULL:
+        nghttp2_session_callbacks_del(house.callbacks)
+    if house.option != NULL:
+        nghttp2_option_del(house.option)
     tokens_end(&house.tokens)
     pool_end(&house.pool)
     if house.queue.event >= 0:
         queue_end(&house.queue)
-
-
-cdef void look_at_clock(House* house) noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    house.now_ns = now.tv_sec * NANOSECONDS + now.tv_nsec
 
 
 cdef object stats_of(House* house):

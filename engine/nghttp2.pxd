@@ -9,18 +9,15 @@ cdef extern from "nghttp2/nghttp2.h" nogil:
         NGHTTP2_RST_STREAM
         NGHTTP2_SETTINGS
         NGHTTP2_PING
-        NGHTTP2_GOAWAY
 
     enum:
         NGHTTP2_FLAG_NONE
         NGHTTP2_FLAG_END_STREAM
         NGHTTP2_FLAG_ACK
-        NGHTTP2_NV_FLAG_NONE
         NGHTTP2_NV_FLAG_NO_COPY_NAME
         NGHTTP2_NV_FLAG_NO_COPY_VALUE
         NGHTTP2_DATA_FLAG_EOF
         NGHTTP2_DATA_FLAG_NO_END_STREAM
-        NGHTTP2_DATA_FLAG_NO_COPY
         NGHTTP2_HCAT_REQUEST
 
     enum:
@@ -31,17 +28,13 @@ cdef extern from "nghttp2/nghttp2.h" nogil:
 
     enum:
         NGHTTP2_NO_ERROR
-        NGHTTP2_PROTOCOL_ERROR
         NGHTTP2_INTERNAL_ERROR
-        NGHTTP2_SETTINGS_TIMEOUT
-        NGHTTP2_REFUSED_STREAM
         NGHTTP2_CANCEL
         NGHTTP2_ENHANCE_YOUR_CALM
 
     enum:
         NGHTTP2_ERR_DEFERRED
         NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
-        NGHTTP2_ERR_CALLBACK_FAILURE
 
     ctypedef struct nghttp2_session:
         pass
@@ -92,9 +85,6 @@ cdef extern from "nghttp2/nghttp2.h" nogil:
         nghttp2_session_callbacks* callbacks,
         int (*callback)(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t,
                         const uint8_t*, size_t, uint8_t, void*) noexcept nogil)
-    void nghttp2_session_callbacks_set_on_begin_frame_callback(
-        nghttp2_session_callbacks* callbacks,
-        int (*callback)(nghttp2_session*, const nghttp2_frame_hd*, void*) noexcept nogil)
     void nghttp2_session_callbacks_set_on_frame_recv_callback(
         nghttp2_session_callbacks* callbacks,
         int (*callback)(nghttp2_session*, const nghttp2_frame*, void*) noexcept nogil)
@@ -134,7 +124,6 @@ cdef extern from "nghttp2/nghttp2.h" nogil:
     int nghttp2_session_consume_connection(nghttp2_session* session, size_t size)
     int nghttp2_session_consume_stream(nghttp2_session* session, int32_t stream_id, size_t size)
     int nghttp2_session_resume_data(nghttp2_session* session, int32_t stream_id)
-    int nghttp2_session_terminate_session(nghttp2_session* session, uint32_t error_code)
     int nghttp2_submit_settings(nghttp2_session* session, uint8_t flags,
                                 const nghttp2_settings_entry* entries, size_t count)
     int nghttp2_submit_response(nghttp2_session* session, int32_t stream_id,

@@ -17,7 +17,7 @@ cdef enum Fate:
     FATE_ENDED = 4              # with a status and words
 
 cdef enum:
-    GATHERED_BYTES = 65_536     # a larger message is not copied, and stays alone
+    GATHERED_BYTES = 65_536     # of a unary call, a larger one is not copied, and stays alone
 
 
 # One message, and what became of it.
@@ -61,8 +61,8 @@ cdef struct Queue:
     bint is_closed
     # --
     int event                   # an eventfd: something was done
-    int32_t turn_messages       # as many and as much as one turn may have
-    int64_t turn_bytes
+    int32_t turn_messages       # as many as one turn may have
+    int64_t turn_bytes          # as much, of those that were copied
 
 
 cdef int queue_begin(Queue* queue, int32_t turn_messages, int64_t turn_bytes) except -1

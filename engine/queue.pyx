@@ -14,11 +14,11 @@ belongs to one thread at a time: it is passed on under the mutex, with all that 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close, write
 
 from fendan.engine.room cimport grow
-from fendan.engine.streams cimport bytes_add, bytes_end, bytes_reserve
+from fendan.engine.streams cimport bytes_add, bytes_end, bytes_reserve, is_gone
+from fendan.engine.timers cimport clock_ns
 
 cdef extern from "<pthread.h>" nogil:
     int pthread_mutex_init(pthread_mutex_t* mutex, const void* attributes)
@@ -35,17 +35,9 @@ cdef extern from "<sys/eventfd.h>" nogil:
     int eventfd(unsigned int value, int flags)
     int EFD_CLOEXEC, EFD_NONBLOCK
 
-cdef extern from * nogil:
-    """
-    /* Written by the loop while the engine's thread looks; either answer is fine. */
-    #define fendan_is_gone(stream) __atomic_load_n(&(stream)->is_gone, __ATOMIC_RELAXED)
-    """
-    bint is_gone "fendan_is_gone"(Stream* stream)
-
 cdef enum:
     FIRST_ENTRIES = 16
     KEPT_BLOCK_BYTES = 4_194_304    # room that an empty block keeps
-    NANOSECONDS = 1_000_000_000
 
 
 cdef int queue_begin(Queue* queue, int32_t turn_messages, int64_t turn_bytes) except -1:
@@ -220,12 +212,10 @@ cdef void queue_hand_back(Queue* queue, Block* block) noexcept nogil:
 
 cdef int32_t block_drop(Block* block) noexcept nogil:
     """Leave out those for whom it is too late; how many are left."""
-    cdef timespec now
-    cdef int64_t now_ns
+    cdef int64_t now_ns = clock_ns()
     cdef int32_t number, left = 0
     cdef Entry* entry
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    block.taken_ns = now_ns = now.tv_sec * NANOSECONDS + now.tv_nsec
+    block.taken_ns = now_ns
     for number in range(block.count):
         entry = &block.entries[number]
         if is_gone(entry.stream):

@@ -5,20 +5,16 @@ Time passes when it is told to, so that a test of a minute takes none.
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memset
 
-from fendan.engine.connection cimport connection_check, connection_drain
-from fendan.engine.exchange cimport NANOSECONDS, settle, stream_late
+from fendan.engine.connection cimport connection_drain, run_timers, settle_all
 from fendan.engine.house cimport house_begin, house_end, stats_of
 from fendan.engine.nghttp2 cimport (
-    nghttp2_option_del,
-    nghttp2_session_callbacks_del,
     nghttp2_session_mem_send,
     nghttp2_session_want_read,
     nghttp2_session_want_write,
 )
-from fendan.engine.queue cimport Block, queue_close, queue_done, queue_spare
+from fendan.engine.queue cimport queue_close
 from fendan.engine.session cimport session_begin, session_callbacks, session_end, session_read
-from fendan.engine.streams cimport STREAM_TIMER, Stream
-from fendan.engine.timers cimport Timer, timer_due, timer_set
+from fendan.engine.timers cimport NANOSECONDS
 from fendan.engine.turns cimport Turn, take
 
 
@@ -46,10 +42,6 @@ cdef class Rehearsal:
 
     def __dealloc__(self):
         session_end(&self.connection)
-        if self.house.callbacks != NULL:
-            nghttp2_session_callbacks_del(self.house.callbacks)
-        if self.house.option != NULL:
-            nghttp2_option_del(self.house.option)
         house_end(&self.house)
 
     def receive(self, bytes data not None):
@@ -60,9 +52,6 @@ cdef class Rehearsal:
                 return b""
             if not session_read(&self.connection, data, len(data)):
                 self.leave()
-            elif self.connection.heading != NULL:
-                timer_set(&self.house.wheel, &self.connection.timer,
-                          self.connection.heading.began_ns + self.house.limits.header_ns)
         return self.fetch()
 
     def take(self):
@@ -76,29 +65,16 @@ cdef class Rehearsal:
 
     def settled(self):
         """What the client is sent now that turns are given up or handed back."""
-        cdef Block* block = queue_done(&self.house.queue)
-        cdef Block* next
-        while block != NULL:
-            next = block.next
-            settle(&self.house, block)
-            queue_spare(&self.house.queue, block)
-            block = next
+        settle_all(&self.house)
         return self.fetch()
 
     def pass_time(self, double seconds):
         """Let so much time pass; what the client is sent meanwhile."""
         cdef int64_t end_ns = self.house.now_ns + <int64_t>(seconds * NANOSECONDS)
-        cdef Timer* timer
         sent = b""
         while self.house.now_ns < end_ns and self.is_open:
             self.house.now_ns = min(end_ns, self.house.now_ns + NANOSECONDS // 100)
-            timer = timer_due(&self.house.wheel, self.house.now_ns)
-            while timer != NULL:
-                if timer.kind == STREAM_TIMER:
-                    stream_late(&self.house, <Stream*>timer.owner)
-                else:
-                    connection_check(&self.connection)
-                timer = timer_due(&self.house.wheel, self.house.now_ns)
+            run_timers(&self.house)
             sent += self.fetch()
         return sent
 

@@ -3,21 +3,11 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from fendan.engine.link cimport Link
 from fendan.engine.nghttp2 cimport nghttp2_nv, nghttp2_session
-
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        void* ptr
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epoll, int what, int socket, epoll_event* event)
-    int epoll_wait(int epoll, epoll_event* events, int most, int timeout_ms)
-    uint32_t EPOLLIN, EPOLLOUT
-    int EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CLOEXEC
+from fendan.engine.protocol cimport MOST_STATUS
+from fendan.engine.streams cimport Bytes
 
 cdef enum:
-    STATUSES = 17       # of gRPC: 0, OK, to 16
+    STATUSES = MOST_STATUS + 1
     SAID_BYTES = 256    # of an error's words; what is longer is cut
     NOBODY = -1         # asks by this call
     IN_BYTES = 64 * 1024    # read at a time
@@ -30,11 +20,6 @@ cdef enum:
 
 cdef struct Road
 cdef struct Run
-
-
-cdef struct Bytes:
-    uint8_t* data
-    size_t size, room
 
 
 cdef struct Call:
@@ -91,7 +76,6 @@ cdef struct Run:
     Said[STATUSES] said
 
 
-cdef int64_t clock_ns() noexcept nogil
 cdef int begin_session(Road* road) noexcept nogil       # -1: no memory
 cdef bint can_begin(Road* road) noexcept nogil
 cdef void begin(Road* road, int64_t since_ns) noexcept nogil

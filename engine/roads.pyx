@@ -9,12 +9,15 @@ Invariant: a call is in the list `free` of its road, or has a request; and every
 begun is settled once, by its answer or by the end of its stream or connection.
 """
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy
-from libc.time cimport timespec
 
 from fendan.engine.link cimport LINK_AGAIN, link_end, link_read, link_speaks_h2, link_write
+from fendan.engine.epoll cimport EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, epoll_ctl, epoll_event
 from fendan.engine.nghttp2 cimport *
+from fendan.engine.protocol cimport PREFIX_BYTES
+from fendan.engine.streams cimport bytes_add, bytes_end
+from fendan.engine.timers cimport clock_ns
 
 cdef extern from "nghttp2/nghttp2.h" nogil:
     int nghttp2_session_client_new2(
@@ -27,13 +30,6 @@ cdef extern from "nghttp2/nghttp2.h" nogil:
     int NGHTTP2_SETTINGS_ENABLE_PUSH
     int nghttp2_session_check_request_allowed(nghttp2_session* session)
 
-cdef extern from "<time.h>" nogil:
-    int clock_gettime(int clock, timespec* now)
-    int CLOCK_MONOTONIC
-
-cdef int64_t SECOND_NS = 1_000_000_000
-# Of a gRPC message: compressed or not, and its size.
-cdef size_t PREFIX_BYTES = 5
 # Frames are gathered up to here; one more, of 16 KiB and its head, still fits into OUT_BYTES.
 cdef size_t OUT_MARK = 64 * 1024
 # Answers are never held back: we read all there is.
@@ -67,7 +63,7 @@ cdef int hear_data(nghttp2_session* session, uint8_t flags, int32_t stream, cons
                    size_t size, void* context) noexcept nogil:
     cdef Call* call = <Call*>nghttp2_session_get_stream_user_data(session, stream)
     cdef Run* run = (<Road*>context).run
-    if run.keeps and call is not NULL and append(&call.answer, data, size):
+    if run.keeps and call is not NULL and not bytes_add(&call.answer, data, size):
         run.out_of_memory = True
     return 0
 
@@ -123,22 +119,6 @@ cdef Py_ssize_t give_request(nghttp2_session* session, int32_t stream, uint8_t* 
     return <Py_ssize_t>given
 
 
-cdef int append(Bytes* to, const uint8_t* data, size_t size) noexcept nogil:
-    """0, or -1: no memory."""
-    cdef size_t room
-    cdef uint8_t* grown
-    if to.size + size > to.room:
-        room = 2 * to.room + size
-        grown = <uint8_t*>realloc(to.data, room)
-        if grown is NULL:
-            return -1
-        to.data = grown
-        to.room = room
-    memcpy(to.data + to.size, data, size)
-    to.size += size
-    return 0
-
-
 # -- CALLS --------------------------------------------------------------------------------------
 
 
@@ -146,7 +126,7 @@ cdef void settle(Call* call) noexcept nogil:
     """Write down what came of a call, which is then free."""
     cdef Run* run = call.road.run
     cdef Bytes* answer = &call.answer
-    if call.status == 0 and answer.size > PREFIX_BYTES and append(
+    if call.status == 0 and answer.size > PREFIX_BYTES and not bytes_add(
             &run.kept, answer.data + PREFIX_BYTES, answer.size - PREFIX_BYTES):
         run.out_of_memory = True
     answer.size = 0
@@ -195,12 +175,6 @@ cdef void begin_all(Road* road) noexcept nogil:
 # -- ROADS --------------------------------------------------------------------------------------
 
 
-cdef int64_t clock_ns() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec * SECOND_NS + now.tv_nsec
-
-
 cdef void end_road(Road* road) noexcept nogil:
     """Close a connection; what was under way on it is settled as not answered."""
     cdef Run* run = road.run
@@ -226,7 +200,7 @@ cdef void free_road(Road* road) noexcept nogil:
     end_road(road)
     if road.calls is not NULL:
         for at in range(road.run.streams):
-            free(road.calls[at].answer.data)
+            bytes_end(&road.calls[at].answer)
     free(road.calls)
     free(road.out)
 

@@ -179,18 +179,18 @@ cdef int on_header(
             return 0
         hang_up(connection, NGHTTP2_ENHANCE_YOUR_CALM, b"too_many_headers")
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
-    if name_size == 5 and same(name, 5, b":path", 5):
+    if same(name, name_size, b":path", 5):
         on_path(house, stream, value, size)
-    elif name_size == 7 and same(name, 7, b":method", 7):
+    elif same(name, name_size, b":method", 7):
         stream.is_post = same(value, size, b"POST", 4)
-    elif name_size == 12 and same(name, 12, b"content-type", 12):
+    elif same(name, name_size, b"content-type", 12):
         stream.is_grpc = is_grpc(value, size)
-    elif name_size == 12 and same(name, 12, b"grpc-timeout", 12):
+    elif same(name, name_size, b"grpc-timeout", 12):
         stream.timeout_ns = timeout_ns(value, size)
         stream.has_timeout = True
-    elif name_size == 13 and same(name, 13, b"grpc-encoding", 13):
+    elif same(name, name_size, b"grpc-encoding", 13):
         stream.has_encoding = not same(value, size, b"identity", 8)
-    elif name_size == 13 and same(name, 13, b"authorization", 13):
+    elif same(name, name_size, b"authorization", 13):
         on_authorization(connection, stream, value, size)
     return 0
 
@@ -434,7 +434,13 @@ cdef int session_begin(Connection* connection) noexcept nogil:
 
 
 cdef bint session_read(Connection* connection, const uint8_t* data, size_t size) noexcept nogil:
-    return nghttp2_session_mem_recv(connection.session, data, size) == <Py_ssize_t>size
+    cdef House* house = connection.house
+    if nghttp2_session_mem_recv(connection.session, data, size) != <Py_ssize_t>size:
+        return False
+    if connection.heading != NULL:  # within headers a peer is to hurry
+        timer_set(&house.wheel, &connection.timer,
+                  connection.heading.began_ns + house.limits.header_ns)
+    return True
 
 
 cdef void session_end(Connection* connection) noexcept nogil:

@@ -71,6 +71,16 @@ cdef struct Stream:
     bint is_finished            # after what is outgoing, the trailers
 
 
+cdef extern from * nogil:
+    """
+    /* Written by the loop while the engine's thread looks; either answer is fine. */
+    #define fendan_is_gone(stream) __atomic_load_n(&(stream)->is_gone, __ATOMIC_RELAXED)
+    #define fendan_mark_gone(stream) __atomic_store_n(&(stream)->is_gone, 1, __ATOMIC_RELAXED)
+    """
+    bint is_gone "fendan_is_gone"(Stream* stream)
+    void mark_gone "fendan_mark_gone"(Stream* stream)
+
+
 cdef struct Pool:
     Stream* free
     void** slabs

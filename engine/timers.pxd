@@ -1,7 +1,9 @@
 """Timers by the ten thousand: set, unset and found due in constant time."""
 from libc.stdint cimport int64_t, uint64_t
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 cdef enum:
+    NANOSECONDS = 1_000_000_000 # in a second
     TICK_BITS = 20              # a tick is about a millisecond: what a deadline may be late by
     SLOTS = 1024                # about a second a round
     BUSY_WORDS = SLOTS >> 6
@@ -30,3 +32,10 @@ cdef void timer_unset(Timer* timer) noexcept nogil
 cdef Timer* timer_due(Wheel* wheel, int64_t now_ns) noexcept nogil
 # How long nothing is due for, at most about a second.
 cdef int64_t quiet_ns(const Wheel* wheel, int64_t now_ns) noexcept nogil
+
+
+cdef inline int64_t clock_ns() noexcept nogil:
+    """What time it is, for whoever waits: it never goes back, and tells no date."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * <int64_t>NANOSECONDS + now.tv_nsec

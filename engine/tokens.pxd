@@ -3,7 +3,6 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 cdef enum:
     DIGEST_BYTES = 32           # of SHA-256
-    UNKNOWN_TOKEN = -1
 
 
 cdef struct Token:

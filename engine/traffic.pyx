@@ -25,11 +25,15 @@ from posix.unistd cimport close
 
 from cpython.exc cimport PyErr_CheckSignals
 
+from fendan.engine.epoll cimport (
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, epoll_create1, epoll_ctl, epoll_event, epoll_wait)
 from fendan.engine.link cimport Tls, link_begin
 from fendan.engine.nghttp2 cimport (
     NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_COPY_VALUE, nghttp2_nv)
 from fendan.engine.ports cimport connect_to
 from fendan.engine.roads cimport *
+from fendan.engine.streams cimport bytes_end
+from fendan.engine.timers cimport NANOSECONDS, clock_ns
 
 import threading
 from typing import NamedTuple
@@ -50,7 +54,6 @@ cdef extern from "<sys/timerfd.h>" nogil:
 cdef extern from "<time.h>" nogil:
     int CLOCK_MONOTONIC
 
-cdef int64_t SECOND_NS = 1_000_000_000
 # How long a turn lasts: how soon Ctrl-C is heard.
 cdef int64_t TURN_NS = 100_000_000
 cdef int EVENTS = 64
@@ -88,8 +91,8 @@ cdef void wake_at(Run* run, int64_t when_ns) noexcept nogil:
         return
     run.wake_ns = when_ns
     at.it_interval.tv_sec = at.it_interval.tv_nsec = 0
-    at.it_value.tv_sec = when_ns // SECOND_NS
-    at.it_value.tv_nsec = when_ns % SECOND_NS
+    at.it_value.tv_sec = when_ns // NANOSECONDS
+    at.it_value.tv_nsec = when_ns % NANOSECONDS
     timerfd_settime(run.timer, TFD_TIMER_ABSTIME, &at, NULL)
 
 
@@ -201,7 +204,7 @@ cdef class Traffic:
         epoll_ctl(run.epoll, EPOLL_CTL_ADD, run.timer, &event)
         for _ in range(connections):
             self.open_road(tls)
-        self.work(clock_ns() + <int64_t>(open_s * SECOND_NS))
+        self.work(clock_ns() + <int64_t>(open_s * NANOSECONDS))
         if run.alive < connections or run.opening:
             self.close()
             refuse(Fault.UNAVAILABLE, "address", address, hint="no gRPC server answers there")
@@ -298,13 +301,13 @@ cdef class Traffic:
         run.request_count = count
         run.start_ns = run.last_ns = run.now_ns = clock_ns()
         try:
-            self.work(run.start_ns + <int64_t>(deadline_s * SECOND_NS))
+            self.work(run.start_ns + <int64_t>(deadline_s * NANOSECONDS))
         finally:
             give_up(run)
         return Outcome(
             latencies_array,
             statuses_array,
-            (run.last_ns - run.start_ns) / <double>SECOND_NS,
+            (run.last_ns - run.start_ns) / <double>NANOSECONDS,
             run.bytes_sent,
             run.bytes_received,
             run.lost,
@@ -336,9 +339,7 @@ cdef class Traffic:
         """What belonged to one sending."""
         cdef Run* run = &self.run
         cdef int at
-        free(run.kept.data)
-        run.kept.data = NULL
-        run.kept.size = run.kept.room = 0
+        bytes_end(&run.kept)
         run.due_ns = NULL
         run.request_count = run.next = 0
         run.out_of_memory = False
@@ -361,11 +362,10 @@ cdef class Traffic:
         cdef Run* run = &self.run
         cdef int at
         for at in range(run.road_count):
-            end_road(&run.roads[at])
             free_road(&run.roads[at])
         free(run.roads)
         free(run.headers)
-        free(run.kept.data)
+        bytes_end(&run.kept)
         if run.epoll >= 0:
             close(run.epoll)
         if run.timer >= 0:
