@@ -1,0 +1,1 @@
+"""Orders as eight platforms send them, made ours: read, judged, and none of them lost."""
