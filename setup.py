@@ -8,6 +8,7 @@ FENDAN_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer; see `make s
 FENDAN_DOOR=0       without the native door, whatever the machine has
 """
 
+import multiprocessing
 import os
 import shlex
 import subprocess
@@ -37,6 +38,10 @@ DOOR = (
 )
 DOOR_LIBRARIES = ("libnghttp2", "openssl")
 NO_DOOR = "no native door: pkg-config finds no libnghttp2 and openssl (see CONTRIBUTING.md)"
+
+# Processes that are forked know of the gate on performance hints; others would run this file again.
+AT_ONCE = os.cpu_count() or 1
+FORKS = multiprocessing.get_start_method() == "fork"
 
 DIRECTIVES = {
     "language_level": "3",
@@ -126,7 +131,8 @@ setup(
     ext_modules=cythonize(
         engine_extensions(),
         build_dir="build/cython",
+        nthreads=AT_ONCE if FORKS else 0,
         compiler_directives=DIRECTIVES,
     ),
-    options={"build_ext": {"parallel": os.cpu_count()}},
+    options={"build_ext": {"parallel": AT_ONCE}},
 )
