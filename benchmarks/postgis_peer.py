@@ -1,8 +1,8 @@
 """PostGIS as a peer: the nearest store by an index, a join with the stock, an update.
 
-The server is Debian's `postgresql` with `postgis`, in a temporary folder, asked over a socket there.
-It may lose everything in a power cut (no fsync), and a batch is one call of a function that goes
-through the orders, so that neither the disk nor the way there and back is measured.
+The server is Debian's `postgresql` with `postgis`, in a temporary folder, asked over a socket in
+it. It may lose everything in a power cut (no fsync), and a batch is one call of a function that
+goes through the orders: neither the disk nor the way there and back is measured.
 """
 
 import io

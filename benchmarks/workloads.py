@@ -26,7 +26,7 @@ from rows import Row, as_json
 from workload import engine_for
 
 TURNS = 3
-SMALLER = 20  # times, to smoke
+SMALLER = 40  # times, to smoke
 GIGABYTE = 1e9
 
 
