@@ -73,6 +73,8 @@ def new_file(
         part.touch()
         yield part
         part.replace(path)
+    except FendanError:  # some are OSErrors, too
+        raise
     except OSError as error:
         if error.filename not in (None, str(part)):
             raise

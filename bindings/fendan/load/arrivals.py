@@ -51,7 +51,7 @@ class Arrivals:
             parts = (found - self.instants[0]) / (self.instants[-1] - self.instants[0])
         else:
             parts = np.arange(count) / max(1, count)
-        return (parts * (seconds * NS_PER_S)).astype(np.int64)
+        return np.rint(parts * (seconds * NS_PER_S)).astype(np.int64)
 
 
 def read_instants(path: Path, column: str | None = None) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ __all__ = ["MOST_ORDERS", "WORKLOADS", "of_file", "of_server", "of_workload"]
 MOST_ORDERS = 20_000
 
 # How many of the server's stores are asked what they sell.
-STORES_ASKED = 200
+STORES_ASKED = 100
 # How far from one of them an order is placed, typically.
 AROUND_DEGREES = 0.02
 MOST_LINES = 3

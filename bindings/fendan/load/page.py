@@ -38,6 +38,7 @@ NOTE = (
 )
 # Nines of the slowest, as far as so many messages can tell.
 SLOWEST = (0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 99.995, 99.999)
+NAMED = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 STAGES = ("queue", "decode", "search", "reply", "sync")
 # Of more steps than this, pictures show the first, the last and some between.
 MOST_LINES = len(COLORS)
@@ -153,8 +154,8 @@ def _slowest(steps: Sequence[Step]) -> str:
         )
         for step, color in zip(steps, COLORS, strict=False)
     ]
-    ticks = tuple((100.0 / (100.0 - at), f"{at:g} %") for at in marks)
-    x = Axis("so many waited no longer", 1.0, max(2.0, ticks[-1][0]), log=True, ticks=ticks)
+    ticks = tuple((100.0 / (100.0 - at), f"{at:g} %") for at in marks if at in NAMED)
+    x = Axis("so many waited no longer", 1.0, max(2.0, 100.0 / (100.0 - marks[-1])), log=True, ticks=ticks)
     y = Axis.around("ms", [wait for one in series for _, wait in one.points], log=True)
     return lines("How long the slowest waited, by orders/s offered", x, y, series)
 
@@ -169,7 +170,7 @@ def _stages(steps: Sequence[Step]) -> str:
     sums = [sum(values[at] for _, _, values in parts) for at in range(len(steps))]
     names = [f"{step.offered_per_s:,.0f}" for step in steps]
     y = Axis.around("ms, mean", sums)
-    return bars("Mean time by stage, by orders/s offered", y, names, parts)
+    return bars("Mean time by stage", "offered, orders/s", y, names, parts)
 
 
 def _timelines(steps: Sequence[Step], knee_per_s: float | None) -> str:
@@ -190,7 +191,9 @@ def _timelines(steps: Sequence[Step], knee_per_s: float | None) -> str:
 def _timeline(step: Step) -> str:
     seconds = list(enumerate(step.timeline))
     answered = [(at, second) for at, second in seconds if second.errors < second.due]
-    x = Axis("second in which it was due", 0.0, max(1.0, len(seconds) - 1.0))
+    last = max(1, len(seconds) - 1)
+    whole = tuple((float(at), f"{at:,}") for at in range(0, last + 1, 1 + last // 12))
+    x = Axis("second in which it was due", 0.0, float(last), ticks=whole)
     series = [
         Series("p50", COLORS[0], [(at, second.p50_ms) for at, second in answered]),
         Series("p99", COLORS[2], [(at, second.p99_ms) for at, second in answered]),

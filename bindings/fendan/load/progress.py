@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fendan.load.sending import UNSENT, Watch
+from fendan.load.sending import Watch
 
 __all__ = ["Watched", "watched"]
 
@@ -48,7 +48,7 @@ def watched() -> Iterator[Watched]:
 def _words(latencies_ns: NDArray[np.int64], statuses: NDArray[np.int8]) -> str:
     """How many are under way, how many failed, how long the newest answers took."""
     answered = statuses == 0
-    errors = int(np.count_nonzero(~answered & (statuses != UNSENT) & (latencies_ns >= 0)))
+    errors = int(np.count_nonzero(~answered & (latencies_ns >= 0)))
     waiting = int(np.count_nonzero(latencies_ns < 0))
     newest = latencies_ns[-NEWEST:][answered[-NEWEST:]]
     p99 = f"p99 {np.percentile(newest, 99) / 1e6:,.1f} ms" if len(newest) else "no answer yet"
