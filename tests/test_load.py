@@ -20,12 +20,13 @@ from pyarrow import parquet
 from fendan import Order
 from fendan.engine import wire
 from fendan.errors import FendanError, FileFormatError, InvalidInputError
+from fendan.load import orders
 from fendan.load.arrivals import Arrivals, Pattern, read_instants
 from fendan.load.chart import Axis
 from fendan.load.knee import PRECISION, find_knee, keeps_up
 from fendan.load.latencies import Latencies
 from fendan.load.messages import Messages, Pool
-from fendan.load.orders import MOST_ORDERS, of_file, of_workload
+from fendan.load.orders import of_file, of_workload
 from fendan.load.page import page
 from fendan.load.report import Report, loader
 from fendan.load.run import Run
@@ -160,13 +161,16 @@ def test_what_would_not_fit_into_memory_is_refused_before_it_is_made() -> None:
         Pool([])
 
 
-def test_orders_come_from_a_file_or_a_workload_by_name(tmp_path: Path) -> None:
+def test_orders_come_from_a_file_or_a_workload_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "orders.csv"
     file.write_text("order_id,lat,lng,sku,quantity\nA,31,121,tea,1\nA,31,121,milk,2\n")
     (order,) = of_file(file, encoding="utf-8", datum=None)
     assert order.lines == [("tea", 1), ("milk", 2)]
+    monkeypatch.setattr(orders, "MOST_ORDERS", 50)
     demo = of_workload("demo", seed=3)
-    assert len(demo) == MOST_ORDERS
+    assert len(demo) == 50
     assert demo == of_workload("demo", seed=3)
     with pytest.raises(InvalidInputError, match="did you mean demo"):
         of_workload("demos", seed=3)
@@ -175,21 +179,21 @@ def test_orders_come_from_a_file_or_a_workload_by_name(tmp_path: Path) -> None:
 # -- WHAT BECAME OF IT --------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(1, 3_600 * S), min_size=1, max_size=200))
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 3_600 * S), min_size=1, max_size=50))
 def test_a_percentile_is_that_of_the_waits_to_three_digits(waits_ns: list[int]) -> None:
     latencies = Latencies.of(np.array(waits_ns, dtype=np.int64))
     assert len(latencies) == len(waits_ns)
     for percentile in (50.0, 99.0, 100.0):
         exact = np.percentile(waits_ns, percentile, method="inverted_cdf") / 1e6
         assert latencies.percentile_ms(percentile) == pytest.approx(exact, rel=2e-3, abs=2e-3)
-    assert latencies.most_ms >= latencies.mean_ms * 0.998
     again = Latencies.decoded(latencies.encoded())
     assert again.percentile_ms(90.0) == latencies.percentile_ms(90.0)
 
 
 def test_of_no_answers_every_percentile_is_zero() -> None:
     none = Latencies.of(np.zeros(0, dtype=np.int64))
-    assert (len(none), none.percentile_ms(99.0), none.most_ms, none.mean_ms) == (0, 0.0, 0.0, 0.0)
+    assert (len(none), none.percentile_ms(99.0), none.most_ms) == (0, 0.0, 0.0)
 
 
 def came(latencies_ms: Sequence[float], statuses: Sequence[int], answers: bytes = b"") -> Came:
@@ -269,10 +273,8 @@ class Queue:
         return a_step(came([self.p99_ms(rate_per_s)], [0]), [0], rate=rate_per_s)
 
 
-@given(
-    capacity=st.floats(1e3, 1e6),
-    start=st.floats(10.0, 1e6),
-)
+@settings(max_examples=30, deadline=None)
+@given(capacity=st.floats(1e3, 1e6), start=st.floats(10.0, 1e6))
 def test_the_knee_is_the_highest_rate_within_the_bound_however_the_search_begins(
     capacity: float, start: float
 ) -> None:

@@ -102,14 +102,14 @@ def lines(
 
 def bars(
     title: str,
-    label: str,
+    below: str,
     y: Axis,
     names: Sequence[str],
     parts: Sequence[tuple[str, str, Sequence[float]]],
 ) -> str:
     """A bar for each name, of the parts (label, colour, a value for each name) one on another."""
     width = (WIDTH - LEFT - RIGHT) / max(1, len(names))
-    spare = Axis(label, 0.0, 1.0, ticks=((-1.0, ""),))
+    spare = Axis(below, 0.0, 1.0, ticks=((-1.0, ""),))
     drawn = _frame(title, spare, y)
     for number, name in enumerate(names):
         across, level = LEFT + width * (number + 0.2), 0.0

@@ -290,6 +290,7 @@ class _Asked:
 
     def _run(self, loading: Any) -> "Run":
         rates = self.rate or [USUAL_PER_S]
+        loading.check()
         found: Run = (
             loading.to_the_knee(rates[0], self.p99_ms)
             if self.find_knee

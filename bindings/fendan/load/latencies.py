@@ -53,11 +53,6 @@ class Latencies:
         """The longest wait, in milliseconds."""
         return self.percentile_ms(100.0)
 
-    @property
-    def mean_ms(self) -> float:
-        """The average wait, in milliseconds."""
-        return float(self._histogram.get_mean_value()) / 1_000 if len(self) else 0.0
-
     def encoded(self) -> str:
         """The histogram in HdrHistogram's V2 form, compressed, in base64; of microseconds."""
         return str(self._histogram.encode().decode())

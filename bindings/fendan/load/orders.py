@@ -23,6 +23,9 @@ __all__ = ["MOST_ORDERS", "WORKLOADS", "of_file", "of_server", "of_workload"]
 # kept as bytes, so that more would only take longer to make.
 MOST_ORDERS = 20_000
 
+# A pool of messages gives them others.
+ANY_ID = "load"
+
 # How many of the server's stores are asked what they sell.
 STORES_ASKED = 100
 # How far from one of them an order is placed, typically.
@@ -65,7 +68,7 @@ def of_server(client: Client, seed: int) -> list[Order]:
         lat, lng = (chance.gauss(degrees, AROUND_DEGREES) for degrees in (store.lat, store.lng))
         orders.append(
             Order(
-                id="",
+                id=ANY_ID,
                 lat=min(max(lat, -90.0), 90.0),
                 lng=min(max(lng, -180.0), 180.0),
                 lines=[(sku, 1) for sku in basket],
@@ -88,7 +91,7 @@ def _demo(seed: int) -> list[Order]:
     ends = chain.line_offsets.tolist()
     places = zip(chain.order_lat.tolist(), chain.order_lng.tolist(), strict=True)
     return [
-        Order(id="", lat=lat, lng=lng, lines=lines[ends[at] : ends[at + 1]], datum=Datum.WGS84)
+        Order(id=ANY_ID, lat=lat, lng=lng, lines=lines[ends[at] : ends[at + 1]], datum=Datum.WGS84)
         for at, (lat, lng) in enumerate(places)
     ]
 

@@ -155,7 +155,8 @@ def _slowest(steps: Sequence[Step]) -> str:
         for step, color in zip(steps, COLORS, strict=False)
     ]
     ticks = tuple((100.0 / (100.0 - at), f"{at:g} %") for at in marks if at in NAMED)
-    x = Axis("so many waited no longer", 1.0, max(2.0, 100.0 / (100.0 - marks[-1])), log=True, ticks=ticks)
+    high = max(2.0, 100.0 / (100.0 - marks[-1]))
+    x = Axis("so many waited no longer", 1.0, high, log=True, ticks=ticks)
     y = Axis.around("ms", [wait for one in series for _, wait in one.points], log=True)
     return lines("How long the slowest waited, by orders/s offered", x, y, series)
 

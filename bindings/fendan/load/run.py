@@ -55,7 +55,6 @@ class Load:
     def at_rates(self, rates_per_s: Sequence[float]) -> Run:
         """A step for each rate, in orders a second."""
         run = Run()
-        self.check()
         for rate in rates_per_s:
             if self._step(run, rate) is None:
                 break
@@ -64,7 +63,6 @@ class Load:
     def to_the_knee(self, start_per_s: float, p99_ms: float) -> Run:
         """Steps until the knee is found."""
         run = Run()
-        self.check()
         run.knee_per_s = find_knee(lambda rate: self._step(run, rate), start_per_s, p99_ms)
         return run
 
@@ -86,7 +84,10 @@ class Load:
         return step
 
     def check(self) -> None:
-        """Whether the server answers an order at all. Raises UnavailableError with its words."""
+        """Whether the server answers an order at all; to begin with.
+
+        Raises UnavailableError with its words.
+        """
         until_s = time.monotonic() + self.patience_s
         while True:
             came = self._ask_one()

@@ -117,7 +117,7 @@ class Step:
         """All of it, for `json.dumps`; the histogram in its encoded form."""
         named = {f"p{percentile:g}_ms": percentile for percentile in PERCENTILES}
         waits = {name: self.latencies.percentile_ms(at) for name, at in named.items()}
-        waits |= {"most_ms": self.latencies.most_ms, "mean_ms": self.latencies.mean_ms}
+        waits["most_ms"] = self.latencies.most_ms
         return {
             **{name: value for name, value in vars(self).items() if name != "latencies"},
             "latencies": waits | {"count": len(self.latencies)},
