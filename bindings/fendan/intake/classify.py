@@ -12,7 +12,7 @@ from fendan.times import NS_PER_DAY, NS_PER_S
 
 __all__ = ["INSTANT_WITHIN_S", "RULES", "Facts", "TypeRule", "order_types"]
 
-# A promise within so long is an instant one; platforms promise 30 to 60 minutes, JD up to two hours.
+# A promise within so long is an instant one: platforms promise 30 to 60 minutes, JD up to 120.
 INSTANT_WITHIN_S = 2 * 3_600
 
 Mask = NDArray[np.bool_]
@@ -23,9 +23,10 @@ class Facts:
     """What decides about the types of n orders, as columns.
 
     `presale`, `group`, `pickup`: flags, where a group's id raises `group`, too. `by_code`: int8[n]
-    of OrderType, what the platform's type code says, UNSPECIFIED where it says nothing. `within_ns`:
-    from placing to the end of the promised window, and `days`: whether that ends on the day of
-    placing (0) or so many days later, on the platform's clocks; both -1 where nothing was promised.
+    of OrderType, what the platform's type code says, UNSPECIFIED where it says nothing.
+    `within_ns`: from placing to the end of the promised window, and `days`: whether that ends on
+    the day of placing (0) or so many days later, on the platform's clocks; both -1 where nothing
+    was promised.
     `default`: int8[n], what the mapping says of all that is left.
     """
 

@@ -108,5 +108,6 @@ def masked(text: str) -> str:
         if is_key:
             key = token[0].strip('"')
         parts.append(token[0] if is_key or SHOWN_KEY.fullmatch(key) else '"***"')
+    parts.append(NO_JSON.sub("…", text[end:]))
     shown = " ".join("".join(parts).split())
     return shown[:MOST_SHOWN] + "…" if len(shown) > MOST_SHOWN else shown

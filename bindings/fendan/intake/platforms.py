@@ -1,8 +1,8 @@
 """The platforms' orders: where Meituan, Ele.me and six others say what we want to know.
 
 This is our reading of their open platforms' documents and of payloads seen in public code, with
-their field names. Platforms change them, and chains have middleware that changes them, too: a file's
-``[mapping.MEITUAN]`` overrides any line here without a release.
+their field names. Platforms change them, and chains have middleware that changes them, too: the
+table ``[mapping.MEITUAN]`` of a file overrides any line here without a release.
 """
 
 from fendan.engine.geo import Datum
@@ -13,8 +13,8 @@ __all__ = ["PLATFORMS"]
 
 at, total = Field.at, Field.sum
 
-# Pushed as a form whose `detail` is JSON. Money is in yuan, but for the bag. A delivery_time of 0 is
-# "at once". `original_price` is goods, boxes and delivery together, so no item total is sent.
+# Pushed as a form whose `detail` is JSON. Money is in yuan. A delivery_time of 0 is "at once".
+# `original_price` is goods, boxes and delivery together, so no item total is sent.
 MEITUAN = Mapping(
     name="MEITUAN",
     channel="meituan",
@@ -33,6 +33,7 @@ MEITUAN = Mapping(
         "pickup_store_id": at("app_poi_code"),
         "buyer_id": at("openUid", "user_id"),
         "order_total": at("total"),
+        "other_charges": total("shipping_fee", "package_bag_money_yuan"),
         "discount": total("extras[*].reduce_fee"),
     },
     line={
@@ -152,8 +153,8 @@ DOUYIN = Mapping(
     },
 )
 
-# Taobao and Tmall. Money is in yuan, as texts. A trade has no coordinates: middleware that has found
-# them adds receiver_lat and receiver_lng (Amap's); without them the rules of places hold the order.
+# Taobao and Tmall. Money is in yuan, as texts. A trade has no coordinates: middleware that has
+# found them adds receiver_lat and receiver_lng (Amap's); else the rules of places hold the order.
 TAOBAO = Mapping(
     name="TAOBAO",
     channel="taobao",
@@ -221,7 +222,7 @@ WECHAT = Mapping(
     },
 )
 
-# The chain's own shop says what we want in our words, and its own mapping is the place to change it.
+# The chain's own shop says what we want in our words.
 OWN_SHOP = Mapping(
     name="OWN_SHOP",
     channel="own",
@@ -247,7 +248,8 @@ OWN_SHOP = Mapping(
         "presale_ship": at("ships_at"),
     },
     line={
-        name: at(name) for name in ("sku", "barcode", "unit", "quantity", "unit_price", "line_total")
+        name: at(name)
+        for name in ("sku", "barcode", "unit", "quantity", "unit_price", "line_total")
     },
 )
 

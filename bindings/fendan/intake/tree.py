@@ -4,8 +4,11 @@ Numbers stay exact: a price of 0.1 is Decimal("0.1"). Whatever a payload holds, 
 tree or in `UnreadableError`.
 """
 
+import csv
+import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from fendan.intake.payload import Breakage, UnreadableError
 
-__all__ = ["Path", "form_tree", "json_tree", "text_of"]
+__all__ = ["EACH", "Path", "form_tree", "json_tree", "opened", "rows_of", "text_of"]
 
 # Beyond it Python would take seconds for one number, and no field has so many digits.
 MOST_DIGITS = 40
@@ -23,11 +26,14 @@ MOST_FORM_FIELDS = 1_000
 
 
 def text_of(data: bytes, encoding: str) -> str:
-    """The bytes as text, without a byte order mark. Raises UnreadableError."""
-    try:
-        return data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
-    except UnicodeDecodeError as error:
-        raise UnreadableError(Breakage.BAD_ENCODING, hint=f"not {encoding} at {error.start}") from None
+    """The bytes as text, without a byte order mark: UTF-8, or else `encoding`.
+
+    Texts in another encoding are hardly ever UTF-8 by accident. Raises UnreadableError.
+    """
+    for name in ("utf-8-sig", encoding):
+        with suppress(UnicodeDecodeError):
+            return data.decode(name)
+    raise UnreadableError(Breakage.BAD_ENCODING, hint=f"neither UTF-8 nor {encoding}")
 
 
 def json_tree(text: str) -> Any:
@@ -55,6 +61,20 @@ def form_tree(text: str) -> dict[str, str]:
     except ValueError:
         raise UnreadableError(Breakage.BAD_SYNTAX, hint="no form") from None
     return _object(pairs)
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV text by the names of its header. Raises UnreadableError."""
+    try:
+        header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+    except csv.Error as error:
+        raise UnreadableError(Breakage.BAD_SYNTAX, hint=str(error)) from None
+    _object([(name, None) for name in header])
+    for number, row in enumerate(rows, start=2):
+        if row and len(row) != len(header):
+            hint = f"row {number} has {len(row)} values, and the header {len(header)}"
+            raise UnreadableError(Breakage.BAD_SYNTAX, hint=hint)
+    return [dict(zip(header, row, strict=True)) for row in rows if row]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -87,8 +107,9 @@ EACH = "[*]"
 class Path:
     """Where in a tree: ``order.items[*].sku``; ``[*]``: each of a list. "" is the tree itself.
 
-    A text on the way that is JSON itself is read as such, since some platforms send JSON within
-    JSON, or within forms.
+    Where a list of one was written as that one alone, as tools that come from XML do, it is taken
+    for the list. A text on the way that is JSON itself is read as such, since some platforms send
+    JSON within JSON, or within forms.
     """
 
     steps: tuple[str, ...]
@@ -115,17 +136,27 @@ class Path:
                 return value
         return None
 
+    def split(self) -> tuple["Path", "Path"]:
+        """The path of the first list on it, and the path from there."""
+        place = self.steps.index(EACH) if EACH in self.steps else len(self.steps)
+        return Path(self.steps[:place]), Path(self.steps[place:])
+
 
 def _all(tree: Any, steps: tuple[str, ...]) -> Iterator[Any]:
     for number, step in enumerate(steps):
-        if isinstance(tree, str) and tree.lstrip().startswith(("{", "[")):
-            tree = json_tree(tree)
+        tree = opened(tree)
         if step == EACH:
-            if isinstance(tree, list):
-                for one in tree:
-                    yield from _all(one, steps[number + 1 :])
+            for one in tree if isinstance(tree, list) else [tree]:
+                yield from _all(one, steps[number + 1 :])
             return
         if not isinstance(tree, dict) or step not in tree:
             return
         tree = tree[step]
     yield tree
+
+
+def opened(value: Any) -> Any:
+    """The tree in a text that is JSON; anything else as it is. Raises UnreadableError."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        return json_tree(value)
+    return value

@@ -67,7 +67,11 @@ def _number(value: Any) -> Decimal | int | None:
         if len(value) > MOST_NUMBER_CHARACTERS or not NUMBER.fullmatch(value):
             _wrong_type("must be a number")
         value = Decimal(value)
-    if isinstance(value, Decimal) and value and not -MOST_EXPONENT < value.adjusted() < MOST_EXPONENT:
+    if (
+        isinstance(value, Decimal)
+        and value
+        and not -MOST_EXPONENT < value.adjusted() < MOST_EXPONENT
+    ):
         _out_of_range("must be a number that anything can be counted by")
     if value is None or (isinstance(value, (int, Decimal)) and not isinstance(value, bool)):
         return value
