@@ -35,6 +35,7 @@ ENGINE_ORDER = [
     "names",
     "fields",
     "changes",
+    "recent",
     "network",
     "loads",
     "lots",
