@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fendan import Datum, InvalidInputError, OrderType, convert
+from fendan.given import Given
 from fendan.intake.adapter import Adapted, Adapter
-from fendan.intake.mapping import mappings
+from fendan.intake.mapping_file import mappings_from
 from fendan.intake.payload import MOST_PAYLOAD_BYTES, Breakage, RawPayload, masked
 from fendan.intake.platforms import PLATFORMS
 from fendan.intake.received import NOT_SAID
@@ -38,7 +39,7 @@ def sample(platform: str) -> bytes:
 
 
 def adapted(platform: str, *payloads: bytes, config: dict[str, Any] | None = None) -> Adapted:
-    known = mappings(config or {}, PLATFORMS)
+    known = mappings_from(Given(config or {}, "mapping"), PLATFORMS)
     raw = [RawPayload(platform=platform, data=data) for data in payloads]
     return Adapter(known, Datum.WGS84).adapt(raw)
 
@@ -534,6 +535,6 @@ def test_a_mapping_that_cannot_be_is_refused_by_the_name_of_its_key(
 ) -> None:
     table = PARTNER | change
     with pytest.raises(InvalidInputError) as refused:
-        mappings({"PARTNER": table}, PLATFORMS, where="intake.toml")
+        mappings_from(Given({"PARTNER": table}, "mapping", "intake.toml"), PLATFORMS)
     assert refused.value.field == field
     assert str(refused.value).startswith("intake.toml: ")
