@@ -18,7 +18,6 @@ import numpy as np
 from rich.console import Console
 
 import command
-import fendan
 from fendan.intake.config import Config
 from fendan.intake.items import Item
 from fendan.intake.judge import Judged, judge

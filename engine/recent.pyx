@@ -16,8 +16,13 @@ from libc.stdlib cimport calloc, free
 
 import numpy as np
 
+from fendan.engine.room cimport prefetch
+
 MOST_REMEMBERED = 1 << 24       # 770 MB
 MOST_ORDERS = MOST_LOOKED_AT
+
+cdef enum:
+    AHEAD = 16                  # so many orders before its turn, a slot is asked for
 
 
 @cython.final
@@ -52,7 +57,7 @@ cdef class Recent:
         Of a buyer the newest MOST_ORDERS count. An order that comes again is told what it was told
         first, and counts once. A buyer of 0 is nobody. Times are from 0 to 2**62.
         """
-        cdef int64_t count = orders.shape[0], row
+        cdef int64_t count = orders.shape[0], row, number
         cdef Entry asked
         others = np.zeros(count, dtype=np.int64)
         same_ns = np.full(count, INT64_MAX, dtype=np.int64)
@@ -60,6 +65,11 @@ cdef class Recent:
         if not (buyers.shape[0] == contents.shape[0] == placed_ns.shape[0] == count):
             raise ValueError("columns of different lengths")
         for row in range(count):  # with the GIL: callers take turns
+            if row + AHEAD < count:
+                prefetch(&self.newest[buyers[row + AHEAD] & self.mask])
+            if row + AHEAD // 2 < count:
+                number = self.newest[buyers[row + AHEAD // 2] & self.mask]
+                prefetch(&self.ring[number & self.mask])
             if buyers[row] == 0:
                 continue
             asked.order, asked.buyer = orders[row], buyers[row]

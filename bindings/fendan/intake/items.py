@@ -116,8 +116,9 @@ def _check(item: Item, row: int, no: Refuse) -> None:
 
 def _check_barcodes(item: Item, row: int, sku_of: dict[str, str], no: Refuse) -> None:
     for barcode in item.barcodes:
-        if sku_of.setdefault(barcode, item.sku) != item.sku:
-            no(Fault.OUT_OF_RANGE, "barcodes", barcode, row, f"it is on {sku_of[barcode]}, too")
+        if barcode in sku_of:
+            no(Fault.OUT_OF_RANGE, "barcodes", barcode, row, f"it is on {sku_of[barcode]} already")
+        sku_of[barcode] = item.sku
 
 
 # -- FILES -------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fendan.api import Engine
 from fendan.engine.areas import Areas
+from fendan.engine.names import Names
 from fendan.engine.network import Layout
 from fendan.engine.recent import Recent
 from fendan.errors import Fault, refuse
@@ -51,10 +52,12 @@ class Knowledge:
         self._recent = Recent(recent_orders)
         by_sku = checked_items(items)
         self._channel_of = _channels_of(config, by_sku)
+        self._held_buyers = Names()
+        self._held_buyers.extend(sorted(config.held_buyers))
         self._goods = Goods(by_sku, self._channel_of)
         self._stores = _Stores()
         self._shares: Shares | None = None
-        self._off_shelf = np.zeros(1, dtype=np.uint64)
+        self._off_shelf = np.zeros(2, dtype=np.uint64)
         self._areas: Areas | None = None
 
     def now(self) -> Known:
@@ -75,15 +78,17 @@ class Knowledge:
             channel_of=self._channel_of,
             all_channels=bool(config.channels),
             paused_channels=frozenset(self._channel_of[name] for name in config.paused_channels),
-            store_of=self._stores.code_of,
+            store_of=self._stores.number_of,
             closed=self._stores.closed,
             country=config.country,
             serves=self._serves,
-            held_buyers=config.held_buyers,
+            held_buyers=self._held_buyers,
             recent=self._recent,
-            sku_of=goods.sku_of,
+            sku_of=engine._stock.sku_code_of,
+            is_supply=goods.is_supply,
             unit_of=goods.unit_of,
             barcode_of=goods.barcode_of,
+            barcode_sku=goods.barcode_sku,
             list_price=goods.list_price,
             unit=goods.unit,
             has_barcode=goods.has_barcode,
@@ -104,7 +109,8 @@ class Knowledge:
                 if self._config.channels:
                     continue  # no order of it passes
                 _name_channel(self._channel_of, channel)
-            codes = [self._goods.sku_of[sku] for sku in skus if sku in self._goods.sku_of]
+            codes = self._engine._stock.sku_code_of.codes(skus, -1, -1)
+            codes = codes[(codes >= 0) & (codes < len(off_shelf) - 2)]
             off_shelf[codes] |= np.uint64(1 << self._channel_of[channel])
         return off_shelf
 
@@ -126,11 +132,11 @@ class Knowledge:
 
 
 class _Stores:
-    """The stores, as far as rules look at them."""
+    """The stores, as far as rules look at them. Numbers are places in the order of `number_of`."""
 
     def __init__(self) -> None:
-        self.code_of: dict[str, int] = {"": -1}
-        self.closed = np.zeros(1, dtype=np.bool_)
+        self.number_of = Names()
+        self.closed = np.zeros(2, dtype=np.bool_)
         self._layout: Layout | None = None
         self._places = np.zeros((0, 2))
         self._reach: Reach | None = None
@@ -142,11 +148,13 @@ class _Stores:
         if network.layout is self._layout:
             return
         self._layout = layout = network.layout
-        self.code_of = {"": -1, **network.code_of}
-        self.closed = np.append(layout.closed, False)
-        places = np.array([layout.place(code) for code in network.code_of.values()])
+        ids, codes = list(network.code_of), list(network.code_of.values())
+        self.number_of = Names()
+        self.number_of.extend(ids)
+        self.closed = np.append(layout.closed[codes], [False, False])
+        places = np.array([layout.place(code) for code in codes]).reshape(-1, 2)
         if not np.array_equal(places, self._places):  # a pause moves nobody
-            self._places, self._reach = places.reshape(-1, 2), None
+            self._places, self._reach = places, None
 
     def reach_now(self) -> Reach:
         """What the stores reach, found out when it is asked for first."""
@@ -155,9 +163,9 @@ class _Stores:
         return self._reach
 
 
-def _channels_of(config: Config, items: Mapping[str, Item]) -> dict[str, int]:
+def _channels_of(config: Config, items: Mapping[str, Item]) -> Names:
     """The channels that the file names; where it does not list all, also those of the items."""
-    channel_of = {"": -1}
+    channel_of = Names()
     for name in (*config.channels, *config.paused_channels):
         _name_channel(channel_of, name)
     if not config.channels:
@@ -166,8 +174,10 @@ def _channels_of(config: Config, items: Mapping[str, Item]) -> dict[str, int]:
     return channel_of
 
 
-def _name_channel(channel_of: dict[str, int], name: str) -> None:
-    if name not in channel_of and len(channel_of) > MOST_CHANNELS:
+def _name_channel(channel_of: Names, name: str) -> None:
+    if name in channel_of:
+        return
+    if len(channel_of) == MOST_CHANNELS:
         hint = f"{MOST_CHANNELS} channels are the most that rules can tell apart"
         refuse(Fault.TOO_MANY, "channels", name, hint=hint)
-    channel_of.setdefault(name, len(channel_of) - 1)
+    channel_of.extend([name])

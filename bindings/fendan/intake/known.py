@@ -1,16 +1,17 @@
 """What rules compare an order with, as it stands at one moment.
 
-Tables by SKU code have an entry for each SKU of the engine's, and one more at the end: so even the
-code -1, "no such SKU", finds something, which says nothing of anyone.
+Tables by code have two entries more at the end, which say nothing of anyone: so even the codes of
+what is not said and of what nobody knows, -1 and -2, find something.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.geo import Datum
+from fendan.engine.names import Names
 from fendan.engine.recent import Recent
 
 __all__ = ["CHINA", "Box", "Known"]
@@ -39,11 +40,12 @@ CHINA = Box(south=3.4, north=53.6, west=73.4, east=135.1)
 class Known:
     """The chain, its goods and its customers, for one call of `judge`.
 
-    Mappings to codes have "" as -1. `channel_of`: the number, 0 to 63, of each channel that
-    anything is said of; `paused_channels` of those numbers. `all_channels`: these are all there
-    are. `closed`: by store code, and one more at the end. `serves`: whether places, degrees in the
+    `channel_of`: the number, 0 to 63, of each channel that anything is said of; `paused_channels`
+    of those numbers. `all_channels`: these are all there are. `closed`: by the numbers of
+    `store_of`, which has no store that was removed. `serves`: whether places, degrees in the
     engine's `datum`, are in reach. `recent`: the orders that were judged before, which `judge`
-    adds to. By SKU code: `list_price` (minor units, or NOT_SAID), `unit` (of `unit_of`, or -1),
+    adds to. `barcode_sku`: SKU codes, by the numbers of `barcode_of`. By SKU code: `is_supply`
+    (nobody orders by that name), `list_price` (minor units, or NOT_SAID), `unit` (of `unit_of`, or -1),
     `has_barcode`, `off_shelf` (a bit a channel), `restricted`, `protected` (pieces in all stores
     together that are not for everybody), `most_per_order` (pieces; 0: any number). `free`: from
     SKU codes to the pieces that all stores together have and have not reserved.
@@ -51,18 +53,20 @@ class Known:
 
     now_ns: int
     datum: Datum
-    channel_of: Mapping[str, int]
+    channel_of: Names
     all_channels: bool
     paused_channels: frozenset[int]
-    store_of: Mapping[str, int]
+    store_of: Names
     closed: NDArray[np.bool_]
     country: Box
     serves: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
-    held_buyers: frozenset[str]
+    held_buyers: Names
     recent: Recent
-    sku_of: Mapping[str, int]
-    unit_of: Mapping[str, int]
-    barcode_of: Mapping[str, int]
+    sku_of: Names
+    is_supply: NDArray[np.bool_]
+    unit_of: Names
+    barcode_of: Names
+    barcode_sku: NDArray[np.int64]
     list_price: NDArray[np.int64]
     unit: NDArray[np.int64]
     has_barcode: NDArray[np.bool_]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.intake.rule import Found, Rule, Severity, Subject, Threshold
-from fendan.intake.view import View, fitting
+from fendan.intake.view import UNSAID, View, fitting
 
 __all__ = ["LINE_RULES"]
 
@@ -54,14 +54,14 @@ def item_limit(view: View, _: float) -> Found:
 def unit_mismatch(view: View, _: float) -> Found:
     """The line says another unit (规格) than the SKU's item does."""
     unit = view.known.unit[view.sku]
-    return (view.sku >= 0) & (unit >= 0) & (view.unit != -1) & (view.unit != unit)
+    return (view.sku >= 0) & (unit >= 0) & (view.unit != UNSAID) & (view.unit != unit)
 
 
 def barcode_mismatch(view: View, _: float) -> Found:
     """The line's barcode is none of the SKU's."""
-    has_barcode = view.known.has_barcode[view.sku] | (view.barcode_sku >= 0)
-    asked = (view.sku >= 0) & has_barcode & (view.barcode_sku != -1)
-    return asked & (view.barcode_sku != view.sku)
+    is_judged = view.known.has_barcode[view.sku] | (view.barcode >= 0)
+    asked = (view.sku >= 0) & is_judged & (view.barcode != UNSAID)
+    return asked & (view.known.barcode_sku[view.barcode] != view.sku)
 
 
 def off_shelf(view: View, _: float) -> Found:

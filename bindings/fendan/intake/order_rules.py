@@ -5,7 +5,7 @@ import numpy as np
 from fendan.engine.recent import MOST_ORDERS
 from fendan.intake.rule import Found, Rule, Severity, Subject, Threshold
 from fendan.intake.time_rules import NS_PER_MINUTE
-from fendan.intake.view import STRANGE, View
+from fendan.intake.view import STRANGE, UNSAID, View
 from fendan.rules import OrderType
 
 __all__ = ["ORDER_RULES"]
@@ -13,7 +13,7 @@ __all__ = ["ORDER_RULES"]
 
 def id_missing(view: View, _: float) -> Found:
     """An order has no id, by which it could come again."""
-    return ~np.fromiter(map(bool, view.received.order_ids), np.bool_, view.order_count)
+    return view.order_hash == 0
 
 
 def unknown_channel(view: View, _: float) -> Found:
@@ -35,20 +35,18 @@ def pickup_store_unknown(view: View, _: float) -> Found:
 def pickup_store_closed(view: View, _: float) -> Found:
     """The store that it is to be fetched at takes no orders now."""
     store = view.pickup_store
-    return (store >= 0) & view.known.closed[np.maximum(store, -1)]
+    return (store >= 0) & view.known.closed[store]
 
 
 def group_without_pickup(view: View, _: float) -> Found:
     """A group order does not say where the group fetches it."""
-    return (view.received.order_type == OrderType.GROUP) & (view.pickup_store == -1)
+    return (view.received.order_type == OrderType.GROUP) & (view.pickup_store == UNSAID)
 
 
 def buyer_held(view: View, _: float) -> Found:
     """The buyer is on the hold list."""
     held = view.known.held_buyers
-    if not held:
-        return None
-    return np.fromiter(map(held.__contains__, view.received.buyer_ids), np.bool_, view.order_count)
+    return held.codes(view.received.buyer_ids, STRANGE, UNSAID) >= 0 if len(held) else None
 
 
 def duplicate(view: View, most_minutes: float) -> Found:

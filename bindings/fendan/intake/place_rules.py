@@ -4,7 +4,7 @@ import numpy as np
 
 from fendan.engine.geo import Datum, convert
 from fendan.intake.rule import Found, Rule, Severity, Subject
-from fendan.intake.view import View
+from fendan.intake.view import UNSAID, View
 
 __all__ = ["PLACE_RULES"]
 
@@ -15,7 +15,7 @@ NOWHERE_DEGREES = 1e-3
 def place_missing(view: View, _: float) -> Found:
     """A coordinate is not there, and there is no pickup store that would say it."""
     orders = view.received
-    return (np.isnan(orders.lat) | np.isnan(orders.lng)) & (view.pickup_store == -1)
+    return (np.isnan(orders.lat) | np.isnan(orders.lng)) & (view.pickup_store == UNSAID)
 
 
 def place_zero(view: View, _: float) -> Found:
@@ -43,13 +43,13 @@ def place_abroad(view: View, _: float) -> Found:
 
 def place_unserved(view: View, _: float) -> Found:
     """In the country, beyond the reach of all stores, in none of the service areas."""
-    return view.far & (view.pickup_store == -1)
+    return view.far & (view.pickup_store == UNSAID)
 
 
 def place_datum(view: View, _: float) -> Found:
     """Unserved as it is given, but not if it was measured on another grid than it says."""
     found = np.zeros(view.order_count, dtype=np.bool_)
-    rows = np.flatnonzero(view.far & (view.pickup_store == -1))
+    rows = np.flatnonzero(view.far & (view.pickup_store == UNSAID))
     if not len(rows):
         return found
     lat, lng = view.received.lat[rows], view.received.lng[rows]

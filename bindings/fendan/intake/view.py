@@ -1,27 +1,25 @@
 """Received orders beside what is known, as numbers: each text is looked up once, for all rules.
 
- Received  skus  "tea" "cup" "???"         View  sku   12   7  -1     codes by which Known has
+ Received  skus  "tea" "cup" "???"         View  sku   12   7  -2     codes by which Known has
            units "盒"  ""    ""                  unit   3  -1  -1     a value for each SKU
 
-Invariant: a code is -1 where nothing is said or known, so it may be used as an index only where
-that has been ruled out, or where what is found there is not looked at.
+Invariant: codes are from 0, UNSAID (-1) or STRANGE (-2). Tables by code have two entries more at
+their end, which say nothing: any code may be used as an index.
 """
 
-from collections.abc import Callable, Iterable
 from functools import cached_property
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.engine.names import hashes
 from fendan.intake.known import Known
 from fendan.intake.received import NOT_SAID, Received
 
-__all__ = ["MOST_MONEY", "View", "fitting"]
+__all__ = ["MOST_FACTOR", "MOST_MONEY", "STRANGE", "UNSAID", "View", "fitting"]
 
-UNKNOWN = -1
-# What a text is called that is there and means nothing to us.
-STRANGE = -2
+UNSAID = -1
+STRANGE = -2  # a text that is there and means nothing to us
 
 # Sums and products of amounts up to here fit into 64 bits, and no order comes to ten billion yuan.
 MOST_MONEY = 10**12
@@ -50,13 +48,18 @@ class View:
 
     @cached_property
     def channel(self) -> NDArray[np.int64]:
-        """The number of each order's channel among `known.channels`."""
-        return _numbers(self.known.channel_of.get, self.received.channels, UNKNOWN)
+        """The number of each order's channel among `known.channel_of`."""
+        return self.known.channel_of.codes(self.received.channels, STRANGE, UNSAID)
 
     @cached_property
     def pickup_store(self) -> NDArray[np.int64]:
-        """The code of each order's pickup store; UNKNOWN: none is named, STRANGE: none of ours."""
-        return _numbers(self.known.store_of.get, self.received.pickup_store_ids, STRANGE)
+        """The number of each order's pickup store."""
+        return self.known.store_of.codes(self.received.pickup_store_ids, STRANGE, UNSAID)
+
+    @cached_property
+    def order_hash(self) -> NDArray[np.int64]:
+        """A hash of each order's id: 0 where there is none."""
+        return hashes(self.received.order_ids)
 
     @cached_property
     def has_place(self) -> NDArray[np.bool_]:
@@ -81,11 +84,11 @@ class View:
     def recent(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The buyer's other orders of the hour, and how far off the same one is: `Recent.take`."""
         orders = self.received
-        buyers = _hashes(orders.buyer_ids)
+        buyers = hashes(orders.buyer_ids)
         placed_ns = np.where(orders.placed_ns == NOT_SAID, self.known.now_ns, orders.placed_ns)
-        content = (self.basket ^ (_hashes(orders.address_ids).view(np.uint64) * MIX)).view(np.int64)
+        content = (self.basket ^ (hashes(orders.address_ids).view(np.uint64) * MIX)).view(np.int64)
         return self.known.recent.take(
-            _hashes(orders.order_ids),
+            self.order_hash,
             buyers,
             content,
             np.clip(placed_ns, 0, 2**62),
@@ -113,23 +116,25 @@ class View:
 
     @cached_property
     def sku(self) -> NDArray[np.int64]:
-        """The engine's code of each line's SKU."""
-        return _numbers(self.known.sku_of.get, self.received.skus, UNKNOWN)
+        """The engine's code of each line's SKU, or STRANGE."""
+        codes = self.known.sku_of.codes(self.received.skus, STRANGE, STRANGE)
+        codes[self.known.is_supply[codes]] = STRANGE
+        return codes
 
     @cached_property
     def unit(self) -> NDArray[np.int64]:
         """The number of each line's unit; STRANGE: no SKU has it."""
-        return _numbers(self.known.unit_of.get, self.received.units, STRANGE)
+        return self.known.unit_of.codes(self.received.units, STRANGE, UNSAID)
 
     @cached_property
-    def barcode_sku(self) -> NDArray[np.int64]:
-        """The code of the SKU that each line's barcode is on; STRANGE: it is on none."""
-        return _numbers(self.known.barcode_of.get, self.received.barcodes, STRANGE)
+    def barcode(self) -> NDArray[np.int64]:
+        """The number of each line's barcode; STRANGE: no SKU has it."""
+        return self.known.barcode_of.codes(self.received.barcodes, STRANGE, UNSAID)
 
     @cached_property
     def basket(self) -> NDArray[np.uint64]:
         """A hash of what each order asks for, however its lines are put."""
-        sku = self.sku.view(np.uint64) + np.uint64(1)
+        sku = self.sku.view(np.uint64)
         sku = (sku ^ (sku >> np.uint64(30))) * MIX
         sku = (sku ^ (sku >> np.uint64(27))) * MIX
         pieces: NDArray[np.uint64] = sku * self.received.quantity.view(np.uint64)
@@ -140,15 +145,3 @@ class View:
         sums = np.zeros(self.line_count + 1, dtype=np.int64)
         np.cumsum(values, out=sums[1:])
         return np.diff(sums[self.received.line_start])
-
-
-def _numbers(
-    number_of: Callable[[str, int], int], texts: list[str], otherwise: int
-) -> NDArray[np.int64]:
-    """A number for each text, without a step of Python for any."""
-    return np.fromiter(map(number_of, texts, repeat(otherwise)), np.int64, len(texts))
-
-
-def _hashes(texts: Iterable[str]) -> NDArray[np.int64]:
-    """CPython's keyed hashes, which nobody outside can aim at; that of "" is 0."""
-    return np.fromiter(map(hash, texts), np.int64)
