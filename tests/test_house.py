@@ -73,6 +73,7 @@ ENGINE_ORDER = [
     "steps",
     "rejection",
     "life",
+    "retry",
     "audit",
     "replay",
     "request",
