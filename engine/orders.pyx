@@ -124,6 +124,9 @@ cdef class Orders:
             is_there = reserve(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
             if not is_there:
                 refuse(Fault.BREACH, "shipments", hint="a store does not have what it is to send")
+            if self.stock.shelves.larder.no_memory:
+                self._undo(decided)
+                raise MemoryError("no room for more decisions")
         except BaseException:
             arrival.drop()
             raise

@@ -14,6 +14,7 @@ from fendan.engine.events cimport (
     EVENT_ASSIGNED, EVENT_REJECTED, EVENT_UNASSIGNED, HAS_DISTANCE, HAS_DUE, HAS_GRANT, HAS_MOVED,
     Lines, OrderEvent,
 )
+from fendan.engine.larder cimport begin_holds
 from fendan.engine.lots cimport correct as correct_lots
 from fendan.engine.network cimport Leaves
 from fendan.engine.orders cimport Orders
@@ -124,6 +125,8 @@ cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules
         event.reason = why_here_only(grant_at(table, number))
     if event.reason == REASON_NONE:
         allow(allowed, leaves, table, number, now_ns - patience.cool_down_ns)
+        # Holds of batches long gone stand for good: what is given back below must not find them.
+        begin_holds(&orders.stock.shelves.larder)
         verdict = search_again(orders, lines, patience, rules, number, allowed, now_ns, &event)
         event.reason = verdict.reason
         if verdict.status == STATUS_ASSIGNED:
