@@ -42,6 +42,7 @@ from fendan.model import (
 )
 from fendan.order_client import AioOrderClient
 from fendan.policy_client import AioPolicyClient
+from fendan.priority import IN_ORDER
 from fendan.setup_client import AioSetupClient
 
 __all__ = ["Client", "Retries", "Tls"]
@@ -132,10 +133,14 @@ class Client(AioOrderClient, AioLedgerClient, AioPolicyClient, AioSetupClient, A
         *,
         policy: Policy | None = None,
         dry_run: bool = False,
+        allocate: str = IN_ORDER,
         timeout_s: float | None = None,
     ) -> list[Decision]:
-        """Route up to 100,000 orders as if one after another; a bad order refuses all of them."""
-        return await self._do(calls.route_batch(orders, policy, dry_run), timeout_s)
+        """Route up to 100,000 orders as if one after another; a bad order refuses all of them.
+
+        With `allocate` "priority" those of higher priority first.
+        """
+        return await self._do(calls.route_batch(orders, policy, dry_run, allocate), timeout_s)
 
     @overload
     async def set_stock(

@@ -1,7 +1,8 @@
 """The engine's face for those who look after orders that nobody fills."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from fendan.exception_entry import (
     ExceptionEntry,
     ExceptionKind,
     checked,
-    checked_priority,
     cut,
     entry_of,
     text_of,
@@ -31,6 +31,7 @@ from fendan.exception_queue import (
 )
 from fendan.life_face import _status
 from fendan.model import Order, OrderStatus
+from fendan.priority import waiting_order
 from fendan.retry import RetryPolicy, checked_retry, retry_of, retry_text
 from fendan.retry_face import RetryFace
 
@@ -191,8 +192,7 @@ class ExceptionFace(RetryFace):
             entry = self._entry(order_id)
             if entry.kind is ExceptionKind.WAITING:
                 refuse(Fault.WRONG_STATE, "order_id", order_id, hint="it waits already")
-            if self._state_of(order_id) is None:
-                self._register(entry, command.now_ns)
+            self._check_routable(entry, command.now_ns)
             codes = (*entry.codes, APPROVED)
             waiting = replace(entry, kind=ExceptionKind.WAITING, codes=codes)
             self._put(waiting, command.now_ns, is_new=False)
@@ -212,9 +212,9 @@ class ExceptionFace(RetryFace):
     # -- BY ITSELF -----------------------------------------------------------------------------
 
     def retry_due(self) -> RetryTurn:
-        """Try the waiting orders that a change concerns, or whose time has come; to be called often.
+        """Try the waiting orders that a change concerns, or whose time has come.
 
-        The most urgent first, at most as many as the policy allows in one turn.
+        To be called often: with nothing to do it takes some microseconds. The most urgent first, at most as many as the policy allows in one turn.
         """
         with self._command() as command:
             if self._queue is None:
@@ -232,7 +232,7 @@ class ExceptionFace(RetryFace):
         batch: Batch,
         outcome: Outcome,
         taken: int,
-        order_at: Callable[[int], Order],
+        said_at: Callable[[int], Mapping[str, Any]],
         now_ns: int,
     ) -> None:
         """After a batch was routed within a command: those not assigned wait from now on."""
@@ -248,7 +248,8 @@ class ExceptionFace(RetryFace):
             if self._state_of(name) is not OrderState.UNASSIGNED:
                 continue  # it was told so long ago
             reason = Reason(int(outcome.verdicts["reason"][row]))
-            self._wait(order_at(row), reason, now_ns)
+            order = waiting_order(batch, row, self._stock.skus, said_at(row))
+            self._wait(order, reason, now_ns)
             fresh += 1
         self._figures.count("taken", now_ns, taken)
         self._figures.count("at_once", now_ns, taken - fresh)
@@ -263,12 +264,12 @@ class ExceptionFace(RetryFace):
             since_ns=now_ns,
             order=order,
             channel=order.channel,
-            priority=checked_priority(order.priority),
+            priority=order.priority,
         )
         self._put(entry, now_ns, is_new=True)
 
     def _stepped(self, order_ids: Iterable[str], now_ns: int, store_id: str = "") -> None:
-        """After a step of their life: what is at no store any more comes, what is done with leaves."""
+        """What is at no store any more comes into the queue, and what is done with leaves it."""
         if self._queue is None:
             return
         for name in order_ids:
@@ -306,6 +307,11 @@ class ExceptionFace(RetryFace):
         if waiter is None or not waiter.attempts:
             return entry
         return replace(entry, attempts=waiter.attempts, next_try_ns=waiter.next_try_ns)
+
+    def _check_routable(self, entry: ExceptionEntry, now_ns: int) -> None:
+        """Refuse an order that was never routed and never can be, such as one of unknown SKUs."""
+        if self._state_of(entry.id) is None:
+            self._batch_of([self._order_of(entry)], self._rules_at(now_ns))
 
     def _check_has(self, store: int, store_id: str, order: Order) -> None:
         """Refuse a store that is paused, or lacks a line of an order."""
