@@ -84,23 +84,38 @@ class ExceptionFace(RetryFace):
     def add_exceptions(self, entries: Iterable[ExceptionEntry]) -> None:
         """Put orders into the queue that were never routed: HELD, REJECTED or BROKEN ones.
 
-        `since_ns` 0 is now; of `raw` as much is kept as may be. An order that stands in the queue
-        already, or was routed, stays as it is. Raises InvalidInputError naming the row.
+        `since_ns` 0 is now; of `raw` as much is kept as may be. An order that was routed stays as
+        it is; one that was put here before takes the place of its older self, and keeps its age.
+        Raises InvalidInputError naming the row.
         """
         entries = [checked(one, row) for row, one in enumerate(columns.rows("entries", entries))]
         with self._command() as command:
             queue = self._kept_queue()
             for entry in entries:
-                if entry.id in queue or self._state_of(entry.id) is not None:
+                known = queue.get(entry.id)
+                if self._state_of(entry.id) is not None:
                     continue
                 since_ns = entry.since_ns or command.now_ns
                 channel = entry.channel or (entry.order.channel if entry.order else "")
-                self._figures.count("taken", since_ns)
+                if known is not None:
+                    since_ns = known.since_ns
+                else:
+                    self._figures.count("taken", since_ns)
                 self._put(
                     replace(entry, since_ns=since_ns, channel=channel, raw=cut(entry.raw)),
                     command.now_ns,
-                    is_new=True,
+                    is_new=known is None,
                 )
+            self._write_exceptions()
+
+    def mend_exceptions(self, order_ids: Iterable[str]) -> None:
+        """Take out of the queue what was held or rejected, and has come again and found a store."""
+        with self._command():
+            queue = self._kept_queue()
+            for name in order_ids:
+                entry = queue.get(name)
+                if entry is not None and entry.kind is not ExceptionKind.WAITING:
+                    self._leave(name, "cancelled")
             self._write_exceptions()
 
     def exceptions(
