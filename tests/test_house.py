@@ -16,7 +16,7 @@ from fendan.errors import TABLE, Fault
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE = sorted((ROOT / "engine").glob("*.pyx"))
-FOLDERS = ("bindings/fendan", "bindings/fendan/server", "benchmarks")
+FOLDERS = ("bindings/fendan", "bindings/fendan/intake", "bindings/fendan/server", "benchmarks")
 PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))
 
 # Each module may use those before it and no others (DESIGN: one-way dependencies).

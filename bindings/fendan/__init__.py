@@ -44,6 +44,7 @@ from fendan.errors import (
 )
 from fendan.exclusions import Exclusion
 from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.intake.items import Item, read_items
 from fendan.journal import Durability
 from fendan.loaders import read_orders, read_stock, read_stores
 from fendan.model import (
@@ -109,6 +110,7 @@ __all__ = [
     "Held",
     "InternalError",
     "InvalidInputError",
+    "Item",
     "JournalError",
     "KeyConflictError",
     "LedgerEvent",
@@ -163,6 +165,7 @@ __all__ = [
     "aio",
     "convert",
     "distance_m",
+    "read_items",
     "read_orders",
     "read_sku_profiles",
     "read_stock",
