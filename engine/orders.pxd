@@ -17,6 +17,7 @@ cdef class Orders:
     cdef readonly Records records
     cdef public Merges merges
     cdef public int64_t remembered
+    cdef readonly int64_t taken     # orders with ids that were routed since this was made
     cdef public Events events       # where what happens is written, or None
     cdef public LoadTable loads     # where open orders are counted, or None
 

@@ -26,6 +26,8 @@ class Orders:
     def records(self) -> Records: ...
     merges: Merges
     remembered: int
+    @property
+    def taken(self) -> int: ...
     events: Events | None
     loads: LoadTable | None
     def route(

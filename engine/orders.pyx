@@ -158,6 +158,7 @@ cdef class Orders:
         with nogil:
             note_reserved(&self.stock.changes.ring, decided)
             if is_named:
+                self.taken += decided.orders.count
                 keep_decided(table, decided)
                 if is_written:
                     find_in_turn(leaves, &self.stock.shelves, decided)

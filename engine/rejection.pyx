@@ -74,7 +74,7 @@ cdef int reject_all(Orders orders, Lines lines, const Patience* patience, Rules 
             orders.events.stock(
                 EventKind.STOCK_CORRECTED, stores[:rows], skus[:rows], before[:rows], after[:rows]
             )
-        route_again(orders, lines, patience, rules, number, &allowed[0], now_ns)
+        route_again(orders, lines, patience, rules, number, &allowed[0], now_ns, False)
     return 0
 
 
@@ -111,8 +111,8 @@ cdef uint8_t why_here_only(const Grant* grant) noexcept nogil:
 
 
 cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules rules,
-                     int64_t number, uint64_t* allowed, int64_t now_ns) except -1:
-    """Assign a rejected order to the next store, or say why there is none."""
+                     int64_t number, uint64_t* allowed, int64_t now_ns, bint is_retry) except -1:
+    """Assign a rejected order to the next store, or say why there is none, which a retry does not."""
     cdef Table* table = &orders.records.table
     cdef const Leaves* leaves = &orders.stock.network.layout.leaves
     cdef Basket basket = basket_at(table, number)
@@ -139,6 +139,8 @@ cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules
             add_lines(&event, table, number)
         else:
             event.flags = 0
+    if is_retry and event.kind == EVENT_UNASSIGNED:
+        return 0
     return happen(orders, number, &event, now_ns)
 
 

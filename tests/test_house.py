@@ -74,6 +74,7 @@ ENGINE_ORDER = [
     "steps",
     "rejection",
     "life",
+    "retry",
     "audit",
     "replay",
     "request",

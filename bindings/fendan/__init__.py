@@ -42,6 +42,10 @@ from fendan.errors import (
     WrongStoreError,
     WrongTypeError,
 )
+from fendan.exception_entry import ExceptionEntry, ExceptionKind
+from fendan.exception_face import RetryTurn
+from fendan.exception_figures import DayFigures, ExceptionCount
+from fendan.exception_queue import ExceptionFilter, ExceptionPage, ExceptionStats
 from fendan.exclusions import Exclusion
 from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
 from fendan.intake.items import Item, read_items
@@ -76,6 +80,7 @@ from fendan.model import (
 )
 from fendan.profile_files import read_sku_profiles, read_store_profiles
 from fendan.profiles import SkuProfile, StoreProfile
+from fendan.retry import RetryPolicy
 from fendan.rules import OrderType, StepName, StoreKind
 
 if TYPE_CHECKING:
@@ -94,6 +99,7 @@ __all__ = [
     "Client",
     "CorruptJournalError",
     "Datum",
+    "DayFigures",
     "Decision",
     "DiskError",
     "DuplicateStoreError",
@@ -101,6 +107,12 @@ __all__ = [
     "Engine",
     "EventKind",
     "EventPage",
+    "ExceptionCount",
+    "ExceptionEntry",
+    "ExceptionFilter",
+    "ExceptionKind",
+    "ExceptionPage",
+    "ExceptionStats",
     "Excluded",
     "Exclusion",
     "Explanation",
@@ -133,6 +145,8 @@ __all__ = [
     "QuantityOverflowError",
     "Reason",
     "RejectReason",
+    "RetryPolicy",
+    "RetryTurn",
     "Routed",
     "ServiceError",
     "Shipment",
