@@ -1,7 +1,6 @@
 """Orders that nobody fills: where they wait, how they are tried again, and what a person may do."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

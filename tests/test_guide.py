@@ -14,6 +14,7 @@ from fendan import model, policy_file, profiles
 from fendan.errors import TABLE
 from fendan.exclusions import Exclusion
 from fendan.intake.payload import Breakage
+from fendan.intake.rules import RULES
 from fendan.policy_file import policy_of
 from fendan.policy_look import type_table
 from fendan.server.access import METHODS
@@ -71,10 +72,29 @@ def breakages() -> str:
     return "\n".join([*lines, *(f"| {one.name} | {one.value} |" for one in Breakage)])
 
 
+def intake_rules() -> str:
+    """What each intake rule finds, and what it does unless a file says otherwise."""
+    lines = ["| rule | unless said | threshold | finds | 说明 |", "|---|---|---|---|---|"]
+    for rule in RULES:
+        limits, mark = rule.threshold, " †" if rule.must_stop else ""
+        threshold = ""
+        if limits is not None:
+            threshold = f"{limits.value:,g} {limits.unit} ({limits.least:,g} to {limits.most:,g})"
+        cells = (f"{rule.code}{mark}", rule.severity.name, threshold, rule.english, rule.chinese)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def with_tables(text: str) -> str:
     """The guide with its tables as they have to be."""
-    tables = {"types": types(), "breakages": breakages(), "scopes": scopes(), "errors": errors()}
-    for name, table in tables.items():
+    tables = {
+        "types": types,
+        "breakages": breakages,
+        "intake": intake_rules,
+        "scopes": scopes,
+        "errors": errors,
+    }
+    for name, table in ((name, of()) for name, of in tables.items()):
         begin, end = f"<!-- {name}: tests/test_guide.py -->", f"<!-- end of {name} -->"
         head, rest = text.split(begin)
         text = head + begin + "\n" + table + "\n" + end + rest.split(end)[1]

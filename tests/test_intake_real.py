@@ -1,177 +1,157 @@
-"""Real order lines, with all their dirt, from a file to stores and into the exception queue.
+"""Real order lines with all their dirt, judged in one call, and counted once more with pandas.
 
-Real are 541,909 lines of the UCI "Online Retail" set: cancellations, quantities below zero, prices
-of zero and below, the same basket twice. Made up are the one store, that it has enough of all that
-is a product, and where orders go. The counts of every rule come from pandas, from the table itself.
+541,909 lines of the UCI "Online Retail" set: cancellations with negative quantities, prices of zero
+and below, postage and fees in place of goods, the same basket twice. Made up: where they go (a shop
+in London), and the list price, which is what a SKU mostly costs.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
+from numpy.typing import NDArray
 
-from fendan import Engine, IntakeOutcome, IntakeResult, Store
-from fendan.intake.config import Config
-from fendan.intake.files import for_file, payloads_in
-from fendan.intake.intake import Intake
-from fendan.intake.mapping import Field, Mapping
-from fendan.intake.plan import IntakePlan
+from clock import StoppedClock
+from fendan import Engine, Item, OrderType, Store
+from fendan.intake.config import Config, config_of
+from fendan.intake.judge import Judged, judge
+from fendan.intake.knowledge import Knowledge
+from fendan.intake.received import NOT_SAID, Received
 
 pytestmark = pytest.mark.real_data
 
-UCI = Mapping(
-    name="UCI",
-    channel="uci",
-    format="csv",
-    money="yuan",  # pounds and pence count as yuan and fen do
-    times="text",
-    zone="Europe/London",
-    order={
-        "order_id": Field.at("InvoiceNo"),
-        "placed": Field.at("InvoiceDate"),
-        "buyer_id": Field.at("CustomerID"),
-        "lat": Field.at("lat"),
-        "lng": Field.at("lng"),
-    },
-    line={
-        "sku": Field.at("StockCode"),
-        "quantity": Field.at("Quantity"),
-        "unit_price": Field.at("UnitPrice"),
-    },
-)
-CHUNK = 5_000
-DUPLICATE_MINUTES = 10
-
-
-class AfterAll:
-    """The day after the last order."""
-
-    def now_ns(self) -> int:
-        return pd.Timestamp("2011-12-10", tz="UTC").value  # type: ignore[no-any-return]
+CONFIG = """
+[intake]
+country = [49, 61, -11, 2]
+[intake.rules]
+BUYER_LIMIT.threshold = 2
+STALE.threshold = 240
+"""
+TEN_MINUTES, HOUR, TEN_DAYS = (pd.Timedelta(text) for text in ("10min", "1h", "10D"))
+NANOSECOND = pd.Timedelta(1)
 
 
 @pytest.fixture(scope="module")
 def lines(shared_data: Path) -> pd.DataFrame:
-    """The lines of the first two months, and of all orders that are dirty in some rarer way."""
-    every = pd.read_parquet(shared_data / "uci_online_retail_lines.parquet")
-    is_early = every["InvoiceDate"] < "2011-02-01"
-    rare = every.loc[
-        (every["Quantity"] > 1_000) | (every["UnitPrice"] < 0) | (every["UnitPrice"] > 1_000),
-        "InvoiceNo",
-    ]
-    return every[is_early | every["InvoiceNo"].isin(rare)].reset_index(drop=True)
+    """In pence; `order`: numbers of invoices as they appear."""
+    table = pd.read_parquet(shared_data / "uci_online_retail_lines.parquet")
+    table["order"] = pd.factorize(table["InvoiceNo"])[0]
+    table = table.sort_values("order", kind="stable", ignore_index=True)
+    table["price"] = (table["UnitPrice"] * 100).round().astype(np.int64)
+    table["total"] = table["price"] * table["Quantity"]
+    table["buyer"] = table["CustomerID"].astype("string").fillna("")
+    table["is_product"] = table["StockCode"].str[0].str.isdigit()
+    return table
 
 
 @pytest.fixture(scope="module")
-def products(lines: pd.DataFrame) -> list[str]:
-    """What is no product, such as postage and bank charges, begins with no digit."""
-    return sorted(code for code in lines["StockCode"].unique() if code[0].isdigit())
+def list_prices(lines: pd.DataFrame) -> pd.Series:
+    sold = lines[lines["is_product"] & (lines["price"] > 0)]
+    return sold.groupby("StockCode")["price"].agg(lambda prices: prices.mode()[0])
 
 
 @pytest.fixture(scope="module")
-def engine(products: list[str]) -> Iterator[Engine]:
-    with Engine(clock=AfterAll()) as engine:
-        engine.add_stores([Store(id="S1", lat=31.2, lng=121.4)])
-        count = len(products)
-        engine.set_stock(stores=["S1"] * count, skus=products, quantities=[10**8] * count)
-        yield engine
+def found(lines: pd.DataFrame, list_prices: pd.Series) -> Judged:
+    engine = Engine(clock=StoppedClock(lines["InvoiceDate"].max().value))
+    engine.add_stores([Store(id="london", lat=51.5, lng=-0.12)])
+    products = sorted(lines.loc[lines["is_product"], "StockCode"].unique())
+    engine.set_stock(("london", product, 1) for product in products)
+    items = [Item(sku=sku, list_price=int(price)) for sku, price in list_prices.items()]
+    config: Config = config_of(CONFIG)
+    return judge(received(lines), Knowledge(engine, config, items).now(), config)
 
 
-@pytest.fixture(scope="module")
-def told(
-    lines: pd.DataFrame, engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> list[IntakeResult]:
-    file = tmp_path_factory.mktemp("uci") / "lines.csv"
-    lines.assign(lat=31.2, lng=121.4).to_csv(file, index=False)
-    # The orders are of a whole year; and nobody asked the buyers to come back later.
-    config = Config().with_rule("STALE", enabled=False).with_rule("BUYER_LIMIT", enabled=False)
-    plan = IntakePlan(config=config, mappings={"UCI": for_file(UCI, file)})
-    intake = Intake(engine, plan)
-    payloads = list(payloads_in(file, UCI))
-    results = []
-    for first in range(0, len(payloads), CHUNK):
-        chunk = payloads[first : first + CHUNK]
-        results += [
-            replace(result, payload=result.payload + first) for result in intake.take(chunk)
-        ]
-    return results
+def received(lines: pd.DataFrame) -> Received:
+    orders = lines.groupby("order")
+    count, first = orders.ngroups, orders.first()
+    paid = orders["total"].sum().to_numpy()
+    nothing, nobody = np.full(count, NOT_SAID), [""] * count
+    return Received(
+        order_ids=first["InvoiceNo"].tolist(),
+        platforms=nobody,
+        channels=nobody,
+        order_type=np.full(count, OrderType.NEXT_DAY, dtype=np.int8),
+        lat=np.full(count, 51.5),
+        lng=np.full(count, -0.12),
+        placed_ns=first["InvoiceDate"].astype("datetime64[ns]").astype(np.int64).to_numpy(),
+        promised_from_ns=nothing,
+        promised_until_ns=nothing,
+        presale_ship_ns=nothing,
+        pickup_store_ids=nobody,
+        group_ids=nobody,
+        regions=nobody,
+        buyer_ids=first["buyer"].tolist(),
+        address_ids=first["Country"].tolist(),
+        member_tier=np.zeros(count, dtype=np.int8),
+        item_total=paid,
+        order_total=paid,
+        other_charges=nothing,
+        discount=nothing,
+        payload=np.arange(count),
+        line_start=np.append(0, orders.size().cumsum()).astype(np.int64),
+        skus=lines["StockCode"].tolist(),
+        barcodes=[""] * len(lines),
+        units=[""] * len(lines),
+        quantity=lines["Quantity"].to_numpy(dtype=np.int64),
+        unit_price=lines["price"].to_numpy(),
+        line_total=lines["total"].to_numpy(),
+    )
 
 
-def duplicates(lines: pd.DataFrame, products: list[str]) -> set[str]:
-    """Orders of a known buyer whose basket the same buyer ordered a few minutes before or after,
-    in an order that stands earlier in the file; all of it products."""
-    is_product = lines["StockCode"].isin(set(products))
-    found: set[str] = set()
-    seen: dict[tuple[object, ...], list[pd.Timestamp]] = {}
-    whole = is_product.groupby(lines["InvoiceNo"], sort=False).all()
-    for invoice, part in lines[lines["CustomerID"].notna()].groupby("InvoiceNo", sort=False):
-        if not whole[invoice]:
-            continue
-        basket = part.groupby("StockCode")["Quantity"].sum()
-        key = (part["CustomerID"].iloc[0], *(pair for pair in basket.items() if pair[1]))
-        placed = part["InvoiceDate"].iloc[0]
-        within = pd.Timedelta(minutes=DUPLICATE_MINUTES)
-        if any(abs(placed - other) <= within for other in seen.get(key, [])):
-            found.add(str(invoice))
-        seen.setdefault(key, []).append(placed)
-    return found
-
-
-def by_code(results: list[IntakeResult]) -> dict[str, set[str]]:
-    """The orders that each rule says something of."""
-    found: dict[str, set[str]] = {}
-    for result in results:
-        for code in (*result.codes, *result.warnings):
-            found.setdefault(code, set()).add(result.order_id)
-    return found
-
-
-def test_every_rule_finds_what_pandas_finds_and_no_other_rule_finds_anything(
-    lines: pd.DataFrame, products: list[str], told: list[IntakeResult]
+def test_each_rule_finds_as_many_orders_as_pandas_counts(
+    lines: pd.DataFrame, list_prices: pd.Series, found: Judged
 ) -> None:
-    price = lines["UnitPrice"]
-    sizes = lines.groupby("InvoiceNo").size()
-    in_pence = np.floor(np.abs(price) * 100 + 0.5 + 1e-9) * np.sign(price)
-    rows = {
-        "UNKNOWN_SKU": ~lines["StockCode"].isin(set(products)),
+    counted = {code: orders for (code, _), orders in found.counts().items()}
+    expected = of_lines(lines, list_prices) | of_orders(lines)
+    assert counted == expected
+    assert expected["QUANTITY_NOT_POSITIVE"] > 4_000
+    assert expected["UNKNOWN_SKU"] > 2_000
+    assert min(expected.values()) > 5
+
+
+def of_lines(lines: pd.DataFrame, list_prices: pd.Series) -> dict[str, int]:
+    listed = lines["StockCode"].map(list_prices)
+    dirty = {
+        "UNKNOWN_SKU": ~lines["is_product"],
         "QUANTITY_NOT_POSITIVE": lines["Quantity"] <= 0,
         "QUANTITY_LARGE": lines["Quantity"] > 500,
-        "PRICE_ZERO": in_pence == 0,
-        "AMOUNT_IMPOSSIBLE": price < 0,
+        "AMOUNT_IMPOSSIBLE": (lines["price"] < 0) | (lines["total"] < 0),
+        "PRICE_ZERO": lines["price"] == 0,
+        "PRICE_OFF_LIST": (lines["price"] - listed).abs() > listed / 2,
     }
-    expected = {code: set(lines.loc[which, "InvoiceNo"]) for code, which in rows.items()}
-    expected["TOO_MANY_LINES"] = set(sizes.index[sizes > 100])
-    expected["DUPLICATE"] = duplicates(lines, products)
-    found = by_code(told)
-    assert {code: len(orders) for code, orders in found.items()} == {
-        code: len(orders) for code, orders in expected.items()
+    return {code: lines.loc[rows, "order"].nunique() for code, rows in dirty.items()}
+
+
+def of_orders(lines: pd.DataFrame) -> dict[str, int]:
+    by_order = lines.groupby("order")
+    orders = by_order.first()
+    orders["is_known"] = by_order["is_product"].all()
+    pieces = lines.groupby(["order", "StockCode"])["Quantity"].sum()
+    pieces = pieces[pieces != 0].reset_index()
+    pieces["text"] = pieces["StockCode"] + ":" + pieces["Quantity"].astype(str)
+    orders["basket"] = pieces.groupby("order")["text"].agg("|".join)
+    orders["basket"] = orders["basket"].fillna("")
+    named = orders[orders["buyer"] != ""]
+    whose = ["buyer", "Country", "basket"]
+    alike = named[named["is_known"] & named.duplicated(whose, keep=False)]
+    placed = orders["InvoiceDate"]
+    return {
+        "TOO_MANY_LINES": int((by_order.size() > 100).sum()),
+        "AMOUNT_LARGE": int((by_order["total"].sum() > 500_000).sum()),
+        "STALE": int((placed < placed.max() - TEN_DAYS).sum()),
+        "BUYER_LIMIT": sum(
+            with_others(times.to_numpy(), HOUR - NANOSECOND, 2)
+            for _, times in named.groupby("buyer")["InvoiceDate"]
+        ),
+        "DUPLICATE": sum(
+            with_others(times.to_numpy(), TEN_MINUTES, 1)
+            for _, times in alike.groupby(whose)["InvoiceDate"]
+        ),
     }
-    assert found == expected
-    assert all(expected.values())
 
 
-def test_every_order_has_one_result_and_is_assigned_exactly_if_no_rule_stops_it(
-    lines: pd.DataFrame, told: list[IntakeResult], engine: Engine
-) -> None:
-    invoices = list(dict.fromkeys(lines["InvoiceNo"]))
-    assert [one.order_id for one in told] == invoices
-    outcomes = Counter(one.outcome for one in told)
-    assert outcomes[IntakeOutcome.BROKEN] == outcomes[IntakeOutcome.WAITING] == 0
-    assert outcomes[IntakeOutcome.ASSIGNED] == engine.order_count
-    stopped = {one.exception_id for one in told if one.outcome is not IntakeOutcome.ASSIGNED}
-    assert {entry.id for entry in engine.export_exceptions()} == stopped
-    assert outcomes[IntakeOutcome.ASSIGNED] + len(stopped) == len(invoices)
-
-
-def test_what_was_assigned_is_reserved_to_the_piece(
-    lines: pd.DataFrame, told: list[IntakeResult], engine: Engine
-) -> None:
-    assigned = {one.order_id for one in told if one.outcome is IntakeOutcome.ASSIGNED}
-    sold = lines[lines["InvoiceNo"].isin(assigned)].groupby("StockCode")["Quantity"].sum()
-    assert (sold > 0).all()
-    for sku, pieces in sold.items():
-        assert engine.stock("S1", [str(sku)])[0].reserved == pieces
+def with_others(times: NDArray[np.datetime64], apart: pd.Timedelta, least: int) -> int:
+    """Before how many, in the order in which they came, so many came not farther apart."""
+    near = (np.abs(times[:at] - time) <= apart.to_timedelta64() for at, time in enumerate(times))
+    return sum(int(one.sum()) >= least for one in near)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fendan import Engine, InvalidInputError, Order, Reason, Status, Store
+from fendan.intake.rule import Severity
 from fendan.server.call_counts import BUCKETS_S, CallCounts
 from fendan.server.metrics import STAGES, Endpoint, Metrics
 from serving import a_chain
@@ -47,6 +48,15 @@ def test_an_empty_batch_counts_nothing() -> None:
     metrics = Metrics()
     routed(metrics)
     assert orders(metrics, "assigned", "none") == 0
+
+
+def test_orders_with_findings_are_counted_by_rule_and_severity() -> None:
+    metrics = Metrics()
+    metrics.judged({("STALE", Severity.HOLD): 2, ("PRICE_ZERO", Severity.WARN): 1})
+    metrics.judged({("STALE", Severity.HOLD): 3})
+    name = "fendan_intake_findings_total"
+    assert value(metrics, name, rule="STALE", severity="hold") == 5
+    assert value(metrics, name, rule="PRICE_ZERO", severity="warn") == 1
 
 
 def test_stock_outs_are_the_orders_that_more_stock_would_have_helped() -> None:

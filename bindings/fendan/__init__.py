@@ -48,6 +48,7 @@ from fendan.exception_figures import DayFigures, ExceptionCount
 from fendan.exception_queue import ExceptionFilter, ExceptionPage, ExceptionStats
 from fendan.exclusions import Exclusion
 from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.intake.items import Item, read_items
 from fendan.intake.payload import RawPayload
 from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.journal import Durability
@@ -125,6 +126,7 @@ __all__ = [
     "IntakeResult",
     "InternalError",
     "InvalidInputError",
+    "Item",
     "JournalError",
     "KeyConflictError",
     "LedgerEvent",
@@ -182,6 +184,7 @@ __all__ = [
     "aio",
     "convert",
     "distance_m",
+    "read_items",
     "read_orders",
     "read_sku_profiles",
     "read_stock",

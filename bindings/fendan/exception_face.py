@@ -229,7 +229,8 @@ class ExceptionFace(RetryFace):
     def retry_due(self) -> RetryTurn:
         """Try the waiting orders that a change concerns, or whose time has come.
 
-        To be called often: with nothing to do it takes some microseconds. The most urgent first, at most as many as the policy allows in one turn.
+        To be called often: with nothing to do it takes some microseconds. The most urgent come
+        first, at most as many as the policy allows in one turn.
         """
         with self._command() as command:
             if self._queue is None:

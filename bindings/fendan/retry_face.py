@@ -276,7 +276,7 @@ class RetryFace(LifeFace, RulingFace):
     def _channel_of(self, name: str) -> str:
         """The channel that an order named, if a policy or a share does, too."""
         grant = self._orders.grant(name)
-        if grant is None or int(grant["channel"]) < 0:
+        if grant is None or not grant["policy_version"] or int(grant["channel"]) < 0:
             return ""
         named: list[str] = json.loads(self._documents.get(("names", "channels"), "[]"))
         return named[int(grant["channel"])]
