@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fendan import columns
 from fendan.documents import Documents
 from fendan.engine.batch import Batch
-from fendan.engine.outcome import Outcome
+from fendan.engine.book import Rules
+from fendan.engine.outcome import Outcome, arranged
 from fendan.engine.records import OrderState
 from fendan.engine.retry import assign_to
 from fendan.engine.router import Reason, Status
@@ -31,7 +33,7 @@ from fendan.exception_queue import (
 )
 from fendan.life_face import _status
 from fendan.model import Order, OrderStatus
-from fendan.priority import waiting_order
+from fendan.priority import turns_of, waiting_order
 from fendan.retry import RetryPolicy, checked_retry, retry_of, retry_text
 from fendan.retry_face import RetryFace
 
@@ -227,6 +229,36 @@ class ExceptionFace(RetryFace):
             return RetryTurn(tried=tried, assigned=tuple(assigned), has_more=has_more)
 
     # -- WHO COMES -----------------------------------------------------------------------------
+
+    def _decided(
+        self,
+        batch: Batch,
+        radius_m: float,
+        dry_run: bool,
+        rules: Rules | None,
+        now_ns: int,
+        *,
+        said_at: Callable[[int], Mapping[str, Any]],
+        priorities: NDArray[np.int32] | None = None,
+        by_priority: bool = False,
+    ) -> Outcome:
+        """Route a batch; whoever is not assigned waits, if that is kept."""
+        whole = self._as_parts(batch, rules)
+        turns = turns_of(priorities) if by_priority and priorities is not None else None
+        taken = self._orders.taken
+        outcome = self._orders.route(
+            whole if turns is None else whole.subset(turns),
+            radius_m,
+            dry_run=dry_run,
+            due_ns=self._life.due_ns(now_ns),
+            rules=rules,
+            now_ns=now_ns,
+        )
+        if turns is not None:
+            outcome = arranged(outcome, np.argsort(turns))
+        if self._orders.taken > taken:
+            self._note_routed(batch, outcome, self._orders.taken - taken, said_at, now_ns)
+        return outcome
 
     def _note_routed(
         self,
