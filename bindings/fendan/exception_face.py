@@ -15,7 +15,7 @@ from fendan.engine.outcome import Outcome, arranged
 from fendan.engine.records import OrderState
 from fendan.engine.retry import assign_to
 from fendan.engine.router import Reason, Status
-from fendan.errors import Fault, UnknownOrderError, refuse
+from fendan.errors import Fault, refuse
 from fendan.exception_entry import (
     ExceptionEntry,
     ExceptionKind,
@@ -35,7 +35,7 @@ from fendan.life_face import _status
 from fendan.model import Order, OrderStatus
 from fendan.priority import turns_of, waiting_order
 from fendan.retry import RetryPolicy, checked_retry, retry_of, retry_text
-from fendan.retry_face import RetryFace
+from fendan.retry_face import APPROVED, HOMELESS, RetryFace
 
 __all__ = ["ExceptionFace", "RetryTurn"]
 
@@ -44,11 +44,9 @@ EXCEPTION, HOUR, RETRY = "exception", "exception_hour", "retry"
 
 LARGEST_PAGE = 10_000
 EXPIRED = "EXPIRED"
-APPROVED = "APPROVED"
 
 # Whoever rejects such an order leaves it nowhere to go: a person has to see to it.
 ENDS = {Reason.TOO_MANY_ATTEMPTS, Reason.PICKUP_STORE, Reason.GROUP_NOT_WHOLE}
-HOMELESS = {OrderState.REJECTED, OrderState.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,8 +235,8 @@ class ExceptionFace(RetryFace):
         dry_run: bool,
         rules: Rules | None,
         now_ns: int,
-        *,
         said_at: Callable[[int], Mapping[str, Any]],
+        *,
         priorities: NDArray[np.int32] | None = None,
         by_priority: bool = False,
     ) -> Outcome:
@@ -306,6 +304,9 @@ class ExceptionFace(RetryFace):
         if self._queue is None:
             return
         for name in order_ids:
+            if self._state_of(name) is None:  # done with, and forgotten already
+                self._leave(name, "cancelled")
+                continue
             status = _status(name, self._life.status(name))
             states = {one.state for one in status.shipments or (status,)}
             if states.isdisjoint(HOMELESS) and status.state is not OrderState.UNASSIGNED:
@@ -387,13 +388,6 @@ class ExceptionFace(RetryFace):
         queue.put(entry)
         self._unwritten[entry.id] = text_of(entry)
         self._wait_for(entry, now_ns)
-
-    def _state_of(self, order_id: str) -> OrderState | None:
-        """Where an order is, as far as it is known."""
-        try:
-            return self._life.status(order_id)[0]
-        except UnknownOrderError:
-            return None
 
 
 def _texts(kept: Documents, kind: str) -> dict[str, str]:
