@@ -102,6 +102,26 @@ def test_a_payload_larger_than_any_is_an_exception_and_not_an_error() -> None:
         assert client.submit([huge])[0].codes == ("TOO_LARGE",)
 
 
+def test_orders_and_findings_are_counted_and_a_log_shows_nobody(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    torn = {"order_id": "O-9", "receiver": "王先生", "lines": [{"quantity": "?"}]}
+    rubbish = RawPayload(platform="OWN_SHOP", data=json.dumps(torn, ensure_ascii=False).encode())
+    with serving(a_chain()) as served, Client(served.address) as client:
+        client.submit([*MANY, *[rubbish] * 7])
+        counted = served.server.metrics.registry.get_sample_value
+        for outcome, orders in (("assigned", 1), ("waiting", 1), ("held", 1), ("broken", 10)):
+            assert counted("fendan_intake_orders_total", {"outcome": outcome}) == orders
+        found = {"rule": "PRICE_ZERO", "severity": "hold"}
+        assert counted("fendan_intake_findings_total", found) == 1
+        client.submit([rubbish])
+    written = capsys.readouterr().err
+    assert written.count("a payload is broken") == 3 + 1
+    assert "FIELD_TYPE" in written
+    assert "O-9" in written
+    assert "王" not in written
+
+
 def test_the_server_reads_a_file_of_rules_and_mappings(tmp_path: Path) -> None:
     file = tmp_path / "intake.toml"
     file.write_text('[mapping.CORNER]\nlike = "OWN_SHOP"\nchannel = "corner"\n', encoding="utf-8")

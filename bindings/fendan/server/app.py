@@ -285,13 +285,17 @@ class Server:
         network = NetworkService(engine, lane, self.metrics)
         file = self.config.intake.file
         plan = None if file is None else await asyncio.to_thread(read_plan, file)
-        intake = IntakeService(Intake(engine, plan), lane)
+        metrics = self.metrics
+        intake = Intake(engine, plan, on_judged=lambda judged: metrics.judged(judged.counts()))
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
             (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),
             (policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyService(engine)),
             (setup_service_pb2_grpc.add_SetupServiceServicer_to_server, SetupService(engine, lane)),
-            (intake_service_pb2_grpc.add_IntakeServiceServicer_to_server, intake),
+            (
+                intake_service_pb2_grpc.add_IntakeServiceServicer_to_server,
+                IntakeService(intake, lane, metrics),
+            ),
             (
                 exception_service_pb2_grpc.add_ExceptionServiceServicer_to_server,
                 ExceptionService(engine, lane),
