@@ -28,5 +28,6 @@ cdef class Orders:
     cdef int _undo(self, const Decided* decided) except -1
 
     # -- QUERIES
+    cdef int64_t _find(self, order_id) except -2
     cdef int64_t _number(self, order_id, field, row=*) except -1
     cdef tuple named_at(self, int64_t number)

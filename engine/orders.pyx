@@ -60,6 +60,9 @@ cdef class Orders:
     def __len__(self):
         return len(self.records)
 
+    def __contains__(self, order_id):
+        return self._find(order_id) != NO_RECORD
+
     # -- COMMANDS ------------------------------------------------------------------------------
 
     def route(self, Batch batch, double radius_m, *, bint dry_run=False,
@@ -266,13 +269,17 @@ cdef class Orders:
             age += 1
         return (age, order & (PAGE_ORDERS - 1)), id.text[:id.size].decode()
 
+    cdef int64_t _find(self, order_id) except -2:
+        """The record of an order, or NO_RECORD."""
+        cdef Span id
+        if not is_usable_id(order_id):
+            return NO_RECORD
+        span_of(order_id, &id)
+        return find_record(&self.records.table, id, hash_of(id))
+
     cdef int64_t _number(self, order_id, field, row=None) except -1:
         """The record of a known order."""
-        cdef Span id
-        cdef int64_t number = NO_RECORD
-        if is_usable_id(order_id):
-            span_of(order_id, &id)
-            number = find_record(&self.records.table, id, hash_of(id))
+        cdef int64_t number = self._find(order_id)
         if number == NO_RECORD:
             refuse(Fault.UNKNOWN_ORDER, field, order_id, row=row, hint="it was never routed by id")
         return number

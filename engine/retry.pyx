@@ -137,6 +137,7 @@ cdef void _promise(OrderEvent* event, const Decided* decided, int64_t row) noexc
         event.flags |= HAS_GRANT
         event.grant = decided.grants[row]
         event.due_ns = event.grant.due_ns or NEVER_NS
+        event.grant.due_ns = 0  # which the record has
     if event.due_ns != NEVER_NS:
         event.flags |= HAS_DUE
 

@@ -13,6 +13,7 @@ import fendan
 from fendan import model, policy_file, profiles
 from fendan.errors import TABLE
 from fendan.exclusions import Exclusion
+from fendan.intake.payload import Breakage
 from fendan.intake.rules import RULES
 from fendan.policy_file import policy_of
 from fendan.policy_look import type_table
@@ -65,6 +66,12 @@ def types() -> str:
     return "\n".join(lines)
 
 
+def breakages() -> str:
+    """Why what a platform sent could not be read."""
+    lines = ["| code | a payload, or one order of it, is |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {one.name} | {one.value} |" for one in Breakage)])
+
+
 def intake_rules() -> str:
     """What each intake rule finds, and what it does unless a file says otherwise."""
     lines = ["| rule | unless said | threshold | finds | 说明 |", "|---|---|---|---|---|"]
@@ -80,7 +87,13 @@ def intake_rules() -> str:
 
 def with_tables(text: str) -> str:
     """The guide with its tables as they have to be."""
-    tables = {"types": types, "intake": intake_rules, "scopes": scopes, "errors": errors}
+    tables = {
+        "types": types,
+        "breakages": breakages,
+        "intake": intake_rules,
+        "scopes": scopes,
+        "errors": errors,
+    }
     for name, table in ((name, of()) for name, of in tables.items()):
         begin, end = f"<!-- {name}: tests/test_guide.py -->", f"<!-- end of {name} -->"
         head, rest = text.split(begin)

@@ -49,6 +49,8 @@ from fendan.exception_queue import ExceptionFilter, ExceptionPage, ExceptionStat
 from fendan.exclusions import Exclusion
 from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
 from fendan.intake.items import Item, read_items
+from fendan.intake.payload import RawPayload
+from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.journal import Durability
 from fendan.loaders import read_orders, read_stock, read_stores
 from fendan.model import (
@@ -120,6 +122,8 @@ __all__ = [
     "FileFormatError",
     "FolderInUseError",
     "Held",
+    "IntakeOutcome",
+    "IntakeResult",
     "InternalError",
     "InvalidInputError",
     "Item",
@@ -143,6 +147,7 @@ __all__ = [
     "PolicyState",
     "PolicyVersion",
     "QuantityOverflowError",
+    "RawPayload",
     "Reason",
     "RejectReason",
     "RetryPolicy",

@@ -1,6 +1,6 @@
 """The Python face: one Engine, thin over the compiled core."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -18,7 +18,7 @@ from fendan.engine.book import Rules
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED
-from fendan.engine.outcome import Decision, Outcome, arranged, decisions
+from fendan.engine.outcome import Decision, decisions
 from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
@@ -40,7 +40,6 @@ from fendan.priority import (
     priorities_of,
     said_by,
     said_in_columns,
-    turns_of,
 )
 from fendan.ruling_face import RulingFace
 from fendan.snapshotting import EVERY_BYTES, Snapshots
@@ -239,14 +238,8 @@ class Engine(
             rules = self._rules_of(policy, command.now_ns)
             asked = None if rules is None else _asked(rules, len(arrays[0]), said)
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money, asked)
-            outcome = self._decided(
-                batch,
-                radius_m,
-                dry_run,
-                rules,
-                command.now_ns,
-                said_at=said_in_columns(said),
-            )
+            said_at = said_in_columns(said)
+            outcome = self._decided(batch, radius_m, dry_run, rules, command.now_ns, said_at)
         verdicts = outcome.verdicts
         return Routed(
             store_codes=np.ascontiguousarray(verdicts["store"]),
@@ -303,6 +296,11 @@ class Engine(
         """What a known order was told first; see `order` for now. Raises UnknownOrderError."""
         with self._command():
             return self._orders.decision(order_id)
+
+    def knows(self, order_ids: Iterable[str]) -> list[bool]:
+        """Whether each order is remembered: sent again, it would get its first answer."""
+        with self._command():
+            return [order_id in self._orders for order_id in order_ids]
 
     def is_held(self, order_id: str) -> bool:
         """Whether stock is held for a known order. Raises UnknownOrderError."""
@@ -429,36 +427,6 @@ class Engine(
     def _rules_of(self, policy: Policy | None, now_ns: int) -> Rules | None:
         """The policy file in force; a call's own policy stands in its place."""
         return self._rules_at(now_ns) if policy is None else None
-
-    def _decided(
-        self,
-        batch: Batch,
-        radius_m: float,
-        dry_run: bool,
-        rules: Rules | None,
-        now_ns: int,
-        *,
-        said_at: Callable[[int], Mapping[str, Any]],
-        priorities: NDArray[np.int32] | None = None,
-        by_priority: bool = False,
-    ) -> Outcome:
-        """Route a batch; whoever is not assigned waits, if that is kept."""
-        whole = self._as_parts(batch, rules)
-        turns = turns_of(priorities) if by_priority and priorities is not None else None
-        taken = self._orders.taken
-        outcome = self._orders.route(
-            whole if turns is None else whole.subset(turns),
-            radius_m,
-            dry_run=dry_run,
-            due_ns=self._life.due_ns(now_ns),
-            rules=rules,
-            now_ns=now_ns,
-        )
-        if turns is not None:
-            outcome = arranged(outcome, np.argsort(turns))
-        if self._orders.taken > taken:
-            self._note_routed(batch, outcome, self._orders.taken - taken, said_at, now_ns)
-        return outcome
 
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""

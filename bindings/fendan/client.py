@@ -27,6 +27,7 @@ from fendan.errors import Fault, FendanError
 from fendan.exception_client import ExceptionClient
 from fendan.explain import USUAL_EXCLUDED
 from fendan.explanation import Explanation
+from fendan.intake_client import IntakeClient
 from fendan.ledger_client import LedgerClient
 from fendan.model import (
     AvailabilityChanges,
@@ -50,7 +51,7 @@ __all__ = ["Client", "Retries", "Tls"]
 T = TypeVar("T")
 
 
-class Client(OrderClient, LedgerClient, PolicyClient, SetupClient, ExceptionClient):
+class Client(OrderClient, LedgerClient, PolicyClient, SetupClient, ExceptionClient, IntakeClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,

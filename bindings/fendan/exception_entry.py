@@ -141,7 +141,7 @@ def _order_of(name: str, said: Mapping[str, Any]) -> Order:
         **{
             **said,
             "id": name,
-            "lines": [tuple(line) for line in said["lines"]],
+            "lines": tuple(tuple(line) for line in said["lines"]),
             "datum": None if said.get("datum") is None else Datum(said["datum"]),
             "order_type": OrderType(said.get("order_type", OrderType.UNSPECIFIED)),
         }

@@ -5,15 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fendan import columns
 from fendan.documents import Documents
 from fendan.engine.batch import Batch
-from fendan.engine.outcome import Outcome
+from fendan.engine.book import Rules
+from fendan.engine.outcome import Outcome, arranged
 from fendan.engine.records import OrderState
 from fendan.engine.retry import assign_to
 from fendan.engine.router import Reason, Status
-from fendan.errors import Fault, UnknownOrderError, refuse
+from fendan.errors import Fault, refuse
 from fendan.exception_entry import (
     ExceptionEntry,
     ExceptionKind,
@@ -31,9 +33,9 @@ from fendan.exception_queue import (
 )
 from fendan.life_face import _status
 from fendan.model import Order, OrderStatus
-from fendan.priority import waiting_order
+from fendan.priority import turns_of, waiting_order
 from fendan.retry import RetryPolicy, checked_retry, retry_of, retry_text
-from fendan.retry_face import RetryFace
+from fendan.retry_face import APPROVED, HOMELESS, RetryFace
 
 __all__ = ["ExceptionFace", "RetryTurn"]
 
@@ -42,11 +44,9 @@ EXCEPTION, HOUR, RETRY = "exception", "exception_hour", "retry"
 
 LARGEST_PAGE = 10_000
 EXPIRED = "EXPIRED"
-APPROVED = "APPROVED"
 
 # Whoever rejects such an order leaves it nowhere to go: a person has to see to it.
 ENDS = {Reason.TOO_MANY_ATTEMPTS, Reason.PICKUP_STORE, Reason.GROUP_NOT_WHOLE}
-HOMELESS = {OrderState.REJECTED, OrderState.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,23 +84,38 @@ class ExceptionFace(RetryFace):
     def add_exceptions(self, entries: Iterable[ExceptionEntry]) -> None:
         """Put orders into the queue that were never routed: HELD, REJECTED or BROKEN ones.
 
-        `since_ns` 0 is now; of `raw` as much is kept as may be. An order that stands in the queue
-        already, or was routed, stays as it is. Raises InvalidInputError naming the row.
+        `since_ns` 0 is now; of `raw` as much is kept as may be. An order that was routed stays as
+        it is; one that was put here before takes the place of its older self, and keeps its age.
+        Raises InvalidInputError naming the row.
         """
         entries = [checked(one, row) for row, one in enumerate(columns.rows("entries", entries))]
         with self._command() as command:
             queue = self._kept_queue()
             for entry in entries:
-                if entry.id in queue or self._state_of(entry.id) is not None:
+                known = queue.get(entry.id)
+                if self._state_of(entry.id) is not None:
                     continue
                 since_ns = entry.since_ns or command.now_ns
                 channel = entry.channel or (entry.order.channel if entry.order else "")
-                self._figures.count("taken", since_ns)
+                if known is not None:
+                    since_ns = known.since_ns
+                else:
+                    self._figures.count("taken", since_ns)
                 self._put(
                     replace(entry, since_ns=since_ns, channel=channel, raw=cut(entry.raw)),
                     command.now_ns,
-                    is_new=True,
+                    is_new=known is None,
                 )
+            self._write_exceptions()
+
+    def mend_exceptions(self, order_ids: Iterable[str]) -> None:
+        """Take out of the queue what was held or rejected, and has come again and found a store."""
+        with self._command():
+            queue = self._kept_queue()
+            for name in order_ids:
+                entry = queue.get(name)
+                if entry is not None and entry.kind is not ExceptionKind.WAITING:
+                    self._leave(name, "cancelled")
             self._write_exceptions()
 
     def exceptions(
@@ -228,6 +243,36 @@ class ExceptionFace(RetryFace):
 
     # -- WHO COMES -----------------------------------------------------------------------------
 
+    def _decided(
+        self,
+        batch: Batch,
+        radius_m: float,
+        dry_run: bool,
+        rules: Rules | None,
+        now_ns: int,
+        said_at: Callable[[int], Mapping[str, Any]],
+        *,
+        priorities: NDArray[np.int32] | None = None,
+        by_priority: bool = False,
+    ) -> Outcome:
+        """Route a batch; whoever is not assigned waits, if that is kept."""
+        whole = self._as_parts(batch, rules)
+        turns = turns_of(priorities) if by_priority and priorities is not None else None
+        taken = self._orders.taken
+        outcome = self._orders.route(
+            whole if turns is None else whole.subset(turns),
+            radius_m,
+            dry_run=dry_run,
+            due_ns=self._life.due_ns(now_ns),
+            rules=rules,
+            now_ns=now_ns,
+        )
+        if turns is not None:
+            outcome = arranged(outcome, np.argsort(turns))
+        if self._orders.taken > taken:
+            self._note_routed(batch, outcome, self._orders.taken - taken, said_at, now_ns)
+        return outcome
+
     def _note_routed(
         self,
         batch: Batch,
@@ -274,6 +319,9 @@ class ExceptionFace(RetryFace):
         if self._queue is None:
             return
         for name in order_ids:
+            if self._state_of(name) is None:  # done with, and forgotten already
+                self._leave(name, "cancelled")
+                continue
             status = _status(name, self._life.status(name))
             states = {one.state for one in status.shipments or (status,)}
             if states.isdisjoint(HOMELESS) and status.state is not OrderState.UNASSIGNED:
@@ -355,13 +403,6 @@ class ExceptionFace(RetryFace):
         queue.put(entry)
         self._unwritten[entry.id] = text_of(entry)
         self._wait_for(entry, now_ns)
-
-    def _state_of(self, order_id: str) -> OrderState | None:
-        """Where an order is, as far as it is known."""
-        try:
-            return self._life.status(order_id)[0]
-        except UnknownOrderError:
-            return None
 
 
 def _texts(kept: Documents, kind: str) -> dict[str, str]:

@@ -95,6 +95,7 @@ def waiting_order(batch: Batch, row: int, skus: Sequence[str], said: Mapping[str
         columns.append(lines["amounts"][own].tolist())
     kind = said.get("order_type", OrderType.UNSPECIFIED)
     priority = said.get("priority", 0)
+    words: dict[str, Any] = {name: _plain(said.get(name, "")) for name in TEXTS}
     return Order(
         id=batch.id_of(row),
         lat=lat,
@@ -102,7 +103,7 @@ def waiting_order(batch: Batch, row: int, skus: Sequence[str], said: Mapping[str
         lines=tuple(zip(*columns, strict=True)),
         order_type=_TYPES.get(kind, OrderType.UNSPECIFIED),
         priority=priority if priority in range(HIGHEST_PRIORITY + 1) else 0,
-        **{name: _plain(said.get(name, "")) for name in TEXTS},
+        **words,
     )
 
 

@@ -23,7 +23,7 @@ from fendan.retry import RetryPolicy
 from fendan.ruling_face import RulingFace
 from fendan.waiting import Rank, Waiter, Waiting
 
-__all__ = ["RetryFace"]
+__all__ = ["APPROVED", "HOMELESS", "RetryFace"]
 
 # How much of what changed one turn looks at: what is more concerns nearly everybody anyway.
 MOST_CHANGES = 100_000
@@ -31,6 +31,7 @@ LOWER_BITS = 0xFFFFFFFF
 NOWHERE_M = -1.0  # no store is as near
 FRONT = -1  # the turn of an order that a store had already
 APPROVED = "APPROVED"
+HOMELESS = frozenset({OrderState.REJECTED, OrderState.EXPIRED})
 
 
 class RetryFace(LifeFace, RulingFace):
@@ -43,6 +44,7 @@ class RetryFace(LifeFace, RulingFace):
         """Keep a queue from now on."""
         self._queue, self._waiting = queue, Waiting(policy)
         self._unwritten: dict[str, str] = {}
+        self._found_home: list[str] = []
         self._buyers: Counter[str] = Counter()
         self._groups: dict[str, set[str]] = {}
         self._seen_changes = len(self._stock.changes)
@@ -145,19 +147,17 @@ class RetryFace(LifeFace, RulingFace):
 
     def _try_candidates(self, now_ns: int) -> tuple[int, list[str]]:
         """How many were tried, and who was assigned; at most one turn."""
-        waiting = self._waiting
-        tried, assigned = 0, list[str]()
+        waiting, tried = self._waiting, 0
+        self._found_home.clear()
         rules = self._rules_at(now_ns)
         for waiter in waiting.candidates(now_ns):
             tried += 1
-            if self._attempt(waiter.id, rules, now_ns):
-                assigned.append(waiter.id)
-            else:
+            if not self._attempt(waiter.id, rules, now_ns):
                 self._failed(waiter, now_ns)
             if tried >= waiting.policy.most_per_turn:
                 break
         self._seen_changes = len(self._stock.changes)  # since then stock only shrank
-        return tried, assigned
+        return tried, list(self._found_home)
 
     def _try_now(self, name: str, now_ns: int) -> bool:
         """One order, whatever it waits for."""
@@ -189,12 +189,12 @@ class RetryFace(LifeFace, RulingFace):
         """Whether a waiting order is assigned now; of a group, all of it is decided together."""
         entry = self._kept_queue().get(name)
         assert entry is not None
-        state = self._where(name)
+        state = self._state_of(name)
         if state is OrderState.UNASSIGNED:
             return self._attempt_first(entry, rules, now_ns)
-        if state in (OrderState.REJECTED, OrderState.EXPIRED):
+        if state in HOMELESS:
             found = retry_rejected(self._life, name, rules, now_ns)
-            is_home = self._where(name) not in (OrderState.REJECTED, OrderState.EXPIRED)
+            is_home = self._state_of(name) not in HOMELESS
             if found and is_home:
                 self._leave(name, _how(entry))
             return found and is_home
@@ -239,7 +239,7 @@ class RetryFace(LifeFace, RulingFace):
             return [entry]
         found = [self._kept_queue().get(name) for name in sorted(group)]
         unit = [one for one in found if one is not None]
-        return [one for one in unit if self._where(one.id) is OrderState.UNASSIGNED]
+        return [one for one in unit if self._state_of(one.id) is OrderState.UNASSIGNED]
 
     def _batch_of(self, orders: list[Order], rules: Rules | None) -> Batch:
         asking = None if rules is None else rules.asking
@@ -266,12 +266,17 @@ class RetryFace(LifeFace, RulingFace):
         assert entry is not None
         self._unwritten[name] = ""
         self._figures.count(how, entry.since_ns)
+        if how != "cancelled":
+            self._found_home.append(name)
 
-    def _where(self, name: str) -> OrderState | None:
+    def _state_of(self, name: str) -> OrderState | None:
+        """Where an order is, as far as it is known; at no store where one of its shipments is."""
         try:
-            return self._life.status(name)[0]
+            state, *_, shipments = self._life.status(name)
         except UnknownOrderError:
             return None
+        homeless = (one[1] for one in shipments if one[1] in HOMELESS)
+        return next(homeless, state)
 
     def _channel_of(self, name: str) -> str:
         """The channel that an order named, if a policy or a share does, too."""

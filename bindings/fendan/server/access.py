@@ -86,6 +86,7 @@ METHODS: dict[str, frozenset[Scope]] = {
     "/fendan.v1.SetupService/SetSupply": _STORES,
     "/fendan.v1.SetupService/ReceiveSupply": _STORES,
     "/fendan.v1.SetupService/ListSupply": _STORES,
+    "/fendan.v1.IntakeService/Submit": _ORDERS_IN,
     # Whoever looks after exceptions gives orders to any store.
     "/fendan.v1.ExceptionService/ListExceptions": _DESK,
     "/fendan.v1.ExceptionService/ExportExceptions": _DESK,
