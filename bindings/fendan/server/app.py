@@ -285,7 +285,8 @@ class Server:
         network = NetworkService(engine, lane, self.metrics)
         file = self.config.intake.file
         plan = None if file is None else await asyncio.to_thread(read_plan, file)
-        intake = IntakeService(Intake(engine, plan), lane)
+        taking = Intake(engine, plan, on_judged=lambda judged: self.metrics.judged(judged.counts()))
+        intake = IntakeService(taking, lane)
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
             (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),
