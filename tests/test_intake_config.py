@@ -15,7 +15,7 @@ from fendan import Engine, FendanError, Item, read_items
 from fendan.cli import app
 from fendan.engine.names import Names, hashes
 from fendan.engine.recent import MOST_ORDERS, Recent
-from fendan.intake.config import Config, config_of, read_config
+from fendan.intake.config import Config, config_of
 from fendan.intake.items import checked_items
 from fendan.intake.knowledge import Knowledge
 from fendan.intake.rule import Rule, Severity
@@ -36,8 +36,8 @@ threshold = 20
 [intake.rules.RESTRICTED]
 enabled = false
 
-[mapping.house]
-somebody = "else's"
+[mapping.HOUSE]
+like = "OWN_SHOP"
 """
 
 
@@ -51,9 +51,7 @@ def refusal(say: Callable[[], object]) -> FendanError:
 
 
 def test_a_file_says_what_differs_from_the_defaults(tmp_path: Path) -> None:
-    file = tmp_path / "intake.toml"
-    file.write_text(FILE, encoding="utf-8")
-    config = read_config(file)
+    config = config_of(FILE, where="intake.toml", folder=tmp_path)
     assert config.items == tmp_path / "items.csv"
     assert (config.channels, config.held_buyers) == (("meituan", "pos"), frozenset({"b-417"}))
     assert (config.country.west, config.reach_km) == (-5, 12.5)
@@ -131,7 +129,10 @@ def test_the_command_shows_rules_as_a_file_sets_them(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["rules", "check", str(file)])
     assert told.exit_code == 0
     assert "20 % of it" in told.output
-    assert f"{len(RULES) - 1} of {len(RULES)} rules are on; 2 channels; 2 items." in told.output
+    assert (
+        f"{len(RULES) - 1} of {len(RULES)} rules are on; 2 channels; 2 items; mappings: "
+        in told.output
+    )
     assert "未知商品" in CliRunner().invoke(app, ["rules", "check", str(file), "--chinese"]).output
     file.write_text("[intake.rules.STALE]\nthreshold = -1", encoding="utf-8")
     refused = CliRunner().invoke(app, ["rules", "check", str(file)])

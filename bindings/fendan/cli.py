@@ -25,6 +25,7 @@ from fendan.intake_commands import intake
 from fendan.journal_commands import check, journal_app, ledger_app, snapshot
 from fendan.loaders import OrderColumns, StockColumns
 from fendan.policy_commands import policy_app
+from fendan.report_commands import report_app
 from fendan.rules_commands import rules_app
 from fendan.server.commands import config_app, token_app
 from fendan.server.serve import serve
@@ -42,6 +43,7 @@ app.add_typer(areas_app, name="areas")
 app.add_typer(journal_app, name="journal")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(policy_app, name="policy")
+app.add_typer(report_app, name="report")
 app.add_typer(rules_app, name="rules")
 app.add_typer(config_app, name="config")
 app.add_typer(token_app, name="token")

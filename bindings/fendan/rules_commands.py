@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from fendan.intake.config import Config, read_config
-from fendan.intake.items import read_items
+from fendan.intake.config import Config
+from fendan.intake.plan import IntakePlan, read_plan
 from fendan.intake.rules import RULES
 from fendan.report import show
 from fendan.terminal import plain_errors
@@ -20,18 +20,15 @@ rules_app = typer.Typer(no_args_is_help=True, help="What orders are judged by as
 
 @rules_app.command()
 def check(
-    file: Annotated[
-        Path, typer.Argument(help="A file with a table [intake], such as intake.toml.")
-    ],
+    file: Annotated[Path, typer.Argument(help="A file of intake, such as intake.toml.")],
     *,
     chinese: Annotated[bool, typer.Option("--chinese", help="用中文说明。")] = False,
 ) -> None:
     """Show every rule as it is set; exit status 2, and the field, where something is wrong."""
     with plain_errors():
-        config = read_config(file)
-        items = [] if config.items is None else read_items(config.items)
-        show(rule_table(config, file.name, chinese=chinese))
-        typer.echo(_summary(config, len(items)))
+        plan = read_plan(file)
+        show(rule_table(plan.config, file.name, chinese=chinese))
+        typer.echo(_summary(plan))
 
 
 def rule_table(config: Config, title: str, *, chinese: bool = False) -> Table:
@@ -45,7 +42,11 @@ def rule_table(config: Config, title: str, *, chinese: bool = False) -> Table:
     return table
 
 
-def _summary(config: Config, items: int) -> str:
-    enabled = sum(setting.enabled for setting in config.settings)
-    channels = f"{len(config.channels)} channels" if config.channels else "any channel"
-    return f"{enabled} of {len(RULES)} rules are on; {channels}; {items:,} items."
+def _summary(plan: IntakePlan) -> str:
+    enabled = sum(setting.enabled for setting in plan.config.settings)
+    channels = plan.config.channels
+    told = f"{len(channels)} channels" if channels else "any channel"
+    return (
+        f"{enabled} of {len(RULES)} rules are on; {told}; {len(plan.items):,} items; "
+        f"mappings: {', '.join(plan.mappings)}."
+    )
