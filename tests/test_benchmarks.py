@@ -336,3 +336,16 @@ def test_without_the_real_instants_nothing_runs_and_it_is_said(load, monkeypatch
     monkeypatch.setattr(arrivals, "SHARED_DATA", tmp_path / "nowhere")
     assert arrivals.main(["--smoke"]).waits == []
     assert "a day of meals: not run, needs ../shared/data" in capsys.readouterr().out
+
+
+def test_every_intake_rule_is_measured_and_two_runs_find_the_same(load, tmp_path, capsys):
+    intake = load("intake")
+    report = intake.main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written["findings"] == report.findings
+    assert report.findings in printed
+    assert len(report.rows) == 1 + len(intake.RULES)
+    assert [row.name for row in report.rows if row.met is not None] == ["all rules"]
+    assert report.orders_found["PLACE_SWAPPED"] > 0
+    assert intake.measure(intake.SMOKE).findings == report.findings

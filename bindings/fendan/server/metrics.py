@@ -5,7 +5,7 @@ are read when Prometheus asks, and cost nothing before.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -26,6 +26,8 @@ from fendan.api import Engine
 from fendan.durable import JournalStats
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
+from fendan.intake.result import IntakeOutcome
+from fendan.intake.rule import Severity
 from fendan.server.access import METHODS
 from fendan.server.call_counts import BUCKETS_S, CallCollector, CallCounts, Calls
 
@@ -71,6 +73,12 @@ class Metrics:
         self._collector = CallCollector()
         self._collector.sources.append(lambda: self._calls.calls)
         self.registry.register(self._collector)
+        self._findings = self._counter(
+            "intake_findings", "Orders in which an intake rule found something.", "rule", "severity"
+        )
+        self._taken_in = self._counter(
+            "intake_orders", "Orders as platforms send them, by what became of them.", "outcome"
+        )
         self._queue_requests = self._gauge("queue_requests", "Requests that wait for the engine.")
         self._queue_bytes = self._gauge("queue_bytes", "Bytes of the requests that wait.")
         self._watchers = self._gauge("watchers", "Open calls of WatchAvailability.")
@@ -94,6 +102,16 @@ class Metrics:
             self._outcomes[outcome].inc(orders)
             if outcome % REASONS in STOCK_OUTS:
                 self._stock_outs.inc(orders)
+
+    def judged(self, counts: Mapping[tuple[str, Severity], int]) -> None:
+        """So many orders had findings, by the rule's code and severity: `Judged.counts`."""
+        for (code, severity), orders in counts.items():
+            self._findings.labels(code, severity.name.lower()).inc(orders)
+
+    def taken_in(self, counts: Mapping[IntakeOutcome, int]) -> None:
+        """So many orders came as platforms send them, by what became of them."""
+        for outcome, orders in counts.items():
+            self._taken_in.labels(outcome.name.lower()).inc(orders)
 
     def queue(self, requests: int, bytes: int) -> None:
         """What has been accepted and waits for the engine, now."""
