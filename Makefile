@@ -72,6 +72,11 @@ bench-full: bench bench-door
 	$(BIN)/python benchmarks/workloads.py $(call report,workloads)
 	$(BIN)/python benchmarks/rivals.py $(call report,rivals)
 	$(BIN)/python benchmarks/curves.py $(call report,curves)
+	$(BIN)/python benchmarks/metro.py
+	$(BIN)/python benchmarks/rules.py
+	$(BIN)/python benchmarks/intake.py
+	$(BIN)/python benchmarks/service.py
+	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python -m pytest benchmarks
 	$(if $(RECORD),$(BIN)/python benchmarks/readme.py)
 
