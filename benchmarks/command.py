@@ -1,4 +1,4 @@
-"""The command line that the benchmarks share: `[--smoke] [--json FILE]`."""
+"""The command line that the benchmarks share: `[--smoke] [--json FILE]`, and names of parts."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -21,25 +21,57 @@ class Report(Protocol):
 Found = TypeVar("Found", bound=Report)
 
 
+Say = Callable[[str], object]
+
+
 def run(
     arguments: Sequence[str] | None,
     description: str | None,
-    measure: Callable[[bool, Callable[[str], object]], Found],
+    measure: Callable[[bool, Say], Found],
     show: Callable[[Found, Console], None],
 ) -> Found:
     """Parse, measure, print; `arguments` as on the command line.
 
     `measure` is told whether only to smoke, and whom to tell what it is about to do.
     """
+    chosen = _parser(description).parse_args(arguments)
+    return _report(chosen, lambda say: measure(chosen.smoke, say), show)
+
+
+def run_some(
+    arguments: Sequence[str] | None,
+    description: str | None,
+    names: Sequence[str],
+    measure: Callable[[Sequence[str], bool, Say], Found],
+    show: Callable[[Found, Console], None],
+) -> Found:
+    """As `run`, of the parts that are named on the command line; without a name, of all."""
+    parser = _parser(description)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
+    chosen = parser.parse_args(arguments)
+    for name in chosen.names:
+        if name not in names:
+            parser.error(f"there is no {name}; there are {', '.join(names)}")
+    return _report(chosen, lambda say: measure(chosen.names or names, chosen.smoke, say), show)
+
+
+def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, in seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report here")
-    chosen = parser.parse_args(arguments)
+    return parser
+
+
+def _report(
+    chosen: argparse.Namespace,
+    measure: Callable[[Say], Found],
+    show: Callable[[Found, Console], None],
+) -> Found:
     errors = Console(stderr=True)
     with errors.status("") as status:
-        report = measure(chosen.smoke, status.update)
+        report = measure(status.update)
     console = Console()
     show(report, console if console.is_terminal else Console(width=PRINTED_WIDTH))
     if chosen.json:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fendan
-from peers import NearestThenStock
 from workload import Orders, Restock, Workload, decision_hash, order_objects
 
 
@@ -111,19 +110,32 @@ class EngineObjects:
             self.engine.release(decision.order_id)
 
 
-class Scipy:
-    """`peers.NearestThenStock`."""
+class Routes(Protocol):
+    """A peer: the same job, done some other way."""
 
-    def __init__(self, name: str, peer: NearestThenStock, batches: Sequence[Orders]) -> None:
+    def prepared(self, orders: Orders) -> Any:
+        """A batch as it likes to have it."""
+
+    def route(self, given: Any) -> NDArray[np.int32]:
+        """The store of each order of a prepared batch, or -1; reserves."""
+
+    def put_back(self, store_codes: NDArray[np.int32], orders: Orders) -> None:
+        """Undo a batch that was routed to these stores."""
+
+
+class Peer:
+    """A peer as a contestant."""
+
+    def __init__(self, name: str, peer: Routes, batches: Sequence[Orders]) -> None:
         self.name = name
         self.peer, self.batches = peer, batches
         self.decided = Decided()
 
-    def prepare(self) -> Sequence[Orders]:
-        """The arrays are made already."""
-        return self.batches
+    def prepare(self) -> list[Any]:
+        """As the peer likes it."""
+        return [self.peer.prepared(orders) for orders in self.batches]
 
-    def run(self, given: Orders) -> NDArray[np.int32]:
+    def run(self, given: Any) -> NDArray[np.int32]:
         """One call."""
         return self.peer.route(given)
 

@@ -18,6 +18,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from fendan.picture import DOTS_PER_INCH, FAINT, INK, PAPER, QUIET
 
 HERE = Path(__file__).resolve().parent
+REPORT = HERE / "door.json"
 COLORS = {"native door": "#0072b2", "grpcio": "#d55e00"}  # of Okabe and Ito
 TARGET_MS = 50.0
 SIZE_INCHES = (11.0, 4.6)
@@ -89,7 +90,7 @@ def _panel(axes: Axes, way: str, points: Sequence[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Draw it again."""
-    draw(json.loads((HERE / "door.json").read_text(encoding="utf-8")), HERE / "door.png")
+    draw(json.loads(REPORT.read_text(encoding="utf-8")), HERE / "door.png")
 
 
 if __name__ == "__main__":

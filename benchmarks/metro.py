@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 import command
-from contest import EngineArrays, EngineObjects, Scipy, take_turns
+from contest import EngineArrays, EngineObjects, Peer, take_turns
 from machine import machine
 from memory import measured_apart
 from peers import MOST_CANDIDATES, AllStores, NearestThenStock, dense_stock
@@ -93,7 +93,7 @@ def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report
     left = dense_stock(workload)
     arrays = EngineArrays(ARRAYS, engine, workload, batches)
     objects = EngineObjects(OBJECTS, engine, batches)
-    scipy = Scipy(SCIPY, NearestThenStock(workload, left), batches)
+    scipy = Peer(SCIPY, NearestThenStock(workload, left), batches)
     say("routing, in turns")
     speed = list(_speed(take_turns((arrays, objects, scipy), sizes.turns), sizes))
     say("every store for every order")

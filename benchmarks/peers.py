@@ -1,9 +1,12 @@
 """What the engine is measured against, on the same stock and with the same reservations in order.
 
-`NearestThenStock` is how one would do it with scipy: ask a k-d tree for the 64 nearest stores of
-all orders at once, keep those that have the goods, take the first. `AllStores` looks at every
-store for every order, in float64: slow, and right.
+`NearestThenStock` is how one would do it with scipy, or with scikit-learn: ask a tree for the 64
+nearest stores of all orders at once, keep those that have the goods, take the first. `AllStores`
+looks at every store for every order, in float64: slow, and right. Others have modules of their own:
+`plain` (C), `redis_peer`, `postgis_peer`; rivals.py lets them all take turns.
 """
+
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,24 +43,89 @@ def chord_of(distance_m: float | None) -> float:
     return np.inf if distance_m is None else 2.0 * np.sin(distance_m / HALF_EARTH_M * np.pi / 2.0)
 
 
-class NearestThenStock:
-    """scipy's cKDTree, then a numpy filter. Beyond the 64 nearest stores it gives up.
+class Tree(Protocol):
+    """What finds the stores near an order."""
+
+    def nearest(self, orders: Orders, count: int) -> NDArray[np.int64]:
+        """So many stores for each order, the nearest first."""
+
+
+class ChordTree:
+    """scipy's cKDTree, over points on the unit sphere."""
+
+    def __init__(self, places: NDArray[np.float64]) -> None:
+        self._tree = cKDTree(places)
+
+    def nearest(self, orders: Orders, count: int) -> NDArray[np.int64]:
+        """As `Tree` says."""
+        _, near = self._tree.query(unit_vectors(orders.lat, orders.lng), k=count)
+        return np.asarray(near).reshape(len(orders), count)
+
+
+class AngleTree:
+    """scikit-learn's BallTree, over latitudes and longitudes, by haversine."""
+
+    def __init__(self, workload: Workload) -> None:
+        from sklearn.neighbors import BallTree
+
+        self._tree = BallTree(_radians(workload.store_lat, workload.store_lng), metric="haversine")
+
+    def nearest(self, orders: Orders, count: int) -> NDArray[np.int64]:
+        """As `Tree` says."""
+        near = self._tree.query(_radians(orders.lat, orders.lng), count, return_distance=False)
+        return np.asarray(near)
+
+
+def _radians(lat: NDArray[np.float64], lng: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.radians(np.column_stack([lat, lng]))
+
+
+class OnDenseStock:
+    """A peer that reads and writes the counts of `dense_stock` in place."""
+
+    def __init__(self, workload: Workload, left: NDArray[np.int32]) -> None:
+        self.store_count = workload.store_count
+        self.left = left.ravel()
+
+    def prepared(self, orders: Orders) -> Orders:
+        """It takes the arrays as they are."""
+        return orders
+
+    def put_back(self, store_codes: NDArray[np.int32], orders: Orders) -> None:
+        """Undo a batch that was routed to these stores."""
+        stores = np.repeat(store_codes, orders.lines)
+        cells = orders.skus.astype(np.int64) * self.store_count + stores
+        assigned = stores != NO_STORE
+        np.add.at(self.left, cells[assigned], orders.quantities[assigned])
+
+
+class NearestThenStock(OnDenseStock):
+    """The 64 nearest stores of a tree, then a numpy filter; the tree is scipy's unless given.
 
     All orders are answered in bulk from the stock before the batch. Then they settle one after
     another: stock only shrinks meanwhile, so an answer stands unless its goods are gone, and only
     such an order is filtered again. A third faster than one filter an order, with the same answers.
-    It checks no input, knows no order ids, and breaks ties as it pleases.
+    It checks no input, knows no order ids, and breaks ties as it pleases. Where none of the 64 has
+    the goods it either gives up, or (`to_the_end`) looks at all the others, too.
     """
 
-    def __init__(self, workload: Workload, left: NDArray[np.int32]) -> None:
-        self.tree = cKDTree(unit_vectors(workload.store_lat, workload.store_lng))
+    def __init__(
+        self,
+        workload: Workload,
+        left: NDArray[np.int32],
+        tree: Tree | None = None,
+        *,
+        to_the_end: bool = False,
+    ) -> None:
+        super().__init__(workload, left)
+        self.places = unit_vectors(workload.store_lat, workload.store_lng)
+        self.tree = tree or ChordTree(self.places)
         self.candidates = min(MOST_CANDIDATES, workload.store_count)
-        self.store_count = workload.store_count
-        self.left = left.ravel()
+        self.to_the_end = to_the_end
 
     def route(self, orders: Orders) -> NDArray[np.int32]:
         """The store of each order, or -1; reserves."""
-        _, near = self.tree.query(unit_vectors(orders.lat, orders.lng), k=self.candidates)
+        near = self.tree.nearest(orders, self.candidates)
         shelf = orders.skus.reshape(-1, orders.lines).astype(np.int64) * self.store_count
         wanted = orders.quantities.reshape(-1, orders.lines)
         covers = self.left.take(shelf[:, :1] + near) >= wanted[:, :1]
@@ -66,7 +134,7 @@ class NearestThenStock:
         first = covers.argmax(axis=1)
         rows = np.arange(len(orders))
         chosen = np.where(covers[rows, first], near[rows, first], NO_STORE)
-        self._settle(chosen, near, shelf, wanted)
+        self._settle(chosen, near, shelf, wanted, orders)
         return chosen.astype(np.int32)
 
     def _settle(
@@ -75,37 +143,36 @@ class NearestThenStock:
         near: NDArray[np.int64],
         shelf: NDArray[np.int64],
         wanted: NDArray[np.int32],
+        orders: Orders,
     ) -> None:
         """Reserve in order; an order whose goods are gone chooses again."""
         left = self.left.data  # reads and writes one count faster than the array
         cells_of, wanted_of = (shelf + chosen[:, None]).tolist(), wanted.tolist()
-        for row in np.flatnonzero(chosen != NO_STORE).tolist():
-            for cell, quantity in zip(cells_of[row], wanted_of[row], strict=True):
-                if left[cell] < quantity:
-                    chosen[row] = self._choose_again(near[row], shelf[row], wanted[row])
-                    break
-            else:
+        for row in range(len(chosen)) if self.to_the_end else np.flatnonzero(chosen >= 0).tolist():
+            if chosen[row] != NO_STORE:
                 for cell, quantity in zip(cells_of[row], wanted_of[row], strict=True):
-                    left[cell] -= quantity
+                    if left[cell] < quantity:
+                        chosen[row] = self._first_of(near[row], shelf[row], wanted[row])
+                        break
+                else:
+                    for cell, quantity in zip(cells_of[row], wanted_of[row], strict=True):
+                        left[cell] -= quantity
+            if chosen[row] == NO_STORE and self.to_the_end:
+                place = unit_vectors(orders.lat[row : row + 1], orders.lng[row : row + 1])
+                others = np.argsort(((self.places - place) ** 2).sum(axis=1), kind="stable")
+                chosen[row] = self._first_of(others, shelf[row], wanted[row])
 
-    def _choose_again(
-        self, near: NDArray[np.int64], shelf: NDArray[np.int64], wanted: NDArray[np.int32]
+    def _first_of(
+        self, stores: NDArray[np.int64], shelf: NDArray[np.int64], wanted: NDArray[np.int32]
     ) -> int:
-        """The first of `near` that has the goods now; reserves."""
-        cells = shelf[:, None] + near
+        """The first of these that has the goods now, or -1; reserves."""
+        cells = shelf[:, None] + stores
         covers = (self.left[cells] >= wanted[:, None]).all(axis=0)
         first = int(covers.argmax())
         if not covers[first]:
             return NO_STORE
         self.left[cells[:, first]] -= wanted
-        return int(near[first])
-
-    def put_back(self, store_codes: NDArray[np.int32], orders: Orders) -> None:
-        """Undo a batch that was routed to these stores."""
-        stores = np.repeat(store_codes, orders.lines)
-        cells = orders.skus.astype(np.int64) * self.store_count + stores
-        assigned = stores != NO_STORE
-        np.add.at(self.left, cells[assigned], orders.quantities[assigned])
+        return int(stores[first])
 
 
 class AllStores:

@@ -1,9 +1,9 @@
 """Write the numbers of the READMEs: `python benchmarks/readme.py`, after a new report.
 
-The tables between the markers are made from benchmarks/metro.json, rules.json, service.json,
-journal.json and door.json, and from nothing else; a test makes them again and compares, so that
-nobody can edit a number. Where there is no report there is no table. The picture of door.json is
-drawn, too.
+The tables between the markers are made from the reports in benchmarks/ and from nothing else; a
+test makes them again and compares, so that nobody can edit a number. Where there is no report there
+is no table. The pictures of door.json and curves.json are drawn, too; other tables of the
+benchmarks' own page are made in page.py.
 """
 
 import json
@@ -58,7 +58,15 @@ class Language(NamedTuple):
     tables: tuple[Words, ...]
 
 
-SCIPY = ("scipy + numpy / route_arrays",)
+RIVALS = (
+    "rivals.json",
+    (
+        "nearest, then check, in C / fendan",
+        "scipy cKDTree + numpy / fendan",
+        "Redis, GEOSEARCH + Lua / fendan",
+        "PostGIS, KNN + join + update / fendan",
+    ),
+)
 RULES = ("rules.json", ("every rule on / nearest in stock", "5 lines, split / 5 lines, one store"))
 PAIR = ("a pair, 10,000 SKUs", "a pair, 100,000 SKUs")
 BATCH = ("BatchRoute, p50", "BatchRoute, p99")
@@ -100,14 +108,16 @@ ENGLISH = Language(
             {
                 "`route_arrays`, 10,000 two-line orders, one thread": ("route_arrays",),
                 "`route_batch`, the same as Python `Order` objects": ("route_batch",),
-                "scipy `cKDTree` (64 nearest) + numpy stock filter takes": SCIPY,
                 "60,000 stores / 6,000 stores, as dense": ("60,000 / 6,000 stores, as dense",),
                 "memory for a (store, SKU) pair, of 10,000 / 100,000 SKUs": PAIR,
                 "loading 15,000,000 stock rows": ("load 15,000,000 rows, int codes",),
             },
             "{processor}, {cores} cores, {vectors}, {system}, Python {python}; seed {seed}, "
             "decisions `{decisions}`; medians.",
-            {"every rule of a policy on / five lines split, instead of not, take": RULES},
+            {
+                "every rule of a policy on / five lines split, instead of not, take": RULES,
+                "the same job in C, store after store / scipy / Redis / PostGIS takes": RIVALS,
+            },
         ),
         Words(
             SERVICE,
@@ -152,14 +162,16 @@ CHINESE = Language(
             {
                 "`route_arrays`：10,000 个两行订单，单线程": ("route_arrays",),
                 "`route_batch`：同样的订单，Python `Order` 对象": ("route_batch",),
-                "scipy `cKDTree`（最近 64 家）+ numpy 库存过滤所用时间": SCIPY,
                 "60,000 家门店 / 6,000 家门店，密度相同": ("60,000 / 6,000 stores, as dense",),
                 "每个（门店，商品）对占用内存，共 10,000 / 100,000 个商品": PAIR,
                 "载入 15,000,000 行库存": ("load 15,000,000 rows, int codes",),
             },
             "{processor}，{cores} 核，{vectors}，{system}，Python {python}；种子 {seed}，决策散列 "
             "`{decisions}`；均为中位数。",
-            {"策略的全部规则生效 / 五行订单拆单，与不用时相比": RULES},
+            {
+                "策略的全部规则生效 / 五行订单拆单，与不用时相比": RULES,
+                "同样的工作：C 逐店查找 / scipy / Redis / PostGIS 所用时间": RIVALS,
+            },
         ),
         Words(
             SERVICE,
@@ -298,10 +310,14 @@ def main() -> None:
         for words in language.tables:
             text = with_numbers(text, words)
         readme.write_text(text, encoding="utf-8")
-    if (HERE / DOOR.report).exists():
-        import door_picture
+    import curves_picture
+    import door_picture
+    import page
 
-        door_picture.main()
+    page.main()
+    for picture in (door_picture, curves_picture):
+        if picture.REPORT.exists():
+            picture.main()
 
 
 if __name__ == "__main__":

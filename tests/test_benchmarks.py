@@ -204,3 +204,135 @@ def test_the_pytest_benchmark_suite_runs():
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert " passed" in ran.stdout
+
+
+def test_every_named_workload_is_the_same_again_and_says_what_it_needs(load, tmp_path, capsys):
+    workloads, named = load("workloads"), load("named")
+    report = workloads.main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    assert [one.name for one in report.workloads] == list(named.NAMED)
+    assert not report.not_run
+    found = {one.name: one for one in report.workloads}
+    for one in report.workloads:
+        assert one.decisions in printed
+        assert len(one.by_batch_ms) == one.size.batches
+    assert found["basket-2"].decisions == found["convenience"].decisions
+    assert found["metro"].assigned == 1.0
+    assert found["out-of-range"].assigned == 0.0
+    assert found["sparse"].assigned < found["peak"].assigned < 1.0  # some, or all, is sold out
+    again = workloads.measured("nation", found["nation"].size, turns=1)
+    assert again.decisions == found["nation"].decisions
+
+
+def test_a_workload_too_large_for_the_machine_is_named_as_not_run(load, monkeypatch, capsys):
+    workloads = load("workloads")
+    monkeypatch.setattr(workloads, "free_bytes", lambda: 3_000_000_000)
+    report = workloads.measure(["giant"], smaller=1, say=lambda _: None)
+    assert report.workloads == []
+    assert report.not_run == {"giant": "needs about 15 GB of memory, 3 GB are free"}
+
+
+def test_a_peak_wants_few_goods_and_each_order_different_ones(load):
+    named = load("named")
+    peak = named.NAMED["peak"].smaller(10)
+    workload, batches = named.made(peak)
+    wanted = batches[0].skus.reshape(-1, 2)
+    assert np.mean(wanted < peak.skus * named.HOT_SHARE) > 0.8
+    assert np.all(wanted[:, 0] != wanted[:, 1])
+    hot = workload.carried < peak.skus * named.HOT_SHARE
+    assert workload.on_hand[hot].max() == named.HOT_ON_HAND
+
+
+def test_all_who_do_the_whole_job_decide_as_the_engine_does(load, tmp_path, capsys):
+    report = load("rivals").main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    rivals = [rival.name for rival in load("rivals").RIVALS]
+    assert [one.peer for one in report.agreements] == [r for r in rivals if r not in report.not_run]
+    assert all(name in printed for name in rivals)
+    for one in report.agreements:
+        # Redis keeps places to half a metre, so of two stores as far away it may take the other.
+        least = one.orders - 2 if one.peer.startswith("Redis") else one.orders
+        assert one.orders >= one.same >= least, one
+        assert one.found >= least - 1, one
+
+
+def test_a_peer_that_is_not_installed_is_named_as_not_run(load, monkeypatch):
+    rivals = load("rivals")
+    monkeypatch.setattr(load("redis_peer"), "SERVER", "no-such-server")
+    monkeypatch.setattr(load("postgis_peer"), "binaries", lambda: None)
+    tiny = rivals.Sizes(stores=64, skus=60, skus_per_store=15, orders=50, batches=1, turns=1)
+    report = rivals.measure(tiny)
+    assert report.not_run == {
+        "Redis, GEOSEARCH + Lua": "needs Debian's redis-server",
+        "PostGIS, KNN + join + update": "needs Debian's postgresql and postgis",
+    }
+    assert not {one.peer for one in report.agreements} & report.not_run.keys()
+
+
+def test_where_goods_run_out_those_who_look_to_the_end_still_choose_as_all_do(load, tmp_path):
+    workload, peers, plain = load("workload"), load("peers"), load("plain")
+    small = workload.metro(stores=200, skus=60, skus_per_store=6, orders=1500, seed=4)
+    routed = workload.engine_for(small).route_arrays(**vars(small.orders))
+    for made in (
+        lambda left: peers.NearestThenStock(small, left, to_the_end=True),
+        lambda left: peers.NearestThenStock(small, left, peers.AngleTree(small), to_the_end=True),
+        lambda left: plain.PlainLoop(small, left, tmp_path),
+    ):
+        chosen = made(peers.dense_stock(small)).route(small.orders)
+        np.testing.assert_array_equal(chosen, routed.store_codes)
+    assert 0 < np.count_nonzero(routed.store_codes < 0) < 1500
+
+
+def test_each_curve_stands_beside_what_it_should_be_and_is_drawn(load, tmp_path, capsys):
+    curves = load("curves")
+    report = curves.main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    assert [curve.what for curve in report.curves] == list(curves.CURVES)
+    for curve in report.curves:
+        assert f"{curve.what}; should grow" in printed
+        assert len({point.expected_us for point in curve.points}) in (1, len(curve.points))
+        assert all(0 < one.low_us <= one.us <= one.high_us for one in curve.points)
+        assert all(0 < one.expected_bytes < 2 * one.bytes_a_pair for one in curve.points)
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    load("curves_picture").draw(written, tmp_path / "curves.png")
+    assert imread(tmp_path / "curves.png").std() > 0  # not blank
+
+
+def test_a_growth_of_the_expected_shape_fits_it_whatever_its_parts(load):
+    curves = load("curves")
+    curve = curves.CURVES["batch"]
+    points = curve.points(smoke=True)
+    measured = [0.5 + 30 / point.batch for point in points]
+    np.testing.assert_allclose(curves._expected(curve, points, measured), measured)
+    flat = curves._expected(curves.CURVES["skus"], points, [1.0, 1.0, 1.0])
+    np.testing.assert_allclose(flat, 1.0)
+
+
+def test_instants_compressed_in_time_keep_their_crowds(load):
+    arrivals = load("arrivals")
+    day = np.concatenate([np.arange(0, 1440), np.full(1440, 720)]) * 60.0
+    due = arrivals.compressed(day, 28_800, 1.0)
+    assert due[0] == 0.0
+    assert due[-1] == pytest.approx(1.0)
+    assert np.all(np.diff(due) >= 0)
+    at_noon = np.count_nonzero((due > 0.499) & (due < 0.502))
+    assert 14_000 < at_noon < 15_000  # half of them, within two minutes of a day
+
+
+@pytest.mark.real_data
+def test_orders_that_come_as_they_really_came_are_all_routed(load, shared_data, capsys):
+    report = load("arrivals").main(["--smoke"])
+    printed = capsys.readouterr().out
+    assert [one.curve for one in report.waits] == list(load("arrivals").CURVES)
+    for one in report.waits:
+        assert one.curve in printed
+        assert one.assigned == 1.0
+        assert one.busiest_per_s > one.offered_per_s  # it is no even stream
+        assert 0 < one.p50_ms <= one.p99_ms <= one.p999_ms <= one.most_ms
+
+
+def test_without_the_real_instants_nothing_runs_and_it_is_said(load, monkeypatch, tmp_path, capsys):
+    arrivals = load("arrivals")
+    monkeypatch.setattr(arrivals, "SHARED_DATA", tmp_path / "nowhere")
+    assert arrivals.main(["--smoke"]).waits == []
+    assert "a day of meals: not run, needs ../shared/data" in capsys.readouterr().out

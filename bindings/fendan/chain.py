@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fendan.errors import Fault, refuse
 
-__all__ = ["EXTRA_HINT", "Chain", "Towns", "make_chain", "read_towns"]
+__all__ = ["EXTRA_HINT", "Chain", "Towns", "make_chain", "places_around", "read_towns"]
 
 # What is generated must fit a laptop's memory: a listed (store, SKU) pair takes about 30 bytes on
 # its way into the engine, and a store lists a quarter of the SKUs.
@@ -92,7 +92,7 @@ def make_chain(*, stores: int, skus: int, orders: int, seed: int) -> Chain:
     by_population = towns.population / towns.population.sum()
 
     store_towns = random.choice(len(towns), stores, p=by_population)
-    store_lat, store_lng = _places_around(towns, store_towns, random)
+    store_lat, store_lng = places_around(towns, store_towns, random)
     stock_stores, stock_skus = _listings(stores, skus, random)
     # -1 and 0 are both an empty shelf, so 2 in 22 are.
     counts = random.integers(-1, 21, len(stock_skus), dtype=np.int8)
@@ -100,7 +100,7 @@ def make_chain(*, stores: int, skus: int, orders: int, seed: int) -> Chain:
     rural = random.random(orders) < RURAL_SHARE
     order_towns = random.choice(len(towns), orders, p=by_population)
     order_towns[rural] = random.integers(0, len(towns), np.count_nonzero(rural))
-    order_lat, order_lng = _places_around(towns, order_towns, random)
+    order_lat, order_lng = places_around(towns, order_towns, random)
     line_counts = random.choice(len(LINE_COUNTS), orders, p=LINE_COUNTS) + 1
     line_offsets = np.concatenate([[0], np.cumsum(line_counts)])
     lines = int(line_offsets[-1])
@@ -143,7 +143,7 @@ def read_towns() -> Towns:
     )
 
 
-def _places_around(
+def places_around(
     towns: Towns, town: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A place for each town number, as dense as a city is: exponentially less so outwards.

@@ -21,6 +21,7 @@ import fendan
 from fendan import Datum, Engine, Policy, Reason, Routed, Status, loaders, report
 from fendan.areas_commands import areas_app
 from fendan.explain_commands import explain
+from fendan.intake_commands import intake
 from fendan.journal_commands import check, journal_app, ledger_app, snapshot
 from fendan.load.command import load
 from fendan.loaders import OrderColumns, StockColumns
@@ -36,6 +37,7 @@ app.command()(serve)
 app.command()(check)
 app.command()(explain)
 app.command()(load)
+app.command()(intake)
 app.command()(snapshot)
 app.add_typer(areas_app, name="areas")
 app.add_typer(journal_app, name="journal")
