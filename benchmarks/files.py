@@ -59,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     size = NAMED[chosen.name]
     write(size if chosen.smaller == 1 else size.smaller(chosen.smaller), chosen.folder)
+    folder = chosen.folder
     radius = "" if size.radius_m is None else f" --radius-m {size.radius_m:g}"
-    print(
-        f"fendan serve --stores {chosen.folder}/stores.parquet --stock {chosen.folder}/stock.parquet"
-        f" --data {chosen.folder}/data{radius}\nfendan load --orders {chosen.folder}/orders.parquet"
-    )
+    files = f"--stores {folder}/stores.parquet --stock {folder}/stock.parquet"
+    print(f"fendan serve {files} --data {folder}/data{radius}")
+    print(f"fendan load --orders {folder}/orders.parquet")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ import json
 from collections import Counter
 from dataclasses import replace
 
-import numpy as np
-
 from fendan.engine.batch import Batch
 from fendan.engine.book import Rules
 from fendan.engine.network import Layout
@@ -20,6 +18,8 @@ from fendan.model import Order
 from fendan.retry import RetryPolicy
 from fendan.ruling_face import RulingFace
 from fendan.waiting import Rank, Waiter, Waiting
+
+import numpy as np
 
 __all__ = ["RetryFace"]
 
@@ -45,7 +45,7 @@ class RetryFace(LifeFace, RulingFace):
         self._seen_changes = len(self._stock.changes)
         self._seen_layout: Layout | None = None
         self._seen_edge_ns = 0
-        self._seen_room: np.ndarray | None = None
+        self._seen_room: "np.ndarray | None" = None
         for entry in sorted(queue, key=lambda one: one.since_ns):
             self._wait_for(entry, entry.since_ns)
         self._waiting.all_changed()

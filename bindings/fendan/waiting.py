@@ -113,7 +113,9 @@ class Waiting:
 
     def is_idle(self, now_ns: int) -> bool:
         """Whether there is nobody to be tried now."""
-        return not (self._cursors or self._awake or (self._timers and self._timers[0][0] <= now_ns))
+        return not (
+            self._cursors or self._awake or (self._timers and self._timers[0][0] <= now_ns)
+        )
 
     def exhausted(self, sku: int) -> None:
         """Nobody sells a SKU any more: none of those that wait for it can be filled."""
