@@ -193,7 +193,7 @@ def test_a_percentile_is_that_of_the_waits_to_three_digits(waits_ns: list[int]) 
 
 
 def test_without_its_library_a_load_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
+    monkeypatch.setitem(sys.modules, "hdrh", None)
     with pytest.raises(InvalidInputError, match=r"pip install 'fendan\[load\]'"):
         Latencies()
 

@@ -127,6 +127,14 @@ def test_reservations_are_kept_where_that_is_asked_for_and_dry_runs_make_none(
     assert run.steps[0].assigned == 21
 
 
+def test_metrics_that_are_not_there_are_missed_before_anything_is_sent() -> None:
+    with serving() as served:
+        load = replace(a_load(served.hot_address), metrics=served.address)
+        with pytest.raises(UnavailableError, match="--metrics"):
+            load.check()
+        assert served.engine.order_count == 0
+
+
 def test_a_step_too_large_for_memory_ends_the_run_and_not_what_was_found() -> None:
     with serving() as served:
         run = a_load(served.hot_address).at_rates([70.0, 1e9])

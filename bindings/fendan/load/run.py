@@ -85,10 +85,12 @@ class Load:
         return step
 
     def check(self) -> None:
-        """Whether the server answers an order at all; to begin with.
+        """Whether the server answers an order at all, and its metrics are there; to begin with.
 
         Raises UnavailableError with its words.
         """
+        if self.metrics is not None:
+            Stages.read(self.metrics)
         until_s = time.monotonic() + self.patience_s
         while True:
             came = self._ask_one()
