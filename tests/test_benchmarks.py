@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import fendan
 from fendan.v1.routing_service_pb2 import RouteRequest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -222,6 +223,24 @@ def test_every_named_workload_is_the_same_again_and_says_what_it_needs(load, tmp
     assert found["sparse"].assigned < found["peak"].assigned < 1.0  # some, or all, is sold out
     again = workloads.measured("nation", found["nation"].size, turns=1)
     assert again.decisions == found["nation"].decisions
+
+
+def test_a_named_workload_is_served_and_loaded_from_files_as_it_is_in_memory(
+    load, tmp_path, capsys
+):
+    load("files").main(["nation", str(tmp_path), "--smaller", "300"])
+    assert f"fendan load --orders {tmp_path}/orders.parquet" in capsys.readouterr().out
+    workload, batches = load("named").made(load("named").NAMED["nation"].smaller(300))
+    engine = fendan.Engine()
+    engine.load_stores(tmp_path / "stores.parquet")
+    engine.load_stock(tmp_path / "stock.parquet")
+    orders = fendan.read_orders(tmp_path / "orders.parquet")
+    told = [decision.store_id for decision in engine.route_batch(orders)]
+    in_memory = load("workload").engine_for(workload)
+    routed = in_memory.route_arrays(**vars(load("workload").joined(batches)))
+    ids = in_memory.store_ids
+    assert told == [None if code < 0 else ids[code] for code in routed.store_codes.tolist()]
+    assert len(told) > 100
 
 
 def test_a_workload_too_large_for_the_machine_is_named_as_not_run(load, monkeypatch, capsys):

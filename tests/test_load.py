@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -189,6 +190,12 @@ def test_a_percentile_is_that_of_the_waits_to_three_digits(waits_ns: list[int]) 
         assert latencies.percentile_ms(percentile) == pytest.approx(exact, rel=2e-3, abs=2e-3)
     again = Latencies.decoded(latencies.encoded())
     assert again.percentile_ms(90.0) == latencies.percentile_ms(90.0)
+
+
+def test_without_its_library_a_load_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hdrh", None)
+    with pytest.raises(InvalidInputError, match=r"pip install 'fendan\[load\]'"):
+        Latencies()
 
 
 def test_of_no_answers_every_percentile_is_zero() -> None:

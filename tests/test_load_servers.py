@@ -127,6 +127,35 @@ def test_reservations_are_kept_where_that_is_asked_for_and_dry_runs_make_none(
     assert run.steps[0].assigned == 21
 
 
+def test_metrics_that_are_not_there_are_missed_before_anything_is_sent() -> None:
+    with serving() as served:
+        load = replace(a_load(served.hot_address), metrics=served.address)
+        with pytest.raises(UnavailableError, match="--metrics"):
+            load.check()
+        assert served.engine.order_count == 0
+
+
+def test_a_step_too_large_for_memory_ends_the_run_and_not_what_was_found() -> None:
+    with serving() as served:
+        run = a_load(served.hot_address).at_rates([70.0, 1e9])
+    assert len(run.steps) == 1
+    assert "shorten the steps or the rate" in run.failure
+
+
+@pytest.mark.parametrize("is_compiled", CLIENTS)
+def test_what_was_reserved_before_ctrl_c_is_given_back(is_compiled: bool) -> None:
+    def interrupt(begun: int) -> None:
+        if begun > 3:
+            raise KeyboardInterrupt
+
+    with serving() as served:
+        load = a_load(served.hot_address, is_compiled=is_compiled, seconds=30.0, when=interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            load.at_rates([100.0])
+        assert served.engine.order_count > 0
+        assert reserved(served) == 0
+
+
 @pytest.mark.parametrize("is_compiled", CLIENTS)
 def test_a_server_with_tls_and_tokens_is_loaded_by_whoever_may(
     tmp_path: Path, is_compiled: bool

@@ -36,6 +36,10 @@ NOTE = (
     "the server delays all that was due meanwhile, and all of that is in these numbers. Messages "
     "that were refused or never answered are counted as errors and are in no latency."
 )
+OF_STAGES = (
+    "Means, as the server's metrics have them: of a message, or of a turn of the native door, "
+    "which is all that waited for the engine at a time. Sync is waiting for the disk."
+)
 # Nines of the slowest, as far as so many messages can tell.
 SLOWEST = (0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 99.995, 99.999)
 NAMED = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
@@ -110,7 +114,11 @@ def _pictures(steps: Sequence[Step], p99_ms: float | None) -> list[str]:
     if answered:
         parts.append(_slowest(_some(answered)))
     if any(step.stages for step in steps):
-        parts += ["<h2>Where the server spent it</h2>", _stages([s for s in steps if s.stages])]
+        parts += [
+            "<h2>Where the server spent it</h2>",
+            _stages([step for step in steps if step.stages]),
+            f'<p class="note">{OF_STAGES}</p>',
+        ]
     return parts
 
 
