@@ -11,7 +11,7 @@ AT_ONCE := --numprocesses=auto --dist=loadfile
 # The second language of the tests, and buf; left out where there is no Node.
 NODE := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: demo serve test lint sanitize bench bench-full bench-door clean
+.PHONY: demo serve test lint sanitize sanitize-threads bench bench-full bench-door clean
 
 demo: $(VENV)/built
 	$(BIN)/fendan demo
@@ -39,11 +39,21 @@ JUDGES := areas arrays availability bad_input breach door door_calls door_connec
 	order_events orders pieces protocol records rejections reservations scale snapshot split \
 	stock_updates stores threads traffic wire
 sanitize: $(VENV)/built
-	FENDAN_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize \
+	FENDAN_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)
 	PYTHONPATH=$(SANITIZED) LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so.6)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
 		$(BIN)/python -m pytest $(AT_ONCE) $(JUDGES:%=tests/test_%.py)
+
+# Once more for races, and the tests in which threads meet; Linux. By hand: it takes minutes, and what
+# is not built here (gRPC) is not judged.
+RACED := build/raced
+MEETINGS := door_connections durable_threads lane threads traffic
+sanitize-threads: $(VENV)/built
+	FENDAN_SANITIZE=thread $(BIN)/python setup.py --quiet build --build-base build/race --build-lib $(RACED)
+	PYTHONPATH=$(RACED) LD_PRELOAD="$$(cc -print-file-name=libtsan.so)" \
+		TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=tests/threads.supp \
+		setarch -R $(BIN)/python -m pytest $(MEETINGS:%=tests/test_%.py)
 
 # What takes minutes, and all of it in under an hour; RECORD=1 writes the reports and what is made of them.
 report = $(if $(RECORD),--json benchmarks/$(1).json)

@@ -4,10 +4,11 @@ Everything that can be declared lives in pyproject.toml; this file holds only wh
 cannot express there: protoc, Cython, its gate on performance hints, and the compiler's flags.
 
 FENDAN_DEBUG=1      bounds checks and no optimisation, for hunting a crash
-FENDAN_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer; see `make sanitize`
+FENDAN_SANITIZE     address,undefined or thread: with these sanitizers; see `make sanitize`
 FENDAN_DOOR=0       without the native door, whatever the machine has
 """
 
+import multiprocessing
 import os
 import shlex
 import subprocess
@@ -22,7 +23,7 @@ from setuptools import Extension, setup
 ENGINE = Path("bindings/fendan/engine")  # a committed symlink to engine/, see CONTRIBUTING.md
 PROTOS = Path("proto")
 DEBUG = os.environ.get("FENDAN_DEBUG") == "1"
-SANITIZE = os.environ.get("FENDAN_SANITIZE") == "1"
+SANITIZE = os.environ.get("FENDAN_SANITIZE")
 
 # Rounding must not depend on the machine: without -ffp-contract=off a compiler may fuse a*b+c
 # where the processor can, and two machines would then disagree on a near tie. The other two flags
@@ -37,6 +38,10 @@ DOOR = (
 )
 DOOR_LIBRARIES = ("libnghttp2", "openssl")
 NO_DOOR = "no native door: pkg-config finds no libnghttp2 and openssl (see CONTRIBUTING.md)"
+
+# Processes that are forked know of the gate on performance hints; others would run this file again.
+AT_ONCE = os.cpu_count() or 1
+FORKS = multiprocessing.get_start_method() == "fork"
 
 DIRECTIVES = {
     "language_level": "3",
@@ -83,7 +88,7 @@ def engine_extensions() -> list[Extension]:
         sources = [source for source in sources if source.stem not in DOOR]
     flags = ["-O0", "-g", "-ffp-contract=off"] if DEBUG else OPTIMISED
     # Checks take longer to compile than code; optimising them brings little.
-    sanitizers = ["-fsanitize=address,undefined", "-O1", "-g1"] if SANITIZE else []
+    sanitizers = [f"-fsanitize={SANITIZE}", "-O1", "-g1"] if SANITIZE else []
     return [
         Extension(
             f"fendan.engine.{source.stem}",
@@ -126,7 +131,8 @@ setup(
     ext_modules=cythonize(
         engine_extensions(),
         build_dir="build/cython",
+        nthreads=AT_ONCE if FORKS else 0,
         compiler_directives=DIRECTIVES,
     ),
-    options={"build_ext": {"parallel": os.cpu_count()}},
+    options={"build_ext": {"parallel": AT_ONCE}},
 )

@@ -27,6 +27,7 @@ cdef struct Said:
     Span buyer
     Span address
     int64_t order_type
+    int64_t priority
 
 
 # What one order says beside its place and its lines; all of it as numbers.

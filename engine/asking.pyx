@@ -77,6 +77,7 @@ cdef Said nothing_said() noexcept nogil:
     said.channel.size = 0
     said.region = said.pickup_store = said.group = said.buyer = said.address = said.channel
     said.order_type = TYPE_UNSPECIFIED
+    said.priority = 0
     return said
 
 

@@ -117,7 +117,7 @@ cdef bint is_whole(const Table* table, int64_t number) noexcept nogil:
     if not record.flags & FLAG_SPLIT:
         return True
     pieces = pieces_of(table, number)
-    for which in range(1, record.verdict.shipments + 1):
+    for which in range(1, record.current.shipments + 1):
         shipment = find_shipment(table, number, which)
         if shipment == NO_RECORD:
             return False

@@ -38,6 +38,15 @@ from fendan.engine.turns cimport Turn, take
 from fendan.engine.house import ENDINGS, DoorLimits, DoorStats
 from fendan.engine.turns import Ending
 
+cdef extern from * nogil:
+    """
+    /* Raised by whoever ends the door, looked at by the loop. */
+    #define fendan_raise_flag(flag) __atomic_store_n(flag, 1, __ATOMIC_RELEASE)
+    #define fendan_is_raised(flag) __atomic_load_n(flag, __ATOMIC_ACQUIRE)
+    """
+    void raise_flag "fendan_raise_flag"(bint* flag)
+    bint is_raised "fendan_is_raised"(const bint* flag)
+
 cdef enum:
     EVENTS = 256                # looked at in one turn
     ACCEPTED = 64               # in one turn
@@ -111,12 +120,12 @@ cdef class Door:
 
     def drain(self):
         """Accept no connection and no call any more; streams end when what was read is answered."""
-        self.is_drained = True
+        raise_flag(&self.is_drained)
         self.ring()
 
     def close(self):
         """End everything at once."""
-        self.is_closed = True
+        raise_flag(&self.is_closed)
         queue_close(&self.house.queue)
         self.ring()
 
@@ -141,12 +150,12 @@ cdef class Door:
         cdef House* house = &self.house
         cdef int64_t wait_ns
         listen(self, True)
-        while not self.is_closed:
+        while not is_raised(&self.is_closed):
             wait_ns = 0 if house.eager != NULL else quiet_ns(&house.wheel, house.now_ns)
             if not self.is_listening and self.listener >= 0:
                 wait_ns = min(wait_ns, <int64_t>PAUSE_NS)
             self.look(wait_ns)
-            if self.is_drained and not house.is_draining:
+            if is_raised(&self.is_drained) and not house.is_draining:
                 begin_draining(self)
             read_on(self)
             settle_all(house)

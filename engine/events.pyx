@@ -19,11 +19,13 @@ them, 1 and 2:
 What comes when, and what the fields are then:
 
     ASSIGNED, UNASSIGNED   with a place: the first decision; what an order is made of
-    SPLIT                  with a place: the first decision on an order that several stores fill, of
+    SPLIT                  with a place the first decision on an order that several stores fill,
+                           without one the end of its waiting after UNASSIGNED; of
                            which `store` is the first; nothing moves. Each shipment follows,
                            ASSIGNED with a place, its id the order's, U+001F and its number
     REJECTED               by that store, which gives back; reason is why (life.RejectReason)
-    ASSIGNED               without a place, after REJECTED: the next store, counted in attempts
+    ASSIGNED               without a place, after REJECTED, EXPIRED or UNASSIGNED: the next store, or
+                           the first, counted in attempts
     UNASSIGNED             without a place, after REJECTED: nobody else; reason is why, and the
                            order stays REJECTED
     RETURNED               lines that went back to stock moved, others did not
@@ -381,8 +383,7 @@ cdef bint read_order_event(Reader* reader, OrderEvent* event, int32_t* skus, int
         return False
     if not 1 <= event.kind <= LAST_ORDER_EVENT or event.flags > ALL_PARTS:
         return fail(reader, b"no event of an order that is known")
-    if event.kind == EVENT_SPLIT and event.flags & (HAS_PLACE | HAS_MOVED | HAS_GRANT) != (
-            HAS_PLACE | HAS_GRANT):
+    if event.kind == EVENT_SPLIT and event.flags & (HAS_MOVED | HAS_GRANT) != HAS_GRANT:
         return fail(reader, b"an order that is split, and moves; or is not decided then")
     if not (read_text(reader, &event.id) and read_varint(reader, &wide)):
         return False

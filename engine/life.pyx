@@ -205,7 +205,7 @@ cdef class Life:
         cdef const Table* table = &self.orders.records.table
         cdef const Record* record = record_at(table, order)
         cdef bint is_split = record.flags & FLAG_SPLIT
-        cdef int count = record.verdict.shipments if is_split else 1
+        cdef int count = record.current.shipments if is_split else 1
         if shipment is not None and not (isinstance(shipment, int) and 1 <= shipment <= count):
             hint = "the order has one shipment, number 1"
             if count > 1:

@@ -11,10 +11,15 @@ Hashes are CPython's own keyed SipHash: whoever chooses the ids cannot choose wh
 The key differs from run to run, which no decision can tell: codes follow the order of arrival.
 """
 cimport cython
+from cpython.object cimport PyObject_Hash
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy
+
+import numpy as np
+
+from fendan.engine.room cimport prefetch
 
 cdef extern from *:
     """
@@ -28,6 +33,7 @@ cdef extern from *:
 
 cdef enum:
     LEAST_SLOTS = 64            # a power of two
+    AT_ONCE = 16                # names whose slots and texts are on their way from memory together
 
 
 cdef uint32_t hash_of(Span name) noexcept nogil:
@@ -44,12 +50,13 @@ cdef Span name_in(const NameTable* table, int32_t code) noexcept nogil:
 
 cdef int32_t find_name(const NameTable* table, Span name) noexcept nogil:
     """The code of a name, or NO_NAME."""
-    cdef uint64_t wanted = hash_of(name)
-    cdef uint64_t place, slot
+    return find_hashed(table, name, hash_of(name)) if table.slots != NULL else NO_NAME
+
+
+cdef int32_t find_hashed(const NameTable* table, Span name, uint64_t wanted) noexcept nogil:
+    """As `find_name`, of a name whose hash is known, in a table that has names."""
+    cdef uint64_t place = wanted & table.mask, slot
     cdef Span known
-    if table.slots == NULL:
-        return NO_NAME
-    place = wanted & table.mask
     while True:
         slot = table.slots[place]
         if slot == 0:
@@ -59,6 +66,14 @@ cdef int32_t find_name(const NameTable* table, Span name) noexcept nogil:
             if known.size == name.size and memcmp(known.text, name.text, name.size) == 0:
                 return <int32_t>(<uint32_t>slot - 1)
         place = (place + 1) & table.mask
+
+
+cdef void prefetch_name(const NameTable* table, uint64_t wanted) noexcept nogil:
+    """Have the name in the first slot of a hash brought from memory, if there is one."""
+    cdef uint64_t slot = table.slots[wanted & table.mask]
+    cdef int32_t code = <int32_t>(<uint32_t>slot - 1)
+    if slot >> 32 == wanted:
+        prefetch(table.text + (table.ends[code - 1] if code else 0))
 
 
 cdef uint64_t* larger_slots(const uint64_t* slots, uint64_t mask, uint64_t count) noexcept nogil:
@@ -78,6 +93,25 @@ cdef int span_of(object name, Span* span) except -1:
     span.text = PyUnicode_AsUTF8AndSize(name, &size)
     span.size = size
     return 0
+
+
+cdef int readable_span(object text, Span* span) except -1:
+    """As `span_of`; what cannot be written as UTF-8 is no name, and nor is no text at all."""
+    try:
+        return span_of(text, span)
+    except UnicodeEncodeError:  # half a surrogate pair
+        span.text, span.size = NULL, 0
+    return 0
+
+
+def hashes(list texts):
+    """A hash of each text, int64[n], as `hash` gives it: by a key of this run, and of "" 0."""
+    found = np.empty(len(texts), dtype=np.int64)
+    cdef int64_t[::1] out = found
+    cdef Py_ssize_t row
+    for row in range(len(texts)):
+        out[row] = PyObject_Hash(texts[row])
+    return found
 
 
 @cython.final
@@ -113,6 +147,38 @@ cdef class Names:
             return None
         code = find_name(&self.table, span)
         return None if code == NO_NAME else code
+
+    def codes(self, list texts, int64_t otherwise, int64_t empty):
+        """The code of each text, int64[n]; `empty` for "", `otherwise` for what else is no name.
+
+        Raises TypeError for what is no str.
+        """
+        cdef const NameTable* table = &self.table
+        cdef Span[AT_ONCE] spans
+        cdef uint32_t[AT_ONCE] hashes
+        cdef Py_ssize_t count = len(texts), first, place
+        cdef int32_t code
+        found = np.full(count, otherwise, dtype=np.int64)
+        cdef int64_t[::1] out = found
+        if table.count == 0:
+            for place in range(count):
+                out[place] = otherwise if texts[place] else empty
+            return found
+        for first in range(0, count, AT_ONCE):
+            for place in range(min(AT_ONCE, count - first)):
+                readable_span(texts[first + place], &spans[place])
+                hashes[place] = hash_of(spans[place])
+                prefetch(&table.slots[hashes[place] & table.mask])
+            for place in range(min(AT_ONCE, count - first)):
+                prefetch_name(table, hashes[place])
+            for place in range(min(AT_ONCE, count - first)):
+                if spans[place].size == 0 and spans[place].text != NULL:
+                    out[first + place] = empty
+                    continue
+                code = find_hashed(table, spans[place], hashes[place])
+                if code != NO_NAME:
+                    out[first + place] = code
+        return found
 
     def extend(self, list names):
         """Give new and distinct names, str, the next codes. All or nothing."""

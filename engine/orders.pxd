@@ -17,6 +17,7 @@ cdef class Orders:
     cdef readonly Records records
     cdef public Merges merges
     cdef public int64_t remembered
+    cdef readonly int64_t taken     # orders with ids that were routed since this was made
     cdef public Events events       # where what happens is written, or None
     cdef public LoadTable loads     # where open orders are counted, or None
 
@@ -27,5 +28,6 @@ cdef class Orders:
     cdef int _undo(self, const Decided* decided) except -1
 
     # -- QUERIES
+    cdef int64_t _find(self, order_id) except -2
     cdef int64_t _number(self, order_id, field, row=*) except -1
     cdef tuple named_at(self, int64_t number)

@@ -60,6 +60,9 @@ cdef class Orders:
     def __len__(self):
         return len(self.records)
 
+    def __contains__(self, order_id):
+        return self._find(order_id) != NO_RECORD
+
     # -- COMMANDS ------------------------------------------------------------------------------
 
     def route(self, Batch batch, double radius_m, *, bint dry_run=False,
@@ -121,6 +124,9 @@ cdef class Orders:
             is_there = reserve(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
             if not is_there:
                 refuse(Fault.BREACH, "shipments", hint="a store does not have what it is to send")
+            if self.stock.shelves.larder.no_memory:
+                self._undo(decided)
+                raise MemoryError("no room for more decisions")
         except BaseException:
             arrival.drop()
             raise
@@ -158,6 +164,7 @@ cdef class Orders:
         with nogil:
             note_reserved(&self.stock.changes.ring, decided)
             if is_named:
+                self.taken += decided.orders.count
                 keep_decided(table, decided)
                 if is_written:
                     find_in_turn(leaves, &self.stock.shelves, decided)
@@ -265,13 +272,17 @@ cdef class Orders:
             age += 1
         return (age, order & (PAGE_ORDERS - 1)), id.text[:id.size].decode()
 
+    cdef int64_t _find(self, order_id) except -2:
+        """The record of an order, or NO_RECORD."""
+        cdef Span id
+        if not is_usable_id(order_id):
+            return NO_RECORD
+        span_of(order_id, &id)
+        return find_record(&self.records.table, id, hash_of(id))
+
     cdef int64_t _number(self, order_id, field, row=None) except -1:
         """The record of a known order."""
-        cdef Span id
-        cdef int64_t number = NO_RECORD
-        if is_usable_id(order_id):
-            span_of(order_id, &id)
-            number = find_record(&self.records.table, id, hash_of(id))
+        cdef int64_t number = self._find(order_id)
         if number == NO_RECORD:
             refuse(Fault.UNKNOWN_ORDER, field, order_id, row=row, hint="it was never routed by id")
         return number

@@ -421,7 +421,7 @@ cdef uint8_t state_of_shipments(const Table* table, int64_t order) noexcept nogi
     cdef int32_t number, place
     cdef int32_t first = 9
     cdef int64_t shipment
-    for number in range(1, record_at(table, order).verdict.shipments + 1):
+    for number in range(1, record_at(table, order).current.shipments + 1):
         shipment = find_shipment(table, order, number)
         if shipment == NO_RECORD:
             continue
@@ -449,7 +449,7 @@ cdef void unpin_shipments(Table* table, int64_t order) noexcept nogil:
     """Its order is being forgotten."""
     cdef int32_t number
     cdef int64_t shipment
-    for number in range(1, record_at(table, order).verdict.shipments + 1):
+    for number in range(1, record_at(table, order).current.shipments + 1):
         shipment = find_shipment(table, order, number)
         if shipment != NO_RECORD and page_of(table, shipment) != page_of(table, order):
             page_of(table, shipment).held_count -= 1

@@ -302,7 +302,7 @@ cdef bint join_shipments(Table* table) noexcept nogil:
                     return False
                 pin(table, number, order_of(table, number))
             if record.flags & FLAG_SPLIT:
-                for shipment in range(1, record.verdict.shipments + 1):
+                for shipment in range(1, record.current.shipments + 1):
                     if find_shipment(table, number, shipment) == NO_RECORD:
                         return False
                 if state_of_shipments(table, number) != record.state:

@@ -1,5 +1,5 @@
 """A store would not have an order: give back, correct its counts, and look for the next."""
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from fendan.engine.book cimport Rules
 from fendan.engine.events cimport Lines
@@ -34,6 +34,11 @@ cdef inline int64_t due_after(const Patience* patience, int64_t now_ns) noexcept
 # `rules`: what is in force, or None.
 cdef int reject_all(Orders orders, Lines lines, const Patience* patience, Rules rules,
                     list numbers, list missing, uint8_t reason, int64_t now_ns) except -1
+
+# Assign a record that was rejected to the next store; `allowed` is room for a word a leaf. A retry
+# that finds none leaves no trace.
+cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules rules,
+                     int64_t number, uint64_t* allowed, int64_t now_ns, bint is_retry) except -1
 
 # Of what an order asked for, the codes that its store has found out it does not have.
 cdef set missing_of(Orders orders, int64_t number, reason, missing_skus)

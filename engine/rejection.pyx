@@ -14,6 +14,7 @@ from fendan.engine.events cimport (
     EVENT_ASSIGNED, EVENT_REJECTED, EVENT_UNASSIGNED, HAS_DISTANCE, HAS_DUE, HAS_GRANT, HAS_MOVED,
     Lines, OrderEvent,
 )
+from fendan.engine.larder cimport begin_holds
 from fendan.engine.lots cimport correct as correct_lots
 from fendan.engine.network cimport Leaves
 from fendan.engine.orders cimport Orders
@@ -74,7 +75,7 @@ cdef int reject_all(Orders orders, Lines lines, const Patience* patience, Rules 
             orders.events.stock(
                 EventKind.STOCK_CORRECTED, stores[:rows], skus[:rows], before[:rows], after[:rows]
             )
-        route_again(orders, lines, patience, rules, number, &allowed[0], now_ns)
+        route_again(orders, lines, patience, rules, number, &allowed[0], now_ns, False)
     return 0
 
 
@@ -111,8 +112,8 @@ cdef uint8_t why_here_only(const Grant* grant) noexcept nogil:
 
 
 cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules rules,
-                     int64_t number, uint64_t* allowed, int64_t now_ns) except -1:
-    """Assign a rejected order to the next store, or say why there is none."""
+                     int64_t number, uint64_t* allowed, int64_t now_ns, bint is_retry) except -1:
+    """Assign a rejected order to the next store, or say why there is none, which a retry does not."""
     cdef Table* table = &orders.records.table
     cdef const Leaves* leaves = &orders.stock.network.layout.leaves
     cdef Basket basket = basket_at(table, number)
@@ -124,6 +125,8 @@ cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules
         event.reason = why_here_only(grant_at(table, number))
     if event.reason == REASON_NONE:
         allow(allowed, leaves, table, number, now_ns - patience.cool_down_ns)
+        # Holds of batches long gone stand for good: what is given back below must not find them.
+        begin_holds(&orders.stock.shelves.larder)
         verdict = search_again(orders, lines, patience, rules, number, allowed, now_ns, &event)
         event.reason = verdict.reason
         if verdict.status == STATUS_ASSIGNED:
@@ -139,6 +142,8 @@ cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules
             add_lines(&event, table, number)
         else:
             event.flags = 0
+    if is_retry and event.kind == EVENT_UNASSIGNED:
+        return 0
     return happen(orders, number, &event, now_ns)
 
 

@@ -17,6 +17,7 @@ cdef enum:
     TAG_POLICY = 2 << 3 | 2
     TAG_DRY_RUN = 3 << 3 | 0
     TAG_CORRELATION_ID = 4 << 3 | 0
+    TAG_ALLOCATION = 5 << 3 | 0
 
 # RoutePolicy
 cdef enum:
@@ -36,6 +37,7 @@ cdef enum:
     TAG_GROUP_ID = 10 << 3 | 2
     TAG_BUYER_ID = 11 << 3 | 2
     TAG_ADDRESS_ID = 12 << 3 | 2
+    TAG_PRIORITY = 13 << 3 | 0
 
 # OrderLine
 cdef enum:
@@ -66,6 +68,8 @@ cdef struct Message:
     bint has_radius
     double radius_m
     bint dry_run
+    int32_t allocation          # of the enum Allocation, or any other number
+    bint has_priorities         # False: all are 0
     uint64_t correlation_id
 
 

@@ -153,8 +153,26 @@ cdef class Request:
             order_type=said.order_type, channel=text_of(said.channel),
             region=text_of(said.region), pickup_store_id=text_of(said.pickup_store),
             group_id=text_of(said.group), buyer_id=text_of(said.buyer),
-            address_id=text_of(said.address),
+            address_id=text_of(said.address), priority=said.priority,
         )
+
+    @property
+    def allocation(self):
+        """The number of the enum Allocation; 0 but in a BatchRouteRequest."""
+        return self.message.allocation
+
+    @property
+    def priorities(self):
+        """int32[n], of any size; None where no order says one."""
+        cdef Py_ssize_t row
+        cdef int32_t[::1] out
+        if not self.message.has_priorities:
+            return None
+        found = np.empty(self.message.count, dtype=np.int32)
+        out = found
+        for row in range(self.message.count):
+            out[row] = <int32_t>self.message.said[row].priority
+        return found
 
     def place(self, Py_ssize_t row):
         """Latitude, longitude and number of the datum of one order."""
@@ -220,6 +238,7 @@ cdef void count_orders(Reader* reader, Message* message) noexcept nogil:
         while next_field(&order, &part):
             message.line_count += part.tag == TAG_LINES
             message.has_said = message.has_said or part.tag >= TAG_ORDER_TYPE
+            message.has_priorities = message.has_priorities or part.tag == TAG_PRIORITY
         if not passed(reader, &order):
             return
 
@@ -244,6 +263,8 @@ cdef void read_message(Reader* reader, Message* message) noexcept nogil:
         else:
             if field.tag == TAG_DRY_RUN:
                 message.dry_run = field.bits != 0
+            elif field.tag == TAG_ALLOCATION and message.kind == KIND_BATCH:
+                message.allocation = <int32_t>field.bits
             elif field.tag == TAG_CORRELATION_ID and message.kind == KIND_STREAM:
                 message.correlation_id = field.bits
             continue
@@ -304,6 +325,9 @@ cdef bint read_said(Reader* reader, Said* said, const Field* field) noexcept nog
     cdef Span* text
     if field.tag == TAG_ORDER_TYPE:
         said.order_type = <int32_t>field.bits
+        return True
+    if field.tag == TAG_PRIORITY:
+        said.priority = <int32_t>field.bits
         return True
     if field.tag == TAG_CHANNEL:
         text = &said.channel

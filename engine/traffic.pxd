@@ -11,6 +11,8 @@ cdef class Traffic:
     cdef list fields
     cdef str address
     cdef object lock
+    # While calls are sent: who is told how it goes, or None; and what they are told.
+    cdef object watch, latencies_array, statuses_array
     cdef int open_road(self, Tls tls) except -1
     cdef int work(self, int64_t deadline_ns) except -1
     cdef object sent(self, str path, bytes requests, const int64_t[::1] offsets,

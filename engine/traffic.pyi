@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Final, NamedTuple, Self, final
 
 import numpy as np
@@ -43,6 +44,7 @@ class Traffic:
         due_ns: NDArray[np.int64] | None = None,
         deadline_s: float = 60.0,
         keep_answers: bool = False,
+        watch: Callable[[NDArray[np.int64], NDArray[np.int8]], object] | None = None,
     ) -> Outcome: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...

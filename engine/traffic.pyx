@@ -238,7 +238,7 @@ cdef class Traffic:
         return 0
 
     cdef int work(self, int64_t deadline_ns) except -1:
-        """Turn after turn, so that Ctrl-C is heard in between."""
+        """Turn after turn, so that Ctrl-C is heard in between, and who watches is told."""
         cdef Run* run = &self.run
         cdef int64_t until_ns
         cdef int failed
@@ -249,17 +249,22 @@ cdef class Traffic:
             if failed:
                 raise MemoryError
             PyErr_CheckSignals()
+            if self.watch is not None:
+                self.watch(self.latencies_array[:run.next], self.statuses_array[:run.next])
             if is_done(run) or clock_ns() >= deadline_ns:
                 return 0
 
     def send(self, str path not None, bytes requests not None, const int64_t[::1] offsets not None,
-             *, const int64_t[::1] due_ns=None, double deadline_s=60.0, bint keep_answers=False):
+             *, const int64_t[::1] due_ns=None, double deadline_s=60.0, bint keep_answers=False,
+             watch=None):
         """Send each request once, to the method `path`, and wait for the answers.
 
         Request i is ``requests[offsets[i]:offsets[i + 1]]``, a message without prefix. With
         `due_ns`, ascending, it is sent so many nanoseconds after the first instant (open loop);
         without, as soon as a stream is free (closed loop). What is not answered after `deadline_s`
         is given up, and its connection closed. A connection that ends is not opened again.
+        About ten times a second `watch` is called with the latencies and statuses, as in the
+        Outcome, of all that has been begun; to be read there and then. What it raises ends it all.
         Raises InvalidInputError.
         """
         if offsets.shape[0] < 1 or offsets[0] < 0 or offsets[offsets.shape[0] - 1] > len(requests):
@@ -273,19 +278,21 @@ cdef class Traffic:
         if not self.lock.acquire(blocking=False):
             raise RuntimeError("another thread is sending")
         try:
+            self.watch = watch
             return self.sent(path, requests, offsets, due_ns, deadline_s, keep_answers)
         finally:
             self.forget()
+            self.watch = self.latencies_array = self.statuses_array = None
             self.lock.release()
 
     cdef object sent(self, str path, bytes requests, const int64_t[::1] offsets,
                      const int64_t[::1] due_ns, double deadline_s, bint keep_answers):
         cdef Run* run = &self.run
         cdef Py_ssize_t count = offsets.shape[0] - 1
-        latencies_array = np.full(count, -1, dtype=np.int64)
-        statuses_array = np.full(count, CALL_UNSENT, dtype=np.int8)
-        cdef int64_t[::1] latencies_ns = latencies_array
-        cdef signed char[::1] statuses = statuses_array
+        self.latencies_array = np.full(count, -1, dtype=np.int64)
+        self.statuses_array = np.full(count, CALL_UNSENT, dtype=np.int8)
+        cdef int64_t[::1] latencies_ns = self.latencies_array
+        cdef signed char[::1] statuses = self.statuses_array
         self.point_headers(path)
         run.requests = <const uint8_t*><const char*>requests
         run.offsets = &offsets[0]
@@ -305,8 +312,8 @@ cdef class Traffic:
         finally:
             give_up(run)
         return Outcome(
-            latencies_array,
-            statuses_array,
+            self.latencies_array,
+            self.statuses_array,
             (run.last_ns - run.start_ns) / <double>NANOSECONDS,
             run.bytes_sent,
             run.bytes_received,

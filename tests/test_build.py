@@ -214,7 +214,9 @@ def test_a_performance_hint_stops_the_build(tmp_path: Path) -> None:
     hinted = (
         "cdef void touch() nogil:\n    pass\n\n\ncdef void use() noexcept nogil:\n    touch()\n"
     )
-    (_checkout(tmp_path) / "hinted.pyx").write_text(hinted)
+    engine = _checkout(tmp_path)
+    (engine / "hinted.pyx").write_text(hinted)
+    (engine / "calm.pyx").write_text("ANSWER = 42\n")  # two are translated side by side
     done = run(sys.executable, "setup.py", "build_ext", "--inplace", cwd=tmp_path)
     assert done.returncode != 0
     assert "performance hint" in done.stdout + done.stderr

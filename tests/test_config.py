@@ -27,7 +27,14 @@ MIB = 1024 * 1024
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with files for every setting that names one."""
-    for name in ("server.pem", "server.key", "clients.pem", "stores.csv", "stock.csv"):
+    for name in (
+        "server.pem",
+        "server.key",
+        "clients.pem",
+        "stores.csv",
+        "stock.csv",
+        "intake.toml",
+    ):
         (tmp_path / name).touch()
     new_token(tmp_path / "tokens.toml", name="a", scope=Scope.INGEST)
     return tmp_path

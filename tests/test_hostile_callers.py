@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from fendan.errors import Fault
 from fendan.server.access import METHODS, Scope
 from fendan.server.tokens import new_token
+from fendan.v1.intake_service_pb2 import RawPayload, SubmitRequest
 from fendan.v1.inventory_service_pb2 import (
     AdjustStockRequest,
     GetStockRequest,
@@ -98,6 +99,7 @@ ORDERS = "/fendan.v1.OrderService"
 LEDGER = "/fendan.v1.LedgerService"
 POLICIES = "/fendan.v1.PolicyService"
 SETUP = "/fendan.v1.SetupService"
+INTAKE = "/fendan.v1.IntakeService"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
@@ -204,6 +206,7 @@ NOBODYS = {f"{SETUP}/GetSkuProfile", f"{SETUP}/ListHiddenSkus"}
 
 # What S1 asks for, and the field it is refused for: each names its own store or order first.
 NOT_ITS_OWN: list[tuple[str, Message, str]] = [
+    (f"{INTAKE}/Submit", SubmitRequest(payloads=[RawPayload(platform="POS")]), "method"),
     (f"{ROUTING}/Route", RouteRequest(order=an_order("mine")), "method"),
     (f"{ROUTING}/BatchRoute", BatchRouteRequest(orders=[an_order("mine")]), "method"),
     (f"{ROUTING}/StreamRoute", StreamRouteRequest(orders=[an_order("mine")]), "method"),

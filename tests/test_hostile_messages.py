@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
@@ -15,6 +16,7 @@ from grpc_status import rpc_status
 
 from fendan.errors import Fault
 from fendan.server.access import METHODS
+from fendan.v1.intake_service_pb2 import RawPayload, SubmitRequest
 from fendan.v1.inventory_service_pb2 import (
     AdjustStockRequest,
     GetStockRequest,
@@ -175,6 +177,11 @@ REQUESTS: dict[str, Message] = {
     # There are such events: it need not wait for one.
     "/fendan.v1.LedgerService/Tail": TailRequest(
         from_sequence=1, filter=EventFilter(kinds=[EventKind.EVENT_KIND_STORE_ADDED])
+    ),
+    "/fendan.v1.IntakeService/Submit": SubmitRequest(
+        payloads=[
+            RawPayload(platform="OWN_SHOP", data=b"{", receive_time=Timestamp(seconds=7, nanos=7))
+        ]
     ),
     "/fendan.v1.PolicyService/CheckPolicy": CheckPolicyRequest(text="default_type = 'GROUP'"),
     "/fendan.v1.PolicyService/DraftPolicy": DraftPolicyRequest(text="default_type = 'NONE'"),

@@ -16,7 +16,10 @@ from fendan.errors import TABLE, Fault
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE = sorted((ROOT / "engine").glob("*.pyx"))
-FOLDERS = ("bindings/fendan", "bindings/fendan/server", "benchmarks")
+FOLDERS = (
+    *("bindings/fendan", "bindings/fendan/intake", "bindings/fendan/load"),
+    *("bindings/fendan/server", "benchmarks"),
+)
 PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))
 
 # Each module may use those before it and no others (DESIGN: one-way dependencies).
@@ -35,6 +38,7 @@ ENGINE_ORDER = [
     "names",
     "fields",
     "changes",
+    "recent",
     "network",
     "loads",
     "lots",
@@ -73,6 +77,7 @@ ENGINE_ORDER = [
     "steps",
     "rejection",
     "life",
+    "retry",
     "audit",
     "replay",
     "request",

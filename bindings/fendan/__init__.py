@@ -44,6 +44,8 @@ from fendan.errors import (
 )
 from fendan.exclusions import Exclusion
 from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.intake.payload import RawPayload
+from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.journal import Durability
 from fendan.loaders import read_orders, read_stock, read_stores
 from fendan.model import (
@@ -107,6 +109,8 @@ __all__ = [
     "FileFormatError",
     "FolderInUseError",
     "Held",
+    "IntakeOutcome",
+    "IntakeResult",
     "InternalError",
     "InvalidInputError",
     "JournalError",
@@ -129,6 +133,7 @@ __all__ = [
     "PolicyState",
     "PolicyVersion",
     "QuantityOverflowError",
+    "RawPayload",
     "Reason",
     "RejectReason",
     "Routed",

@@ -26,6 +26,7 @@ from fendan.engine.outcome import Decision
 from fendan.errors import Fault, FendanError
 from fendan.explain import USUAL_EXCLUDED
 from fendan.explanation import Explanation
+from fendan.intake_client import AioIntakeClient
 from fendan.ledger_client import AioLedgerClient
 from fendan.model import (
     AvailabilityChanges,
@@ -48,7 +49,7 @@ __all__ = ["Client", "Retries", "Tls"]
 T = TypeVar("T")
 
 
-class Client(AioOrderClient, AioLedgerClient, AioPolicyClient, AioSetupClient):
+class Client(AioOrderClient, AioLedgerClient, AioPolicyClient, AioSetupClient, AioIntakeClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,

@@ -267,6 +267,11 @@ class Engine(
         with self._command():
             return self._orders.decision(order_id)
 
+    def knows(self, order_ids: Iterable[str]) -> list[bool]:
+        """Whether each order is remembered: sent again, it would get its first answer."""
+        with self._command():
+            return [order_id in self._orders for order_id in order_ids]
+
     def is_held(self, order_id: str) -> bool:
         """Whether stock is held for a known order. Raises UnknownOrderError."""
         with self._command():

@@ -21,7 +21,9 @@ import fendan
 from fendan import Datum, Engine, Policy, Reason, Routed, Status, loaders, report
 from fendan.areas_commands import areas_app
 from fendan.explain_commands import explain
+from fendan.intake_commands import intake
 from fendan.journal_commands import check, journal_app, ledger_app, snapshot
+from fendan.load.command import load
 from fendan.loaders import OrderColumns, StockColumns
 from fendan.policy_commands import policy_app
 from fendan.server.commands import config_app, token_app
@@ -34,6 +36,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(serve)
 app.command()(check)
 app.command()(explain)
+app.command()(load)
+app.command()(intake)
 app.command()(snapshot)
 app.add_typer(areas_app, name="areas")
 app.add_typer(journal_app, name="journal")

@@ -26,6 +26,7 @@ from fendan.engine.outcome import Decision
 from fendan.errors import Fault, FendanError
 from fendan.explain import USUAL_EXCLUDED
 from fendan.explanation import Explanation
+from fendan.intake_client import IntakeClient
 from fendan.ledger_client import LedgerClient
 from fendan.model import (
     AvailabilityChanges,
@@ -48,7 +49,7 @@ __all__ = ["Client", "Retries", "Tls"]
 T = TypeVar("T")
 
 
-class Client(OrderClient, LedgerClient, PolicyClient, SetupClient):
+class Client(OrderClient, LedgerClient, PolicyClient, SetupClient, IntakeClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,

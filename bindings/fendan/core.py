@@ -138,9 +138,15 @@ class Core:
         What derives from them follows at once (`_documents_changed`), unless nothing is new. Raises
         InvalidInputError for a name that is none, and a text that is none or beyond 8 MiB.
         """
+        if self._put_documents(kind, texts):
+            self._limits_changed |= busy.concerns({kind})
+            self._documents_changed({kind})
+
+    def _put_documents(self, kind: str, texts: Mapping[str, str]) -> bool:
+        """As `_write_documents`, where nothing derives from them; whether anything is new."""
         new = documents.changed(self._documents, kind, texts)
         if not new:
-            return
+            return False
         if self._journal is not None:
             rows = [[kind.encode(), name.encode(), data] for name, data in new.items()]
             size = sum(len(text) + TEXT_HEAD_BYTES for row in rows for text in row)
@@ -149,8 +155,7 @@ class Core:
                 events.texts(EventKind.DOCUMENT, row)
         for name in new:
             self._keep_document(kind, name, texts[name])
-        self._limits_changed |= busy.concerns({kind})
-        self._documents_changed({kind})
+        return True
 
     def _keep_document(self, kind: str, name: str, text: str) -> None:
         """A document as it is from here on; and what lots are to be good for, which moves them."""

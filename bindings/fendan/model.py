@@ -87,7 +87,8 @@ class Order:
     the order came from. `region`: of the place, "" where the areas are to say it.
     `pickup_store_id`: where the customer will fetch it; "" with PICKUP: the nearest. `group_id`:
     orders of one group are filled by one store. `buyer_id` and `address_id` say whose orders may be
-    merged.
+    merged. `priority`: 0 to 9; higher ones come first where orders wait, and in a batch that is
+    allocated by it.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Order:
     group_id: str = ""
     buyer_id: str = ""
     address_id: str = ""
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,11 +68,13 @@ def new_file(
         refuse(Fault.DISK, "--out", path, hint="there is something else of that name")
     if path in [other.resolve() for other in unlike]:
         refuse(Fault.BAD_FILE, "--out", str(path), hint="it is one of the files to be read")
-    part = path.with_name(f".fendan.{os.getpid()}.part")
+    part = path.with_name(f".fendan.{os.getpid()}.{path.name}.part")
     try:
         part.touch()
         yield part
         part.replace(path)
+    except FendanError:  # some are OSErrors, too
+        raise
     except OSError as error:
         if error.filename not in (None, str(part)):
             raise

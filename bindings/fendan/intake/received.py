@@ -11,7 +11,8 @@ is checked here: a quantity below zero, a place that is nowhere and an order wit
 the rules are there for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ __all__ = ["NOT_SAID", "Received"]
 
 # Of money, times and quantities that the platform did not send.
 NOT_SAID = np.iinfo(np.int64).min
+
+_OF_LINES = frozenset({"skus", "barcodes", "units", "quantity", "unit_price", "line_total"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +69,23 @@ class Received:
 
     def __len__(self) -> int:
         return len(self.order_ids)
+
+    def part(self, rows: NDArray[np.int64]) -> "Received":
+        """Some of the orders with their lines; `rows` ascend."""
+        is_wanted = np.zeros(len(self), dtype=np.bool_)
+        is_wanted[rows] = True
+        lines = np.flatnonzero(is_wanted[self.order_of_line])
+        sizes = np.diff(self.line_start)[rows]
+        taken: dict[str, Any] = {}
+        for field in fields(self):
+            if field.name == "line_start":
+                continue
+            column, at = getattr(self, field.name), lines if field.name in _OF_LINES else rows
+            taken[field.name] = (
+                [column[row] for row in at.tolist()] if isinstance(column, list) else column[at]
+            )
+        taken["line_start"] = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return Received(**taken)
 
     @property
     def line_count(self) -> int:

@@ -85,6 +85,7 @@ METHODS: dict[str, frozenset[Scope]] = {
     "/fendan.v1.SetupService/SetSupply": _STORES,
     "/fendan.v1.SetupService/ReceiveSupply": _STORES,
     "/fendan.v1.SetupService/ListSupply": _STORES,
+    "/fendan.v1.IntakeService/Submit": _ORDERS_IN,
 }
 
 # Load balancers and orchestrators ask for health, and have no tokens; it tells nothing else.

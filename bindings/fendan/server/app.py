@@ -1,4 +1,4 @@
-"""The server: one engine, seven services, one or two doors, and an orderly end."""
+"""The server: one engine, its services, one or two doors, and an orderly end."""
 
 import asyncio
 import time
@@ -13,12 +13,15 @@ from grpc_reflection.v1alpha import reflection
 
 from fendan.api import Engine
 from fendan.errors import Fault, FendanError, refuse
+from fendan.intake.intake import Intake
+from fendan.intake.plan import read_plan
 from fendan.server import logs, tls
 from fendan.server.access import AccessInterceptor
 from fendan.server.answers import Answers
 from fendan.server.calls import CallInterceptor
 from fendan.server.config import Config
 from fendan.server.decisions import STREAM_ROUTE
+from fendan.server.intake import IntakeService
 from fendan.server.inventory import InventoryService
 from fendan.server.lane import Lane
 from fendan.server.ledger import LedgerService
@@ -30,6 +33,8 @@ from fendan.server.setups import SetupService
 from fendan.server.tokens import Tokens
 from fendan.server.tracing import Tracing
 from fendan.v1 import (
+    intake_service_pb2,
+    intake_service_pb2_grpc,
     inventory_service_pb2,
     ledger_service_pb2,
     ledger_service_pb2_grpc,
@@ -58,6 +63,7 @@ SERVICES: tuple[str, ...] = tuple(
         ledger_service_pb2,
         policy_service_pb2,
         setup_service_pb2,
+        intake_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -256,11 +262,15 @@ class Server:
     async def _add_services(self) -> None:
         engine, lane = self.engine, self._lane
         network = NetworkService(engine, lane, self.metrics)
+        file = self.config.intake.file
+        plan = None if file is None else await asyncio.to_thread(read_plan, file)
+        intake = IntakeService(Intake(engine, plan), lane)
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
             (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),
             (policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyService(engine)),
             (setup_service_pb2_grpc.add_SetupServiceServicer_to_server, SetupService(engine, lane)),
+            (intake_service_pb2_grpc.add_IntakeServiceServicer_to_server, intake),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ]
         for add, service in register:

@@ -23,6 +23,7 @@ __all__ = [
     "Config",
     "Data",
     "Door",
+    "Intake",
     "Keepalive",
     "Limits",
     "Log",
@@ -191,6 +192,13 @@ class Orders(toml.Section):
     """For so long a store that rejected an order does not get it again."""
 
 
+class Intake(toml.Section):
+    """How orders are taken in that come as their platforms send them."""
+
+    file: Annotated[File | None, Field(examples=["intake.toml"])] = None
+    """Rules, goods and mappings, as `fendan intake` takes them. Without it: the built-in ones."""
+
+
 class Limits(toml.Section):
     """How much the server accepts before it says no."""
 
@@ -273,6 +281,7 @@ class Config(toml.Section):
     tls: Tls = Tls()
     data: Data = Data()
     orders: Orders = Orders()
+    intake: Intake = Intake()
     limits: Limits = Limits()
     door: Door = Door()
     keepalive: Keepalive = Keepalive()

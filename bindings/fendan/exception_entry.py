@@ -1,0 +1,156 @@
+"""What stands in the exception queue: an order that nobody fills yet, and why."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any
+
+from fendan.engine.geo import Datum
+from fendan.engine.network import ID_HINT, is_usable_id
+from fendan.errors import Fault, refuse
+from fendan.model import Order
+from fendan.rules import OrderType
+
+__all__ = [
+    "HIGHEST_PRIORITY",
+    "MOST_RAW_BYTES",
+    "ExceptionEntry",
+    "ExceptionKind",
+    "checked",
+    "checked_priority",
+    "cut",
+    "entry_of",
+    "text_of",
+]
+
+HIGHEST_PRIORITY = 9
+
+# An order of a hundred lines as a platform sends it has some 20 kB: enough to see what is wrong.
+MOST_RAW_BYTES = 16 * 1024
+
+
+class ExceptionKind(IntEnum):
+    """What an order in the queue waits for."""
+
+    WAITING = 1
+    """For stock, a store or room: it is tried again by itself."""
+    HELD = 2
+    """For a person to look at it."""
+    REJECTED = 3
+    """For nothing: a rule would not have it, and a person has yet to close it."""
+    BROKEN = 4
+    """For nothing: what came could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionEntry:
+    """One order of the queue. Times are nanoseconds since 1970, UTC.
+
+    `id`: the order's; of what could not be read, one that whoever took it in has made. `reason`: the
+    name of a `Reason`, or a rule's code; `codes`: whatever else was found. `since_ns`: when it came,
+    which is its age. `order`: as it is to be routed; None where it could not be read, or where the
+    engine remembers what it asked for. `store_id`: the last store that would not have it, or "".
+    `priority`: 0 to 9, the highest first. `attempts`: how often it was tried again; `next_try_ns`:
+    not before then, None: whenever something changes that could fill it. `raw`: what came, at most
+    16 KiB of it.
+    """
+
+    id: str
+    kind: ExceptionKind
+    reason: str
+    since_ns: int = 0
+    order: Order | None = None
+    channel: str = ""
+    store_id: str = ""
+    priority: int = 0
+    attempts: int = 0
+    next_try_ns: int | None = None
+    codes: tuple[str, ...] = ()
+    raw: str = ""
+
+
+# -- CHECKS ------------------------------------------------------------------------------------
+
+
+def checked(entry: ExceptionEntry, row: int | None = None) -> ExceptionEntry:
+    """An entry that somebody else has made, if it can be one. Raises InvalidInputError."""
+    if not isinstance(entry, ExceptionEntry):
+        refuse(Fault.WRONG_TYPE, "entries", entry, row=row, hint="must be a fendan.ExceptionEntry")
+    if not is_usable_id(entry.id):
+        refuse(Fault.BAD_ID, "entries.id", entry.id, row=row, hint=ID_HINT)
+    if entry.kind not in tuple(ExceptionKind)[1:]:
+        hint = "must be HELD, REJECTED or BROKEN; an order that was routed waits by itself"
+        refuse(Fault.OUT_OF_RANGE, "entries.kind", entry.kind, row=row, hint=hint)
+    if not is_usable_id(entry.reason):
+        refuse(Fault.BAD_ID, "entries.reason", entry.reason, row=row, hint=ID_HINT)
+    if entry.order is not None and entry.order.id != entry.id:
+        hint = f"the order's is {entry.order.id!r}"
+        refuse(Fault.OUT_OF_RANGE, "entries.id", entry.id, row=row, hint=hint)
+    checked_priority(entry.priority, "entries.priority", row)
+    return entry
+
+
+def checked_priority(priority: int, field: str = "priority", row: int | None = None) -> int:
+    """A priority, 0 to 9. Raises InvalidInputError."""
+    if not isinstance(priority, int) or not 0 <= priority <= HIGHEST_PRIORITY:
+        hint = f"must be a whole number from 0 to {HIGHEST_PRIORITY}"
+        refuse(Fault.OUT_OF_RANGE, field, priority, row=row, hint=hint)
+    return priority
+
+
+def cut(raw: str) -> str:
+    """As much of a text as is kept, and can be written as UTF-8."""
+    data = raw[:MOST_RAW_BYTES].encode(errors="replace")[:MOST_RAW_BYTES]
+    return data.decode(errors="ignore")
+
+
+# -- AS TEXT -----------------------------------------------------------------------------------
+
+_FIELDS = {field.name: field.default for field in fields(ExceptionEntry)}
+_ORDER_FIELDS = {field.name: field.default for field in fields(Order)}
+
+
+def text_of(entry: ExceptionEntry) -> str:
+    """An entry as JSON: what differs from the defaults, without the id, which is its name."""
+    said = {
+        name: getattr(entry, name)
+        for name, default in _FIELDS.items()
+        if name not in ("id", "order") and getattr(entry, name) != default
+    }
+    if entry.order is not None:
+        said["order"] = _order_said(entry.order)
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+
+
+def entry_of(name: str, text: str) -> ExceptionEntry:
+    """The entry that a text tells of."""
+    said: dict[str, Any] = json.loads(text)
+    said["kind"] = ExceptionKind(said["kind"])
+    said["codes"] = tuple(said.get("codes", ()))
+    if "order" in said:
+        said["order"] = _order_of(name, said["order"])
+    return ExceptionEntry(id=name, **said)
+
+
+def _order_said(order: Order) -> dict[str, Any]:
+    said = {
+        name: getattr(order, name)
+        for name, default in _ORDER_FIELDS.items()
+        if name not in ("id", "lines") and getattr(order, name) != default
+    }
+    if order.datum is not None:
+        said["datum"] = order.datum.value
+    return {**said, "lines": [list(line) for line in order.lines]}
+
+
+def _order_of(name: str, said: Mapping[str, Any]) -> Order:
+    return Order(
+        **{
+            **said,
+            "id": name,
+            "lines": [tuple(line) for line in said["lines"]],
+            "datum": None if said.get("datum") is None else Datum(said["datum"]),
+            "order_type": OrderType(said.get("order_type", OrderType.UNSPECIFIED)),
+        }
+    )

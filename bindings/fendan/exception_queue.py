@@ -1,0 +1,142 @@
+"""The exception queue: every order that nobody fills yet, the most urgent first."""
+
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from fendan.exception_entry import ExceptionEntry, ExceptionKind
+
+__all__ = ["ExceptionFilter", "ExceptionPage", "ExceptionQueue", "ExceptionStats"]
+
+# More wait only where something else is wrong; they take some 2 GB.
+MOST_ENTRIES = 1_000_000
+
+Place = tuple[int, int, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionFilter:
+    """Which entries are meant: those that fit all that is said.
+
+    `before_ns`: those that came before (nanoseconds since 1970, UTC). Texts are whole values.
+    """
+
+    kinds: tuple[ExceptionKind, ...] = ()
+    reasons: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    store_ids: tuple[str, ...] = ()
+    before_ns: int | None = None
+
+    def fits(self, entry: ExceptionEntry) -> bool:
+        """Whether an entry is meant."""
+        return (
+            (not self.kinds or entry.kind in self.kinds)
+            and (not self.reasons or entry.reason in self.reasons)
+            and (not self.channels or entry.channel in self.channels)
+            and (not self.store_ids or entry.store_id in self.store_ids)
+            and (self.before_ns is None or entry.since_ns < self.before_ns)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionPage:
+    """Some entries, by priority and then by age. Go on with `after`; "" where there are no more."""
+
+    entries: tuple[ExceptionEntry, ...]
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionStats:
+    """How the queue stands. Ages are seconds.
+
+    `by_kind`, `by_reason`: how many there are; `oldest_s`: the age of the oldest by kind.
+    """
+
+    total: int
+    by_kind: dict[ExceptionKind, int]
+    by_reason: dict[str, int]
+    oldest_s: dict[ExceptionKind, float]
+
+
+def place_of(entry: ExceptionEntry) -> Place:
+    """Where an entry stands."""
+    return -entry.priority, entry.since_ns, entry.id
+
+
+class ExceptionQueue:
+    """The entries by id and in their order; the caller holds the lock."""
+
+    def __init__(self, entries: Iterable[ExceptionEntry] = ()) -> None:
+        self._entries = {entry.id: entry for entry in entries}
+        self._places = sorted(map(place_of, self._entries.values()))
+        self._reasons = Counter((one.kind, one.reason) for one in self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[ExceptionEntry]:
+        return iter([self._entries[name] for _, _, name in self._places])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for more."""
+        return len(self._entries) >= MOST_ENTRIES
+
+    def get(self, name: str) -> ExceptionEntry | None:
+        """The entry of an order, if it has one."""
+        return self._entries.get(name)
+
+    def put(self, entry: ExceptionEntry) -> None:
+        """Add an entry, or put it in the place of the one with its id."""
+        self.pop(entry.id)
+        self._entries[entry.id] = entry
+        self._reasons[entry.kind, entry.reason] += 1
+        insort(self._places, place_of(entry))
+
+    def pop(self, name: str) -> ExceptionEntry | None:
+        """Take out the entry of an order, if it has one."""
+        entry = self._entries.pop(name, None)
+        if entry is not None:
+            self._reasons[entry.kind, entry.reason] -= 1
+            del self._places[bisect_left(self._places, place_of(entry))]
+        return entry
+
+    def page(self, wanted: ExceptionFilter, limit: int, after: str) -> ExceptionPage:
+        """At most `limit` entries behind the one that `after` names, which may have left."""
+        first = 0
+        if after:
+            priority, since_ns, name = after.split(":", 2)
+            first = bisect_right(self._places, (int(priority), int(since_ns), name))
+        found: list[ExceptionEntry] = []
+        for _, _, name in self._places[first:]:
+            entry = self._entries[name]
+            if wanted.fits(entry):
+                if len(found) == limit:
+                    last = place_of(found[-1])
+                    return ExceptionPage(
+                        entries=tuple(found), after=f"{last[0]}:{last[1]}:{last[2]}"
+                    )
+                found.append(entry)
+        return ExceptionPage(entries=tuple(found), after="")
+
+    def stats(self, now_ns: int) -> ExceptionStats:
+        """How it stands at a time."""
+        by_kind: Counter[ExceptionKind] = Counter()
+        by_reason: Counter[str] = Counter()
+        for (kind, reason), count in self._reasons.items():
+            by_kind[kind] += count
+            by_reason[reason] += count
+        oldest: dict[ExceptionKind, int] = {}
+        for entry in self._entries.values():
+            oldest[entry.kind] = min(entry.since_ns, oldest.get(entry.kind, entry.since_ns))
+        return ExceptionStats(
+            total=len(self),
+            by_kind={kind: by_kind[kind] for kind in ExceptionKind if by_kind[kind]},
+            by_reason={reason: count for reason, count in sorted(by_reason.items()) if count},
+            oldest_s={kind: (now_ns - since) / 1e9 for kind, since in sorted(oldest.items())},
+        )

@@ -1,0 +1,147 @@
+"""Received orders beside what is known, as numbers: each text is looked up once, for all rules.
+
+ Received  skus  "tea" "cup" "???"         View  sku   12   7  -2     codes by which Known has
+           units "盒"  ""    ""                  unit   3  -1  -1     a value for each SKU
+
+Invariant: codes are from 0, UNSAID (-1) or STRANGE (-2). Tables by code have two entries more at
+their end, which say nothing: any code may be used as an index.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fendan.engine.names import hashes
+from fendan.intake.known import Known
+from fendan.intake.received import NOT_SAID, Received
+
+__all__ = ["MOST_FACTOR", "MOST_MONEY", "STRANGE", "UNSAID", "View", "fitting"]
+
+UNSAID = -1
+STRANGE = -2  # a text that is there and means nothing to us
+
+# Sums and products of amounts up to here fit into 64 bits, and no order comes to ten billion yuan.
+MOST_MONEY = 10**12
+MOST_FACTOR = 10**9
+
+# Odd, and with its bits well mixed: the golden ratio, as in splitmix64.
+MIX = np.uint64(0x9E3779B97F4A7C15)
+BUYERS_WINDOW_NS = 3600 * 10**9
+
+
+def fitting(values: NDArray[np.int64], most: int = MOST_MONEY) -> NDArray[np.int64]:
+    """Numbers that can be added up: what is beyond `most`, either way, as `most`."""
+    return np.clip(values, -most, most)
+
+
+class View:
+    """What rules look at, made when the first of them asks."""
+
+    def __init__(self, received: Received, known: Known) -> None:
+        self.received = received
+        self.known = known
+        self.order_count = len(received)
+        self.line_count = received.line_count
+
+    # -- ORDERS --------------------------------------------------------------------------------
+
+    @cached_property
+    def channel(self) -> NDArray[np.int64]:
+        """The number of each order's channel among `known.channel_of`."""
+        return self.known.channel_of.codes(self.received.channels, STRANGE, UNSAID)
+
+    @cached_property
+    def pickup_store(self) -> NDArray[np.int64]:
+        """The number of each order's pickup store."""
+        return self.known.store_of.codes(self.received.pickup_store_ids, STRANGE, UNSAID)
+
+    @cached_property
+    def order_hash(self) -> NDArray[np.int64]:
+        """A hash of each order's id: 0 where there is none."""
+        return hashes(self.received.order_ids)
+
+    @cached_property
+    def has_place(self) -> NDArray[np.bool_]:
+        """Whether the coordinates are somewhere on earth."""
+        lat, lng = self.received.lat, self.received.lng
+        return (np.abs(lat) <= 90.0) & (np.abs(lng) <= 180.0)
+
+    @cached_property
+    def in_country(self) -> NDArray[np.bool_]:
+        """Whether the coordinates are in the country's box."""
+        return self.known.country.contains(self.received.lat, self.received.lng)
+
+    @cached_property
+    def far(self) -> NDArray[np.bool_]:
+        """Whether an order in the country is beyond the reach of every store and area."""
+        asked = np.flatnonzero(self.in_country & self.has_place)
+        far = np.zeros(self.order_count, dtype=np.bool_)
+        far[asked] = ~self.known.serves(self.received.lat[asked], self.received.lng[asked])
+        return far
+
+    @cached_property
+    def recent(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The buyer's other orders of the hour, and how far off the same one is: `Recent.take`."""
+        orders = self.received
+        buyers = hashes(orders.buyer_ids)
+        placed_ns = np.where(orders.placed_ns == NOT_SAID, self.known.now_ns, orders.placed_ns)
+        content = (self.basket ^ (hashes(orders.address_ids).view(np.uint64) * MIX)).view(np.int64)
+        return self.known.recent.take(
+            self.order_hash,
+            buyers,
+            content,
+            np.clip(placed_ns, 0, 2**62),
+            BUYERS_WINDOW_NS,
+        )
+
+    @cached_property
+    def comparable(self) -> NDArray[np.bool_]:
+        """Orders that have lines, and of them every SKU is known."""
+        strangers = self.per_order((self.sku < 0).astype(np.int64))
+        found: NDArray[np.bool_] = (strangers == 0) & (self.lines > 0)
+        return found
+
+    # -- LINES ---------------------------------------------------------------------------------
+
+    @cached_property
+    def lines(self) -> NDArray[np.int64]:
+        """How many lines each order has."""
+        return np.diff(self.received.line_start)
+
+    @cached_property
+    def order_of_line(self) -> NDArray[np.int64]:
+        """Which order each line is of."""
+        return self.received.order_of_line
+
+    @cached_property
+    def sku(self) -> NDArray[np.int64]:
+        """The engine's code of each line's SKU, or STRANGE."""
+        codes = self.known.sku_of.codes(self.received.skus, STRANGE, STRANGE)
+        codes[self.known.is_supply[codes]] = STRANGE
+        return codes
+
+    @cached_property
+    def unit(self) -> NDArray[np.int64]:
+        """The number of each line's unit; STRANGE: no SKU has it."""
+        return self.known.unit_of.codes(self.received.units, STRANGE, UNSAID)
+
+    @cached_property
+    def barcode(self) -> NDArray[np.int64]:
+        """The number of each line's barcode; STRANGE: no SKU has it."""
+        return self.known.barcode_of.codes(self.received.barcodes, STRANGE, UNSAID)
+
+    @cached_property
+    def basket(self) -> NDArray[np.uint64]:
+        """A hash of what each order asks for, however its lines are put."""
+        sku = self.sku.view(np.uint64)
+        sku = (sku ^ (sku >> np.uint64(30))) * MIX
+        sku = (sku ^ (sku >> np.uint64(27))) * MIX
+        pieces: NDArray[np.uint64] = sku * self.received.quantity.view(np.uint64)
+        return self.per_order(pieces.view(np.int64)).view(np.uint64)
+
+    def per_order(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Values of lines, added up by order; what is beyond 64 bits is lost."""
+        sums = np.zeros(self.line_count + 1, dtype=np.int64)
+        np.cumsum(values, out=sums[1:])
+        return np.diff(sums[self.received.line_start])

@@ -1,0 +1,42 @@
+"""IntakeService: orders as platforms send them."""
+
+import asyncio
+
+from fendan.errors import FendanError
+from fendan.intake.intake import Intake
+from fendan.intake_messages import payload_of, result_message
+from fendan.server.lane import Lane
+from fendan.server.methods import Context, as_sent, at_most, at_most_bytes, deadline_of
+from fendan.v1 import intake_service_pb2 as messages
+from fendan.v1 import intake_service_pb2_grpc
+
+__all__ = ["IntakeService"]
+
+MOST_PAYLOADS = 10_000
+
+
+class IntakeService(intake_service_pb2_grpc.IntakeServiceServicer):
+    """Takes orders in for one engine. Payloads are read beside the lane, where orders go on."""
+
+    def __init__(self, intake: Intake, lane: Lane) -> None:
+        self._intake = intake
+        self._lane = lane
+
+    async def Submit(  # noqa: N802
+        self, request: messages.SubmitRequest, context: Context
+    ) -> messages.SubmitResponse:
+        """Read, judge and route."""
+        at_most(MOST_PAYLOADS, "payloads", len(request.payloads))
+        for row, payload in enumerate(request.payloads):
+            at_most_bytes(f"payloads[{row}].platform", payload.platform)
+        payloads = list(map(payload_of, request.payloads))
+        adapted = await asyncio.to_thread(self._intake.read, payloads)
+        try:
+            results = await self._lane.run(
+                lambda: self._intake.settle(payloads, adapted),
+                size_bytes=request.ByteSize(),
+                deadline=deadline_of(context),
+            )
+        except FendanError as error:
+            as_sent(error)
+        return messages.SubmitResponse(results=map(result_message, results))

@@ -1,0 +1,1 @@
+"""Orders that nobody fills are tried again."""
