@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import fendan
+from fendan.loaders import read_orders
 from fendan.v1.routing_service_pb2 import RouteRequest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -336,3 +338,25 @@ def test_without_the_real_instants_nothing_runs_and_it_is_said(load, monkeypatch
     monkeypatch.setattr(arrivals, "SHARED_DATA", tmp_path / "nowhere")
     assert arrivals.main(["--smoke"]).waits == []
     assert "a day of meals: not run, needs ../shared/data" in capsys.readouterr().out
+
+
+def test_a_workload_written_as_files_is_the_same_chain_and_the_same_orders(load, tmp_path):
+    load("as_files").main(["sparse", str(tmp_path), "--smaller", "60"])
+    named, workload = load("named"), load("workload")
+    made, batches = named.made(named.NAMED["sparse"].smaller(60))
+    routed = workload.engine_for(made).route_arrays(**vars(workload.joined(batches)))
+    engine = fendan.Engine()
+    engine.load_stores(tmp_path / "stores.parquet")
+    engine.load_stock(tmp_path / "stock.parquet")
+    orders = [
+        order
+        for order in read_orders(tmp_path / "orders.parquet")
+        if all(sku in engine.skus for sku, *_ in order.lines)  # else nobody lists it
+    ]
+    known = {order.id: engine.route(order) for order in orders}
+    ids = workload.store_ids(made)
+    expected = [ids[code] if code >= 0 else None for code in routed.store_codes]
+    assert any(expected)
+    for row, store in enumerate(expected):
+        decision = known.get(f"O{row}")
+        assert (decision.store_id if decision else None) == store
