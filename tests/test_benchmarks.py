@@ -341,9 +341,9 @@ def test_without_the_real_instants_nothing_runs_and_it_is_said(load, monkeypatch
 
 
 def test_a_workload_written_as_files_is_the_same_chain_and_the_same_orders(load, tmp_path):
-    load("as_files").main(["sparse", str(tmp_path), "--smaller", "60"])
+    load("as_files").main(["metro", str(tmp_path), "--smaller", "60"])
     named, workload = load("named"), load("workload")
-    made, batches = named.made(named.NAMED["sparse"].smaller(60))
+    made, batches = named.made(named.NAMED["metro"].smaller(60))
     routed = workload.engine_for(made).route_arrays(**vars(workload.joined(batches)))
     engine = fendan.Engine()
     engine.load_stores(tmp_path / "stores.parquet")
