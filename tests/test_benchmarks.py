@@ -208,6 +208,19 @@ def test_the_pytest_benchmark_suite_runs():
     assert " passed" in ran.stdout
 
 
+# What the small workloads decide, on any machine; those around towns follow the table of towns.
+DECISIONS = {
+    "metro": "b62a2dcf57b9",
+    "convenience": "5c49f979cb4d",
+    "peak": "3179c8d77e77",
+    "basket-1": "31f6716b966b",
+    "basket-5": "eaf24ca7ea51",
+    "basket-20": "f98df6b298c4",
+    "sparse": "e401e4d75ab7",
+    "out-of-range": "2bf7158cb3d8",
+}
+
+
 def test_every_named_workload_is_the_same_again_and_says_what_it_needs(load, tmp_path, capsys):
     workloads, named = load("workloads"), load("named")
     report = workloads.main(["--smoke", "--json", str(tmp_path / "report.json")])
@@ -218,6 +231,7 @@ def test_every_named_workload_is_the_same_again_and_says_what_it_needs(load, tmp
     for one in report.workloads:
         assert one.decisions in printed
         assert len(one.by_batch_ms) == one.size.batches
+    assert {name: found[name].decisions for name in DECISIONS} == DECISIONS
     assert found["basket-2"].decisions == found["convenience"].decisions
     assert found["metro"].assigned > 0.95
     assert found["out-of-range"].assigned == 0.0
