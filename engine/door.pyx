@@ -68,6 +68,7 @@ cdef class Door:
         self.poll = epoll_create1(EPOLL_CLOEXEC)
         if self.buffers == NULL or self.poll < 0:
             raise MemoryError
+        self.buffers.filled = 0
         house_begin(&self.house, methods, tokens, limits, endings)
         session_callbacks(&self.house)
         self.tls = tls
@@ -149,7 +150,7 @@ cdef class Door:
             if self.is_drained and not house.is_draining:
                 begin_draining(self)
             read_on(self)
-            settle_all(house)
+            settle_all(house, self.buffers)
             run_timers(house)
             spare_memory(self)
             if house.has_news:
