@@ -8,6 +8,7 @@ from fendan.engine.nghttp2 cimport (
     nghttp2_session_callbacks,
 )
 from fendan.engine.protocol cimport MOST_STATUS
+from fendan.engine.scraps cimport Scraps
 from fendan.engine.streams cimport Pool, Stream
 from fendan.engine.timers cimport Timer, Wheel
 from fendan.engine.tokens cimport Token, Tokens
@@ -102,6 +103,7 @@ cdef struct House:
     Tokens tokens
     Queue queue
     Pool pool
+    Scraps scraps
     Wheel wheel
     Counts counts
     nghttp2_session_callbacks* callbacks

@@ -17,6 +17,7 @@ from fendan.engine.exchange cimport (
 )
 from fendan.engine.nghttp2 cimport nghttp2_option_del, nghttp2_session_callbacks_del
 from fendan.engine.protocol cimport ESCAPE_BYTES, MOST_STATUS, base64_encoded, percent_encoded
+from fendan.engine.scraps cimport scraps_begin, scraps_end
 from fendan.engine.streams cimport pool_end
 from fendan.engine.timers cimport NANOSECONDS, clock_ns, wheel_begin
 from fendan.engine.tokens cimport tokens_begin, tokens_end
@@ -121,6 +122,7 @@ cdef int house_begin(House* house, methods, tokens, limits, endings) except -1:
     house.limits.keepalive_timeout_ns = ns_of(limits.keepalive_timeout_s)
     house.limits.least_ping_ns = ns_of(limits.least_client_interval_s)
     queue_begin(&house.queue, limits.turn_orders, limits.turn_bytes)
+    scraps_begin(&house.scraps)
     house.now_ns = clock_ns()
     wheel_begin(&house.wheel, house.now_ns)
     learn(house, methods, endings)
@@ -173,6 +175,7 @@ cdef void house_end(House* house) noexcept nogil:
         nghttp2_option_del(house.option)
     tokens_end(&house.tokens)
     pool_end(&house.pool)
+    scraps_end(&house.scraps)
     if house.queue.event >= 0:
         queue_end(&house.queue)
 

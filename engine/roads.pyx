@@ -20,9 +20,9 @@ from fendan.engine.streams cimport bytes_add, bytes_end
 from fendan.engine.timers cimport clock_ns
 
 cdef extern from "nghttp2/nghttp2.h" nogil:
-    int nghttp2_session_client_new2(
+    int nghttp2_session_client_new3(
         nghttp2_session** session, const nghttp2_session_callbacks* callbacks, void* user_data,
-        const nghttp2_option* option)
+        const nghttp2_option* option, nghttp2_mem* memory)
     void nghttp2_option_set_peer_max_concurrent_streams(nghttp2_option* option, uint32_t streams)
     void nghttp2_option_set_no_http_messaging(nghttp2_option* option, int value)
     int32_t nghttp2_submit_request(
@@ -311,7 +311,8 @@ cdef int begin_session(Road* road) noexcept nogil:
         nghttp2_option_set_no_closed_streams(option, 1)
         # Whether answers are good HTTP is for tests to say, and takes time from the server here.
         nghttp2_option_set_no_http_messaging(option, 1)
-        failed = nghttp2_session_client_new2(&road.session, callbacks, road, option)
+        failed = nghttp2_session_client_new3(
+            &road.session, callbacks, road, option, &road.run.scraps.memory)
     nghttp2_session_callbacks_del(callbacks)
     nghttp2_option_del(option)
     if failed:

@@ -424,7 +424,8 @@ cdef int session_begin(Connection* connection) noexcept nogil:
     timer_set(&house.wheel, &connection.timer, house.now_ns + house.limits.header_ns)
     connection.timer.owner = connection
     if nghttp2_session_server_new3(
-            &connection.session, house.callbacks, connection, house.option, NULL):
+            &connection.session, house.callbacks, connection, house.option,
+            &house.scraps.memory):
         session_end(connection)
         return -1
     settings[0].settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS

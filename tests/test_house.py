@@ -86,6 +86,7 @@ ENGINE_ORDER = [
     "timers",
     "tokens",
     "streams",
+    "scraps",
     "queue",
     "turns",
     "exchange",
