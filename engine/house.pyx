@@ -46,7 +46,7 @@ class DoorLimits(NamedTuple):
     keepalive_time_s: float = 60.0
     keepalive_timeout_s: float = 20.0
     least_client_interval_s: float = 10.0
-    turn_orders: int = 4_096
+    turn_orders: int = 1_024
     turn_bytes: int = 4 * 1024 * 1024
 
 

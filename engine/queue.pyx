@@ -38,6 +38,9 @@ cdef extern from "<sys/eventfd.h>" nogil:
 cdef enum:
     FIRST_ENTRIES = 16
     KEPT_BLOCK_BYTES = 4_194_304    # room that an empty block keeps
+    # So much work is not let wait until the loop has read all that came: to do it takes longer
+    # than to wake who does.
+    ENOUGH_TO_WAKE = 256
 
 
 cdef int queue_begin(Queue* queue, int32_t turn_messages, int64_t turn_bytes) except -1:
@@ -125,6 +128,8 @@ cdef bint queue_put(
     if owned == NULL:
         bytes_add(&block.messages, data, size)
     block.count += 1
+    if queue.engine_waits and block.count == ENOUGH_TO_WAKE:
+        pthread_cond_signal(&queue.is_filled)
     pthread_mutex_unlock(&queue.mutex)
     stream.references += 1
     return True
