@@ -1,7 +1,7 @@
 """What all connections of a door share: what it may do, what it bears, and what it has done."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from typing import NamedTuple
 
@@ -16,12 +16,12 @@ from fendan.engine.exchange cimport (
     Words,
 )
 from fendan.engine.nghttp2 cimport nghttp2_option_del, nghttp2_session_callbacks_del
-from fendan.engine.protocol cimport ESCAPE_BYTES, MOST_STATUS, base64_encoded, percent_encoded
 from fendan.engine.scraps cimport scraps_begin, scraps_end
-from fendan.engine.streams cimport pool_end
+from fendan.engine.streams cimport Bytes, pool_end
 from fendan.engine.timers cimport NANOSECONDS, clock_ns, wheel_begin
 from fendan.engine.tokens cimport tokens_begin, tokens_end
 from fendan.engine.queue cimport queue_begin, queue_end
+from fendan.engine.turns cimport put_ending
 from fendan.engine.turns import Ending
 
 cdef enum:
@@ -96,15 +96,10 @@ cdef int64_t ns_of(double seconds) except -1:
 
 cdef int prepare(Words* words, ending) except -1:
     """Have an ending's texts as they are sent."""
-    cdef bytes message = ending[1].encode(), details = ending[2]
-    if not 0 <= ending[0] <= MOST_STATUS:
-        raise ValueError(f"{ending[0]} is no gRPC status")
-    words.text = <uint8_t*>malloc(ESCAPE_BYTES * len(message) + 2 * len(details) + 4)
-    if words.text == NULL:
-        raise MemoryError
-    words.status = ending[0]
-    words.size = <uint32_t>percent_encoded(message, len(message), words.text)
-    words.details_size = <uint32_t>base64_encoded(details, len(details), words.text + words.size)
+    cdef Bytes text
+    memset(&text, 0, sizeof(Bytes))
+    words.status = put_ending(ending, &text, &words.size, &words.details_size)
+    words.text = text.data
     return 0
 
 
