@@ -24,8 +24,10 @@ def orders(metrics: Metrics, status: str, reason: str) -> float | None:
 
 
 def routed(metrics: Metrics, *reasons: Reason) -> None:
-    statuses = [Status.ASSIGNED if r is Reason.NONE else Status.UNASSIGNED for r in reasons]
-    metrics.routed(np.array(statuses, dtype=np.uint8), np.array(reasons, dtype=np.uint8))
+    outcomes = np.zeros((max(Status) + 1, max(Reason) + 1), np.int64)
+    for reason in reasons:
+        outcomes[Status.ASSIGNED if reason is Reason.NONE else Status.UNASSIGNED, reason] += 1
+    metrics.routed(outcomes)
 
 
 def test_orders_are_counted_by_outcome_and_reason() -> None:
