@@ -64,6 +64,7 @@ bench: $(VENV)/built
 	$(BIN)/python benchmarks/arrivals.py $(call report,arrivals)
 	$(BIN)/python benchmarks/instructions.py
 	$(BIN)/python benchmarks/rules.py $(call report,rules)
+	$(BIN)/python benchmarks/intake.py $(call report,intake)
 	$(BIN)/python benchmarks/service.py $(call report,service)
 	$(BIN)/python benchmarks/journal.py $(call report,journal)
 	$(if $(RECORD),$(BIN)/python benchmarks/readme.py)
@@ -72,11 +73,6 @@ bench-full: bench bench-door
 	$(BIN)/python benchmarks/workloads.py $(call report,workloads)
 	$(BIN)/python benchmarks/rivals.py $(call report,rivals)
 	$(BIN)/python benchmarks/curves.py $(call report,curves)
-	$(BIN)/python benchmarks/metro.py
-	$(BIN)/python benchmarks/rules.py
-	$(BIN)/python benchmarks/intake.py
-	$(BIN)/python benchmarks/service.py
-	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python -m pytest benchmarks
 	$(if $(RECORD),$(BIN)/python benchmarks/readme.py)
 
