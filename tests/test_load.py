@@ -222,7 +222,7 @@ def a_step(what: Came, due_ms: Sequence[int], warm_s: float = 0.0, rate: float =
 
 def test_what_was_due_in_the_warm_up_is_in_no_latency_but_its_errors_are_told() -> None:
     what = came([900, -1, 5, 7], [0, UNANSWERED, 0, 0])
-    step = a_step(what, [0, 500, 1000, 2500], warm_s=1.0)
+    step = a_step(what, [0, 500, 1000, 3000], warm_s=1.0)
     assert (step.messages, len(step.latencies)) == (2, 2)
     assert step.latencies.most_ms == pytest.approx(7, rel=1e-3)
     assert step.errors == {"UNANSWERED": 1}
