@@ -364,7 +364,7 @@ def test_the_command_finds_a_knee(server: Besieged, tmp_path: Path) -> None:
     status, _, said = command(*where, *USUAL, *search, "--out", out)
     assert (status, said.split(" that")[0]) == (1, "No rate")
     tried = [step["offered_per_s"] for step in json.loads(out.read_text())["steps"]]
-    assert tried == [8.0, 4.0, 2.0, 1.0]
+    assert tried == [8.0, 8.0, 4.0, 4.0, 2.0, 2.0, 1.0, 1.0]
 
 
 def test_the_command_fails_where_the_server_dies_and_says_how_far_it_came(

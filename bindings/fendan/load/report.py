@@ -84,7 +84,7 @@ class Report:
         return sorted(said)
 
     def table(self) -> Table:
-        """A line for each step, by rate; all but the last of HEADINGS, for which there is no room."""
+        """A line for each step, by rate; the last of HEADINGS has no room on a terminal."""
         table = Table(*HEADINGS[:-1])
         for column in table.columns:
             column.justify = "right"
