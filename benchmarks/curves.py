@@ -20,13 +20,12 @@ from scipy.optimize import nnls
 import command
 import fendan
 from contest import EngineArrays, take_turns
+from fendan.engine.network import FILL
 from machine import machine
 from rows import Row, as_json
 from workload import Workload, engine_for, metro, store_ids
 
 SEED = 1
-STORES_IN_A_LEAF = 64
-STORES_AT_FIRST = 48  # about so many: the rest of a leaf is for stores to come
 ORDERS_A_POINT = 50_000  # at most, in batches
 MOST_CALLS, FEWEST_CALLS = 200, 3
 TURNS = 3
@@ -58,12 +57,12 @@ class Point:
         A store has all lines with the chance density^lines; more leaves than there are cannot be.
         """
         has_all = self.density**self.lines
-        return min(self.stores / STORES_IN_A_LEAF, 1 + 1 / (STORES_IN_A_LEAF * has_all))
+        return min(self.stores / FILL, 1 + 1 / (FILL * has_all))
 
     @property
     def bytes_a_pair(self) -> float:
         """What the layout says: a count, and its share of the SKU's bitmaps."""
-        return COUNT_BYTES + LEAF_BYTES / (STORES_AT_FIRST * self.density)
+        return COUNT_BYTES + LEAF_BYTES / (FILL * self.density)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ TITLES = {
     "lines": "lines an order",
     "density": "share of SKUs in a store",
     "batch": "orders in a batch",
-    "regions": "regions with stores of their own",
+    "regions": "regions",
 }
 # Where bytes are worth a panel: of the others the layout is the same.
 BYTES = ("stores", "skus", "density")

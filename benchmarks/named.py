@@ -22,7 +22,7 @@ PLACE_DIGITS = 7  # a centimetre: sines differ in their last bit from machine to
 HOT_SHARE = 0.01  # of the SKUs, in *peak*
 HOT_DEMAND = 0.9  # of the lines
 HOT_ON_HAND = 2  # at most, in a store
-ENGINE_BYTES_A_PAIR, MADE_BYTES_A_PAIR = 30, 20  # while they are loaded; ours are codes and counts
+ENGINE_BYTES_A_PAIR, MADE_BYTES_A_PAIR = 30, 30  # while they are loaded; ours are codes and counts
 BITMAP_BYTES_A_LEAF = 32  # of each SKU, listed anywhere or not
 
 

@@ -27,13 +27,12 @@ def workloads(report: Report) -> str:
             for one in report["workloads"]
         ),
     )
-    gone = [f"Not run: *{name}*, {why}." for name, why in report["not_run"].items()]
     by_name = {one["name"]: one for one in report["workloads"]}
     said = [_machine(report)]
     if "peak" in by_name:
         times = " → ".join(f"{ms:.1f}" for ms in by_name["peak"]["by_batch_ms"])
         said.append(f"*peak*, batch after batch, as goods sell out: {times} ms.")
-    return "\n".join([*lines, "", " ".join([*said, *gone])])
+    return "\n".join([*lines, "", " ".join([*said, *_not_run(report)])])
 
 
 def _sizes(size: Report) -> str:
@@ -53,12 +52,11 @@ def rivals(report: Report) -> str:
             if " / fendan" not in name
         ),
     )
-    gone = [f"Not run: {name}, {why}." for name, why in report["not_run"].items()]
     sizes = report["sizes"]
     said = (
         f"{_machine(report)} Decisions `{report['decisions']}`; medians of {sizes['turns']} turns."
     )
-    return "\n".join([*lines, "", " ".join([said, *gone])])
+    return "\n".join([*lines, "", " ".join([said, *_not_run(report)])])
 
 
 def _alike(agreement: Report | None) -> str:
@@ -76,7 +74,7 @@ def arrivals(report: Report) -> str:
             for one in report["waits"]
         ),
     )
-    return "\n".join([*lines, "", _machine(report)])
+    return "\n".join([*lines, "", " ".join([_machine(report), *_not_run(report)])])
 
 
 def curves(report: Report) -> str:
@@ -137,6 +135,10 @@ def _machine(report: Report) -> str:
         f"{where['processor']}, {where['cores']} cores, {where['vectors']}, {where['system']}, "
         f"Python {where['python']}; seed {report['seed']}."
     )
+
+
+def _not_run(report: Report) -> list[str]:
+    return [f"Not run: *{name}*, {why}." for name, why in report["not_run"].items()]
 
 
 def with_tables(text: str) -> str:

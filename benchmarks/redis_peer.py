@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -109,9 +109,8 @@ def serving(folder: Path) -> Iterator[Connection]:
     command = [SERVER, "--port", "0", "--unixsocket", str(path), "--save", "", "--daemonize", "no"]
     server = subprocess.Popen([*command, "--dir", str(folder)], stdout=subprocess.DEVNULL)
     try:
-        connection = _connected(server, path)
-        yield connection
-        connection.close()
+        with closing(_connected(server, path)) as connection:
+            yield connection
     finally:
         server.terminate()
         server.wait()

@@ -91,6 +91,7 @@ ENGINE_ORDER = [
     "timers",
     "tokens",
     "streams",
+    "scraps",
     "queue",
     "turns",
     "exchange",

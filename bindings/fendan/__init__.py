@@ -42,8 +42,13 @@ from fendan.errors import (
     WrongStoreError,
     WrongTypeError,
 )
+from fendan.exception_entry import ExceptionEntry, ExceptionKind
+from fendan.exception_face import RetryTurn
+from fendan.exception_figures import DayFigures, ExceptionCount
+from fendan.exception_queue import ExceptionFilter, ExceptionPage, ExceptionStats
 from fendan.exclusions import Exclusion
 from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.intake.items import Item, read_items
 from fendan.intake.payload import RawPayload
 from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.journal import Durability
@@ -77,6 +82,7 @@ from fendan.model import (
 )
 from fendan.profile_files import read_sku_profiles, read_store_profiles
 from fendan.profiles import SkuProfile, StoreProfile
+from fendan.retry import RetryPolicy
 from fendan.rules import OrderType, StepName, StoreKind
 
 if TYPE_CHECKING:
@@ -95,6 +101,7 @@ __all__ = [
     "Client",
     "CorruptJournalError",
     "Datum",
+    "DayFigures",
     "Decision",
     "DiskError",
     "DuplicateStoreError",
@@ -102,6 +109,12 @@ __all__ = [
     "Engine",
     "EventKind",
     "EventPage",
+    "ExceptionCount",
+    "ExceptionEntry",
+    "ExceptionFilter",
+    "ExceptionKind",
+    "ExceptionPage",
+    "ExceptionStats",
     "Excluded",
     "Exclusion",
     "Explanation",
@@ -113,6 +126,7 @@ __all__ = [
     "IntakeResult",
     "InternalError",
     "InvalidInputError",
+    "Item",
     "JournalError",
     "KeyConflictError",
     "LedgerEvent",
@@ -136,6 +150,8 @@ __all__ = [
     "RawPayload",
     "Reason",
     "RejectReason",
+    "RetryPolicy",
+    "RetryTurn",
     "Routed",
     "ServiceError",
     "Shipment",
@@ -168,6 +184,7 @@ __all__ = [
     "aio",
     "convert",
     "distance_m",
+    "read_items",
     "read_orders",
     "read_sku_profiles",
     "read_stock",

@@ -14,7 +14,7 @@ however many wait for it: no crowd is in anybody's way.
 The *turn* is how many orders of the same buyer waited already when this one came, so that one
 buyer's crowd does not come before the first order of another.
 
-Invariant: a rank stands in the list of every SKU of its order, and in that of all; lists are sorted.
+Invariant: a rank stands in the list of every SKU of its order, and in that of all, all sorted.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -113,9 +113,7 @@ class Waiting:
 
     def is_idle(self, now_ns: int) -> bool:
         """Whether there is nobody to be tried now."""
-        return not (
-            self._cursors or self._awake or (self._timers and self._timers[0][0] <= now_ns)
-        )
+        return not (self._cursors or self._awake or (self._timers and self._timers[0][0] <= now_ns))
 
     def exhausted(self, sku: int) -> None:
         """Nobody sells a SKU any more: none of those that wait for it can be filled."""

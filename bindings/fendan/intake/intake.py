@@ -14,6 +14,7 @@ before anyone hears of it.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from fendan.api import Engine
 from fendan.engine.outcome import Decision
 from fendan.engine.router import Status
 from fendan.errors import Fault, InvalidInputError, refuse
+from fendan.exception_entry import ExceptionEntry, ExceptionKind
 from fendan.intake.adapter import Adapted, Adapter
 from fendan.intake.judge import Judged, judge
 from fendan.intake.knowledge import Knowledge
@@ -30,15 +32,11 @@ from fendan.intake.plan import IntakePlan
 from fendan.intake.received import NOT_SAID, Received
 from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.intake.rule import Severity
-from fendan.intake.stuck import Stuck, id_of_payload
 from fendan.model import Line, Order
+from fendan.priority import PRIORITY, priority_of
 from fendan.rules import OrderType
 
 __all__ = ["Intake"]
-
-# Beside the member tier: who is hungry now comes before whoever can wait.
-PRIORITY_OF = {OrderType.INSTANT: 2, OrderType.PICKUP: 1, OrderType.SAME_DAY: 1}
-HIGHEST_PRIORITY = 9
 
 MOST_AMOUNT = 1_000_000_000_000  # as in `fendan.Order`
 
@@ -48,8 +46,8 @@ Answer = Decision | InvalidInputError
 class Intake:
     """Takes orders in for one engine. Any thread may call; calls take turns.
 
-    `plan`: mappings, rules and goods; without it the built-in ones, and no goods. `keep`: puts what
-    is stuck into the exception queue. `on_judged`: is told what rules found, such as for metrics.
+    `plan`: mappings, rules and goods; without it the built-in ones, and no goods. `on_judged`: is
+    told what rules found, such as for metrics. The engine keeps its exception queue from then on.
     """
 
     def __init__(
@@ -57,7 +55,6 @@ class Intake:
         engine: Engine,
         plan: IntakePlan | None = None,
         *,
-        keep: Callable[[list[Stuck]], object] | None = None,
         on_judged: Callable[[Judged], object] | None = None,
     ) -> None:
         plan = IntakePlan() if plan is None else plan
@@ -65,7 +62,6 @@ class Intake:
         self._adapter = Adapter(plan.mappings, engine.datum)
         self._config = plan.config
         self._knowledge = Knowledge(engine, plan.config, plan.items)
-        self._keep = keep
         self._on_judged = on_judged
         self._lock = threading.Lock()
 
@@ -90,17 +86,19 @@ class Intake:
     def settle(self, payloads: Sequence[RawPayload], adapted: Adapted) -> list[IntakeResult]:
         """The other half: `adapted` is what `read` made of the payloads."""
         with self._lock:
+            if not self._engine.keeps_exceptions:
+                self._engine.keep_exceptions()
             batch = _Batch(payloads, adapted.received)
             self._judge(batch)
             self._route(batch)
             results = [batch.result(row) for row in range(len(batch.received))]
-            stuck = batch.stuck
             for broken in adapted.broken:
-                one, result = _broken(broken, payloads[broken.payload])
-                stuck.append(one)
+                entry, result = _broken(broken, payloads[broken.payload])
+                batch.entries.append(entry)
                 results.append(result)
-            if self._keep is not None and stuck:
-                self._keep(stuck)
+            self._engine.add_exceptions(batch.entries)
+            at_stores = [name for name, has_store in batch.routed.items() if has_store]
+            self._engine.mend_exceptions(at_stores)
         return sorted(results, key=lambda result: result.payload)
 
     # -- INSIDE --------------------------------------------------------------------------------
@@ -117,11 +115,18 @@ class Intake:
             batch.found[int(rows[number])] = list(judged.of_order(number))
 
     def _route(self, batch: "_Batch") -> None:
-        """Route what no rule stops."""
-        rows = [row for row in range(len(batch.received)) if batch.worst(row) < Severity.HOLD]
-        orders = [batch.order(row) for row in rows]
-        for row, answer in zip(rows, self._answers(orders), strict=True):
-            batch.answers[row] = answer
+        """Route what no rule stops: what is new by priority, then what came before."""
+        seen: set[str] = set()
+        fresh: list[int] = []
+        again: list[int] = []
+        for row, name in enumerate(batch.received.order_ids):
+            if batch.worst(row) < Severity.HOLD:
+                (again if batch.is_known[row] or name in seen else fresh).append(row)
+                seen.add(name)
+        for rows in (fresh, again):
+            orders = [batch.order(row) for row in rows]
+            for row, answer in zip(rows, self._answers(orders), strict=True):
+                batch.answers[row] = answer
 
     def _answers(self, orders: list[Order]) -> Iterator[Answer]:
         """The decision on each order, or why the engine would not have it.
@@ -135,7 +140,7 @@ class Intake:
             if not batch:
                 continue
             try:
-                yield from self._engine.route_batch(batch)
+                yield from self._engine.route_batch(batch, allocate=PRIORITY)
             except InvalidInputError as error:
                 if len(batch) == 1:
                     yield error
@@ -153,7 +158,7 @@ class _Batch:
         self.is_known: list[bool] = []
         self.found: dict[int, list[tuple[str, int, Severity]]] = {}
         self.answers: dict[int, Answer] = {}
-        self.stuck: list[Stuck] = []
+        self.entries: list[ExceptionEntry] = []
 
     def worst(self, row: int) -> Severity:
         """The worst that rules found in an order."""
@@ -163,27 +168,33 @@ class _Batch:
         """As the engine is to route it."""
         of = self.received
         first, end = of.line_start[row : row + 2].tolist()
+        order_type = OrderType(int(of.order_type[row]))
         return Order(
             id=of.order_ids[row],
             lat=float(of.lat[row]),
             lng=float(of.lng[row]),
             lines=[self._line(line) for line in range(first, end)],
-            order_type=OrderType(int(of.order_type[row])),
+            order_type=order_type,
             channel=of.channels[row],
             region=of.regions[row],
             pickup_store_id=of.pickup_store_ids[row],
             group_id=of.group_ids[row],
             buyer_id=of.buyer_ids[row],
             address_id=of.address_ids[row],
+            priority=priority_of(int(of.member_tier[row]), order_type),
         )
 
-    def priority(self, row: int) -> int:
-        """How soon an order's turn comes where orders wait, 0 to 9."""
-        extra = PRIORITY_OF.get(OrderType(int(self.received.order_type[row])), 0)
-        return min(HIGHEST_PRIORITY, int(self.received.member_tier[row]) + extra)
+    @cached_property
+    def routed(self) -> dict[str, bool]:
+        """The orders that the engine knows by now, and whether a store has them."""
+        return {
+            answer.order_id: answer.status is not Status.UNASSIGNED
+            for answer in self.answers.values()
+            if isinstance(answer, Decision)
+        }
 
     def result(self, row: int) -> IntakeResult:
-        """What became of an order; what is stuck is noted."""
+        """What became of an order; an entry is made of what no store has."""
         answer = self.answers.get(row)
         found = sorted(self.found.get(row, ()), key=lambda one: -one[2])
         warnings = _codes(found, Severity.WARN)
@@ -198,22 +209,18 @@ class _Batch:
             outcome = IntakeOutcome.REJECTED if is_rejected else IntakeOutcome.HELD
         payload = self.payloads[int(self.received.payload[row])]
         order = self.order(row)
-        stuck = Stuck(
-            # What the engine has under this id is another order, or the same that was routed.
-            id=order.id if answer is None else id_of_payload(payload, order.id),
-            outcome=outcome,
-            codes=codes,
-            order=order if answer is None else None,
-            channel=order.channel,
-            priority=self.priority(row),
-            raw=payload.kept(),
-        )
-        self.stuck.append(stuck)
-        return _result_of(
-            stuck,
+        # Where the engine has an order of this id, this one is another, and has a name of its own.
+        is_first = answer is None and order.id not in self.routed
+        name = order.id if is_first else payload.name(order.id)
+        entry = _entry(name, outcome, codes, payload, order if is_first else None, order.channel)
+        self.entries.append(entry)
+        return IntakeResult(
             payload=int(self.received.payload[row]),
             order_id=order.id,
+            outcome=outcome,
+            codes=codes,
             warnings=warnings,
+            exception_id=name,
             hint="" if answer is None else answer.message,
         )
 
@@ -243,29 +250,37 @@ def _codes(found: Iterable[tuple[str, int, Severity]], severity: Severity) -> tu
     return tuple(dict.fromkeys(code for code, _, one in found if one is severity))
 
 
-def _broken(broken: Broken, payload: RawPayload) -> tuple[Stuck, IntakeResult]:
-    stuck = Stuck(
-        id=id_of_payload(payload, broken.order_id),
-        outcome=IntakeOutcome.BROKEN,
-        codes=(broken.code.name,),
-        raw=payload.kept(),
-    )
+def _broken(broken: Broken, payload: RawPayload) -> tuple[ExceptionEntry, IntakeResult]:
+    name, codes = payload.name(broken.order_id), (broken.code.name,)
     where = f"{broken.field}: " if broken.field else ""
     hint = f"{where}{broken.code.value}" + (f"; {broken.hint}" if broken.hint else "")
-    return stuck, _result_of(
-        stuck, payload=broken.payload, order_id=broken.order_id, warnings=(), hint=hint
-    )
-
-
-def _result_of(
-    stuck: Stuck, *, payload: int, order_id: str, warnings: tuple[str, ...], hint: str
-) -> IntakeResult:
-    return IntakeResult(
-        payload=payload,
-        order_id=order_id,
-        outcome=stuck.outcome,
-        codes=stuck.codes,
-        warnings=warnings,
-        exception_id=stuck.id,
+    result = IntakeResult(
+        payload=broken.payload,
+        order_id=broken.order_id,
+        outcome=IntakeOutcome.BROKEN,
+        codes=codes,
+        exception_id=name,
         hint=hint,
+    )
+    return _entry(name, IntakeOutcome.BROKEN, codes, payload), result
+
+
+def _entry(
+    name: str,
+    outcome: IntakeOutcome,
+    codes: tuple[str, ...],
+    payload: RawPayload,
+    order: Order | None = None,
+    channel: str = "",
+) -> ExceptionEntry:
+    return ExceptionEntry(
+        id=name,
+        kind=ExceptionKind[outcome.name],
+        reason=codes[0],
+        codes=codes[1:],
+        since_ns=payload.received_ns or 0,
+        order=order,
+        channel=channel,
+        priority=0 if order is None else order.priority,
+        raw=payload.kept(),
     )

@@ -1,8 +1,11 @@
 """What a platform sent, as it came: kept for whoever has to look at it, masked for the log."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import Enum
+
+from fendan.engine.network import is_usable_id
 
 __all__ = ["MOST_PAYLOAD_BYTES", "Breakage", "Broken", "RawPayload", "UnreadableError", "masked"]
 
@@ -11,6 +14,9 @@ MOST_PAYLOAD_BYTES = 1024 * 1024
 
 # What is kept of a payload that nobody could read: enough to see what it was meant to be.
 MOST_KEPT_BYTES = 16 * 1024
+
+# Enough to tell payloads apart.
+DIGEST_CHARACTERS = 12
 
 # What a log line shows of it.
 MOST_SHOWN = 400
@@ -60,6 +66,16 @@ class RawPayload:
         text = text.replace("\0", "\\x00").replace("\x1f", "\\x1f")
         left = len(self.data) - MOST_KEPT_BYTES
         return f"{text}… ({left:,} bytes more)" if left > 0 else text
+
+    def name(self, order_id: str = "") -> str:
+        """What an exception is called that has no id of its own: of the same bytes, the same.
+
+        A broken copy of an order must not take the place of the order itself.
+        """
+        data = self.platform.encode(errors="replace") + b"\0" + self.data
+        digest = hashlib.sha256(data).hexdigest()[:DIGEST_CHARACTERS]
+        name = f"{order_id or 'payload'}~{digest}"
+        return name if is_usable_id(name) else f"payload~{digest}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

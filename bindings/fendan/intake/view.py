@@ -118,6 +118,7 @@ class View:
     def sku(self) -> NDArray[np.int64]:
         """The engine's code of each line's SKU, or STRANGE."""
         codes = self.known.sku_of.codes(self.received.skus, STRANGE, STRANGE)
+        codes[codes >= len(self.known.is_supply) - 2] = STRANGE  # it came a moment ago
         codes[self.known.is_supply[codes]] = STRANGE
         return codes
 
@@ -134,9 +135,9 @@ class View:
     @cached_property
     def basket(self) -> NDArray[np.uint64]:
         """A hash of what each order asks for, however its lines are put."""
-        sku = self.sku.view(np.uint64)
+        sku = self.sku.view(np.uint64) + np.uint64(1)  # 0 stays 0, however it is mixed
         sku = (sku ^ (sku >> np.uint64(30))) * MIX
-        sku = (sku ^ (sku >> np.uint64(27))) * MIX
+        sku = (sku ^ (sku >> np.uint64(27))) * MIX | np.uint64(1)  # only 0 times odd is 0
         pieces: NDArray[np.uint64] = sku * self.received.quantity.view(np.uint64)
         return self.per_order(pieces.view(np.int64)).view(np.uint64)
 
