@@ -5,7 +5,7 @@ from html import escape
 
 from fendan.load.chart import COLORS, Axis, Series, bars, lines
 from fendan.load.latencies import PERCENTILES
-from fendan.load.report import Report
+from fendan.load.report import HEADINGS, Report, cells
 from fendan.load.step import Step
 
 __all__ = ["page"]
@@ -89,17 +89,10 @@ def _list(pairs: dict[str, str]) -> str:
 
 
 def _table(steps: Sequence[Step]) -> str:
-    names = ["offered/s", "answered/s", *(f"p{at:g} ms" for at in PERCENTILES), "most ms"]
-    head = "".join(f"<th>{name}</th>" for name in [*names, "errors", "no store", "load's cores"])
-    rows = []
-    for step in steps:
-        waits = [*(step.latencies.percentile_ms(at) for at in PERCENTILES), step.latencies.most_ms]
-        cells = [f"{step.offered_per_s:,.0f}", f"{step.answered_per_s:,.0f}"]
-        cells += [f"{ms:,.2f}" for ms in waits]
-        errors = ", ".join(f"{name} {count:,}" for name, count in step.errors.items())
-        cells += [errors or "0", f"{step.unassigned:,}", f"{step.load_cores:.2f}"]
-        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    head = "".join(f"<th>{escape(name)}</th>" for name in HEADINGS)
+    written = ["".join(f"<td>{escape(cell)}</td>" for cell in cells(step)) for step in steps]
+    rows = "".join(f"<tr>{line}</tr>" for line in written)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 # -- PICTURES ------------------------------------------------------------------------------------
