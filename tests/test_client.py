@@ -748,7 +748,7 @@ async def routed(client: AioClient, order: Order) -> Decision:
 
 def test_without_grpcio_it_is_said_what_to_install() -> None:
     code = (
-        "import sys, fendan; assert 'grpc' not in sys.modules; sys.modules['grpc'] = None\n"
+        "import sys, fendan.cli; assert 'grpc' not in sys.modules; sys.modules['grpc'] = None\n"
         "try: import fendan.{module}\nexcept ImportError as error: print(error)"
     )
     for module in ("client", "aio"):
