@@ -20,6 +20,7 @@ from rich.progress import Progress
 import fendan
 from fendan import Datum, Engine, Policy, Reason, Routed, Status, loaders, report
 from fendan.areas_commands import areas_app
+from fendan.exception_commands import exceptions_app
 from fendan.explain_commands import explain
 from fendan.intake_commands import intake
 from fendan.journal_commands import check, journal_app, ledger_app, snapshot
@@ -40,6 +41,7 @@ app.command()(explain)
 app.command()(intake)
 app.command()(snapshot)
 app.add_typer(areas_app, name="areas")
+app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(journal_app, name="journal")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(policy_app, name="policy")

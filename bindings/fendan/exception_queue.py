@@ -72,6 +72,11 @@ class ExceptionQueue:
         self._entries = {entry.id: entry for entry in entries}
         self._places = sorted(map(place_of, self._entries.values()))
         self._reasons = Counter((one.kind, one.reason) for one in self._entries.values())
+        self._ages: dict[ExceptionKind, list[tuple[int, str]]] = {
+            kind: [] for kind in ExceptionKind
+        }
+        for entry in sorted(self._entries.values(), key=lambda one: (one.since_ns, one.id)):
+            self._ages[entry.kind].append((entry.since_ns, entry.id))
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -97,6 +102,7 @@ class ExceptionQueue:
         self._entries[entry.id] = entry
         self._reasons[entry.kind, entry.reason] += 1
         insort(self._places, place_of(entry))
+        insort(self._ages[entry.kind], (entry.since_ns, entry.id))
 
     def pop(self, name: str) -> ExceptionEntry | None:
         """Take out the entry of an order, if it has one."""
@@ -104,6 +110,8 @@ class ExceptionQueue:
         if entry is not None:
             self._reasons[entry.kind, entry.reason] -= 1
             del self._places[bisect_left(self._places, place_of(entry))]
+            ages = self._ages[entry.kind]
+            del ages[bisect_left(ages, (entry.since_ns, entry.id))]
         return entry
 
     def page(self, wanted: ExceptionFilter, limit: int, after: str) -> ExceptionPage:
@@ -131,12 +139,11 @@ class ExceptionQueue:
         for (kind, reason), count in self._reasons.items():
             by_kind[kind] += count
             by_reason[reason] += count
-        oldest: dict[ExceptionKind, int] = {}
-        for entry in self._entries.values():
-            oldest[entry.kind] = min(entry.since_ns, oldest.get(entry.kind, entry.since_ns))
         return ExceptionStats(
             total=len(self),
             by_kind={kind: by_kind[kind] for kind in ExceptionKind if by_kind[kind]},
             by_reason={reason: count for reason, count in sorted(by_reason.items()) if count},
-            oldest_s={kind: (now_ns - since) / 1e9 for kind, since in sorted(oldest.items())},
+            oldest_s={
+                kind: (now_ns - ages[0][0]) / 1e9 for kind, ages in self._ages.items() if ages
+            },
         )

@@ -30,6 +30,7 @@ from fendan.intake.result import IntakeOutcome
 from fendan.intake.rule import Severity
 from fendan.server.access import METHODS
 from fendan.server.call_counts import BUCKETS_S, CallCollector, CallCounts, Calls
+from fendan.server.exception_metrics import ExceptionCollector
 
 __all__ = ["STAGES", "Endpoint", "Metrics"]
 
@@ -155,6 +156,7 @@ class Metrics:
             readings |= _journal_readings(engine)
         for (name, meaning), reading in readings.items():
             self._gauge(name, meaning).set_function(reading)
+        self.registry.register(ExceptionCollector(engine))
 
     def of_door(self, read: Callable[[str], float]) -> None:
         """Tell of a native door, too, whose numbers `read` gives by name."""
