@@ -48,6 +48,7 @@ sanitize: $(VENV)/built
 bench: $(VENV)/built
 	$(BIN)/python benchmarks/metro.py
 	$(BIN)/python benchmarks/rules.py
+	$(BIN)/python benchmarks/intake.py
 	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/journal.py
 	$(BIN)/python -m pytest benchmarks

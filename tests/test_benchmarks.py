@@ -213,7 +213,7 @@ def test_every_intake_rule_is_measured_and_two_runs_find_the_same(load, tmp_path
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert written["findings"] == report.findings
     assert report.findings in printed
-    assert len(report.rows) == 1 + len(intake.RULES)
+    assert len(report.rows) == 2 + len(intake.RULES)
     assert [row.name for row in report.rows if row.met is not None] == ["all rules"]
     assert report.orders_found["PLACE_SWAPPED"] > 0
     assert intake.measure(intake.SMOKE).findings == report.findings

@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import fendan
-from fendan import Engine, FendanError, Item, read_items
+from fendan import Engine, FendanError, Item, distance_m, read_items
 from fendan.cli import app
 from fendan.engine.names import Names, hashes
 from fendan.engine.recent import MOST_ORDERS, Recent
 from fendan.intake.config import Config, config_of
 from fendan.intake.items import checked_items
+from fendan.intake.judge import judge
 from fendan.intake.knowledge import Knowledge
+from fendan.intake.reach import Reach
 from fendan.intake.rule import Rule, Severity
 from fendan.intake.rules import RULES
+from intake_orders import Sent, received_of
 
 FILE = """
 [intake]
@@ -225,6 +228,34 @@ def test_knowledge_keeps_in_step_with_the_engine() -> None:
     assert (known.list_price[late], known.list_price[tea]) == (7, 1290)
     assert known.barcode_sku[known.barcode_of["9"]] == late
     assert known.barcode_sku[known.barcode_of["691"]] == tea
+
+
+def test_a_sku_that_came_after_the_look_is_not_known_yet() -> None:
+    engine = Engine()
+    engine.add_stores([fendan.Store(id="s", lat=31.2, lng=121.5)])
+    known = Knowledge(engine, recent_orders=1).now()
+    engine.set_stock([("s", "tea", 4)])
+    (found,) = judge(received_of([Sent(buyer_id="b")]), known, Config()).of_order(0)
+    assert found[0] == "UNKNOWN_SKU"
+
+
+@pytest.mark.parametrize(("stores", "reach_km"), [(1, 5.0), (60, 2.0), (60, 40.0), (60, 2000.0)])
+def test_the_reach_is_what_the_nearest_store_says(stores: int, reach_km: float) -> None:
+    random = np.random.default_rng(5)
+    lat, lng = random.uniform(30.9, 31.5, stores), random.uniform(121.1, 121.9, stores)
+    reach = Reach(lat, lng, reach_km)
+    at_lat, at_lng = random.uniform(30.5, 31.9, 700), random.uniform(120.7, 122.3, 700)
+    at_lat[:stores], at_lng[:stores] = lat, lng
+    places, shops = (zip(*both, strict=True) for both in ((at_lat, at_lng), (lat, lng)))
+    shops = list(shops)
+    near = [min(distance_m(*place, *shop) for shop in shops) <= 1e3 * reach_km for place in places]
+    assert reach.covers(at_lat, at_lng).tolist() == near
+    assert any(near)
+
+
+def test_a_chain_without_stores_reaches_nobody() -> None:
+    nowhere = np.empty(0)
+    assert not Reach(nowhere, nowhere, 5.0).covers(np.array([31.2]), np.array([121.5])).any()
 
 
 def test_sixty_four_channels_can_be_told_apart_and_no_more() -> None:

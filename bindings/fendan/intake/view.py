@@ -118,6 +118,7 @@ class View:
     def sku(self) -> NDArray[np.int64]:
         """The engine's code of each line's SKU, or STRANGE."""
         codes = self.known.sku_of.codes(self.received.skus, STRANGE, STRANGE)
+        codes[codes >= len(self.known.is_supply) - 2] = STRANGE  # it came a moment ago
         codes[self.known.is_supply[codes]] = STRANGE
         return codes
 
