@@ -233,6 +233,44 @@ def test_what_is_no_payload_at_all_is_a_mistake_of_the_caller() -> None:
         counter.intake.take("{}")  # type: ignore[arg-type]
 
 
+def test_the_last_piece_goes_to_the_higher_tier_of_a_call_whoever_came_first() -> None:
+    counter = Counter()
+    counter.engine.set_stock([("S1", "cake", 1)])
+    plain, gold = order("plain", lines=lines("cake")), order("gold", lines=lines("cake"))
+    results = counter.take(plain, gold | {"member_tier": 5})
+    assert [(one.order_id, one.outcome) for one in results] == [
+        ("plain", WAITING),
+        ("gold", ASSIGNED),
+    ]
+
+
+def test_new_orders_among_known_ones_are_judged_by_what_is_theirs() -> None:
+    counter = Counter()
+    counter.take(order("A", lines=lines("tea") * 2), order("C"))
+    free = lines("milk", unit_price=0)
+    results = counter.take(
+        order("A", lines=lines("tea") * 2), order("B", lines=free), order("C"), order("D")
+    )
+    assert [one.codes for one in results] == [(), ("PRICE_ZERO",), (), ()]
+    entry = counter.engine.exception("B")
+    assert entry.order is not None
+    assert entry.order.lines == [("milk", 1, 0)]
+
+
+@pytest.mark.parametrize("received_ns", [None, 0, -5, NOON_NS + 2 * MINUTE_NS, 2**80])
+def test_an_exception_is_as_old_as_its_payload_and_never_from_the_future(
+    received_ns: int | None,
+) -> None:
+    counter = Counter()
+    torn = RawPayload(platform="POS", data=b"{", received_ns=received_ns)
+    early = RawPayload(platform="POS", data=b"[", received_ns=NOON_NS)
+    ages = {
+        one.exception_id: counter.engine.exception(one.exception_id).since_ns
+        for one in counter.intake.take([torn, early])
+    }
+    assert list(ages.values()) == [counter.clock.time_ns, NOON_NS]
+
+
 # -- NOTHING IS LOST -----------------------------------------------------------------------------
 
 SKUS = st.sampled_from(["tea", "milk", "cake", "tae", ""])
