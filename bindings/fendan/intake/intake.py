@@ -18,16 +18,15 @@ from functools import cached_property
 
 import numpy as np
 
-from fendan import columns
 from fendan.api import Engine
 from fendan.engine.outcome import Decision
 from fendan.engine.router import Status
-from fendan.errors import Fault, InvalidInputError, refuse
+from fendan.errors import InvalidInputError
 from fendan.exception_entry import ExceptionEntry, ExceptionKind
 from fendan.intake.adapter import Adapted, Adapter
 from fendan.intake.judge import Judged, judge
 from fendan.intake.knowledge import Knowledge
-from fendan.intake.payload import Broken, RawPayload
+from fendan.intake.payload import Broken, RawPayload, checked_payloads
 from fendan.intake.plan import IntakePlan
 from fendan.intake.received import NOT_SAID, Received
 from fendan.intake.result import IntakeOutcome, IntakeResult
@@ -69,18 +68,14 @@ class Intake:
         """Read, judge and route; one result for each order, by payload.
 
         Sent again, an order that was routed has its first answer; one that was not is judged anew.
-        Never raises for what a payload holds: only where the engine itself fails (JournalError), or
-        `payloads` are none.
+        Never raises for what a payload holds, only for what is no payload (InvalidInputError), and
+        where the engine itself fails (JournalError).
         """
-        rows = columns.rows("payloads", payloads)
+        rows = checked_payloads(payloads)
         return self.settle(rows, self.read(rows))
 
     def read(self, payloads: Sequence[RawPayload]) -> Adapted:
         """The first half of `take`, which needs no engine and changes nothing."""
-        for row, payload in enumerate(payloads):
-            if not isinstance(payload, RawPayload):
-                hint = "must be fendan.RawPayload values"
-                refuse(Fault.WRONG_TYPE, "payloads", payload, row=row, hint=hint)
         return self._adapter.adapt(payloads)
 
     def settle(self, payloads: Sequence[RawPayload], adapted: Adapted) -> list[IntakeResult]:
