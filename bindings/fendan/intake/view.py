@@ -32,7 +32,7 @@ BUYERS_WINDOW_NS = 3600 * 10**9
 
 def fitting(values: NDArray[np.int64], most: int = MOST_MONEY) -> NDArray[np.int64]:
     """Numbers that can be added up: what is beyond `most`, either way, as `most`."""
-    return np.clip(values, -most, most)
+    return np.minimum(np.maximum(values, -most), most)  # for few of them, faster than np.clip
 
 
 class View:
@@ -107,7 +107,8 @@ class View:
     @cached_property
     def lines(self) -> NDArray[np.int64]:
         """How many lines each order has."""
-        return np.diff(self.received.line_start)
+        start = self.received.line_start
+        return start[1:] - start[:-1]
 
     @cached_property
     def order_of_line(self) -> NDArray[np.int64]:
@@ -145,4 +146,5 @@ class View:
         """Values of lines, added up by order; what is beyond 64 bits is lost."""
         sums = np.zeros(self.line_count + 1, dtype=np.int64)
         np.cumsum(values, out=sums[1:])
-        return np.diff(sums[self.received.line_start])
+        start = self.received.line_start
+        return sums[start[1:]] - sums[start[:-1]]
