@@ -19,7 +19,7 @@ from fendan import (
     WrongTypeError,
 )
 from fendan.intake.intake import Intake
-from fendan.intake.plan import IntakePlan, read_plan
+from fendan.intake.plan import IntakePlan, read_intake_plan
 from test_adapters import FILES, NOON_NS, sample
 
 ASSIGNED, WAITING, HELD, REJECTED, BROKEN = IntakeOutcome
@@ -358,7 +358,7 @@ sku = "code"
 def test_a_file_sets_rules_goods_and_mappings(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("sku,list_price\ntea,1550\n", encoding="utf-8")
     (tmp_path / "intake.toml").write_text(FILE, encoding="utf-8")
-    counter = Counter(read_plan(tmp_path / "intake.toml"))
+    counter = Counter(read_intake_plan(tmp_path / "intake.toml"))
     (free,) = counter.take(order(lines=lines("milk", unit_price=0)))
     assert free.outcome is ASSIGNED
     (dear,) = counter.take(order("P", lines=lines("tea", unit_price=9900)))
@@ -383,4 +383,4 @@ def test_a_file_sets_rules_goods_and_mappings(tmp_path: Path) -> None:
 def test_a_file_that_is_wrong_is_refused_by_its_key(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "intake.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=said.replace(".", r"\.")):
-        read_plan(tmp_path / "intake.toml")
+        read_intake_plan(tmp_path / "intake.toml")
