@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from fendan import (
 )
 from fendan.intake.intake import Intake
 from fendan.intake.plan import IntakePlan, read_intake_plan
-from test_adapters import FILES, NOON_NS, sample
+from test_adapters import FILES, NOON_NS, places_in, sample
 
 ASSIGNED, WAITING, HELD, REJECTED, BROKEN = IntakeOutcome
 MINUTE_NS = 60 * 10**9
@@ -322,6 +323,32 @@ def test_every_order_of_every_payload_is_at_a_store_or_in_the_queue(
                 assert result.codes != ()
                 assert result.exception_id in queue
     assert counter.reserved("tea") <= 30
+
+
+STRANGE = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9)),
+    st.sampled_from(["1e400", "-1e400", 2**62, -(2**62), 10**12, "1e-300", [], {}, [[]], "0"]),
+)
+
+
+@settings(max_examples=40)
+@given(st.sampled_from([name for name in FILES if name != "MEITUAN"]), st.data(), STRANGE)
+def test_an_order_with_anything_at_all_in_one_field_has_a_result_and_stays_to_be_read(
+    platform: str, data: st.DataObject, value: Any
+) -> None:
+    counter = Counter()
+    tree = json.loads(sample(platform).decode("gbk" if platform == "POS" else "utf-8"))
+    container, key = data.draw(st.sampled_from(places_in(tree)))
+    container[key] = value
+    raw = RawPayload(platform=platform, data=json.dumps(tree).encode())
+    results = counter.intake.take([raw])
+    assert {one.payload for one in results} == {0}
+    stuck = {one.exception_id for one in results if one.outcome is not ASSIGNED}
+    assert set(counter.queue()) == stuck
+    again = counter.intake.take([raw])  # what is known is not judged again, nor warned of
+    assert [replace(one, warnings=()) for one in again] == [
+        replace(one, warnings=()) for one in results
+    ]
 
 
 @settings(max_examples=25)

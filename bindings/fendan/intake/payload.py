@@ -136,7 +136,7 @@ NO_JSON = re.compile(r"(?!\b(?:true|false|null)\b)[^\s{}\[\],:]+")
 # so that a field nobody thought of is not shown either.
 SHOWN_KEY = re.compile(
     r"(order_?id|tid|sku\w*|sku_?code|upc|barcode|quantity|qty|num|count|\w*(price|fee|amount|money)"
-    r"|total|\w*time|status|\w*type|unit)",
+    r"|total|\w*time|status|\w*type)",
     re.IGNORECASE,
 )
 
