@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fendan.api import Engine
 from fendan.errors import Fault, refuse
-from fendan.exception_client import ExceptionClient
 from fendan.exception_entry import ExceptionEntry, ExceptionKind, text_of
 from fendan.exception_face import ExceptionFace
 from fendan.exception_look import entry_table, queue_table, status_line
@@ -25,6 +24,9 @@ from fendan.ledger_files import iso_time
 from fendan.report import show as print_table
 from fendan.terminal import new_file, plain_errors
 from fendan.toml_file import did_you_mean
+
+if TYPE_CHECKING:
+    from fendan.exception_client import ExceptionClient
 
 __all__ = ["exceptions_app"]
 
@@ -178,12 +180,12 @@ def cancel(
 @contextmanager
 def _desk(
     server: str | None, token: str | None, data: Path | None
-) -> Iterator[ExceptionClient | ExceptionFace]:
+) -> "Iterator[ExceptionClient | ExceptionFace]":
     """A server's queue, or a folder's, which nobody else may have open meanwhile."""
     if (server is None) == (data is None):
         refuse(Fault.MISSING, "--server", hint="give either --server or --data")
     if server is not None:
-        from fendan.client import Client
+        from fendan.client import Client  # with gRPC, which only who has a server needs
 
         with Client(server, token=token) as client:
             yield client
