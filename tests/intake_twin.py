@@ -205,7 +205,9 @@ def like_others(order: Sent, world: World) -> Iterator[str]:
 
 
 def placed_ns(order: Sent, world: World) -> int:
-    return max(0, world.now_ns if order.placed_ns == NOT_SAID else order.placed_ns)
+    """As far as it can be: beyond the year 2116 all times are one."""
+    at_ns = world.now_ns if order.placed_ns == NOT_SAID else order.placed_ns
+    return min(max(0, at_ns), 2**62)
 
 
 def remember(order: Sent, world: World) -> None:
