@@ -139,7 +139,8 @@ class View:
         sku = self.sku.view(np.uint64) + np.uint64(1)  # 0 stays 0, however it is mixed
         sku = (sku ^ (sku >> np.uint64(30))) * MIX
         sku = (sku ^ (sku >> np.uint64(27))) * MIX | np.uint64(1)  # only 0 times odd is 0
-        pieces: NDArray[np.uint64] = sku * self.received.quantity.view(np.uint64)
+        quantity = fitting(self.received.quantity, MOST_FACTOR)  # whose sums do not come round to 0
+        pieces: NDArray[np.uint64] = sku * quantity.view(np.uint64)
         return self.per_order(pieces.view(np.int64)).view(np.uint64)
 
     def per_order(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
