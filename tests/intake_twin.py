@@ -170,7 +170,7 @@ def how_much(order: Sent, world: World) -> Iterator[str]:
 def basket(order: Sent) -> dict[str, int]:
     pieces: dict[str, int] = defaultdict(int)
     for line in order.lines:
-        pieces[line.sku] += line.quantity
+        pieces[line.sku] += clipped(line.quantity, 10**9)
     return {sku: count for sku, count in pieces.items() if count}
 
 
@@ -205,7 +205,9 @@ def like_others(order: Sent, world: World) -> Iterator[str]:
 
 
 def placed_ns(order: Sent, world: World) -> int:
-    return max(0, world.now_ns if order.placed_ns == NOT_SAID else order.placed_ns)
+    """As far as it can be: beyond the year 2116 all times are one."""
+    at_ns = world.now_ns if order.placed_ns == NOT_SAID else order.placed_ns
+    return min(max(0, at_ns), 2**62)
 
 
 def remember(order: Sent, world: World) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fendan import Engine, IntakeOutcome, IntakeResult, RawPayload, Store, WrongTypeError
+from fendan import (
+    Engine,
+    IntakeOutcome,
+    IntakeResult,
+    InvalidInputError,
+    RawPayload,
+    Store,
+    WrongTypeError,
+)
 from fendan.intake.intake import Intake
-from fendan.intake.plan import IntakePlan, read_plan
-from test_adapters import FILES, NOON_NS, sample
+from fendan.intake.plan import IntakePlan, read_intake_plan
+from test_adapters import FILES, NOON_NS, places_in, sample
 
 ASSIGNED, WAITING, HELD, REJECTED, BROKEN = IntakeOutcome
 MINUTE_NS = 60 * 10**9
@@ -231,6 +240,48 @@ def test_what_is_no_payload_at_all_is_a_mistake_of_the_caller() -> None:
         counter.intake.take([b"{}"])  # type: ignore[list-item]
     with pytest.raises(WrongTypeError):
         counter.intake.take("{}")  # type: ignore[arg-type]
+    for time_ns in (-5, 2**63, "noon"):
+        with pytest.raises(InvalidInputError) as refused:
+            counter.intake.take([RawPayload(platform="POS", data=b"{", received_ns=time_ns)])  # type: ignore[arg-type]
+        assert refused.value.field == "payloads[0].received_ns"
+
+
+def test_the_last_piece_goes_to_the_higher_tier_of_a_call_whoever_came_first() -> None:
+    counter = Counter()
+    counter.engine.set_stock([("S1", "cake", 1)])
+    plain, gold = order("plain", lines=lines("cake")), order("gold", lines=lines("cake"))
+    results = counter.take(plain, gold | {"member_tier": 5})
+    assert [(one.order_id, one.outcome) for one in results] == [
+        ("plain", WAITING),
+        ("gold", ASSIGNED),
+    ]
+
+
+def test_new_orders_among_known_ones_are_judged_by_what_is_theirs() -> None:
+    counter = Counter()
+    counter.take(order("A", lines=lines("tea") * 2), order("C"))
+    free = lines("milk", unit_price=0)
+    results = counter.take(
+        order("A", lines=lines("tea") * 2), order("B", lines=free), order("C"), order("D")
+    )
+    assert [one.codes for one in results] == [(), ("PRICE_ZERO",), (), ()]
+    entry = counter.engine.exception("B")
+    assert entry.order is not None
+    assert entry.order.lines == [("milk", 1, 0)]
+
+
+@pytest.mark.parametrize("received_ns", [None, 0, NOON_NS + 2 * MINUTE_NS, 2**63 - 1])
+def test_an_exception_is_as_old_as_its_payload_and_never_from_the_future(
+    received_ns: int | None,
+) -> None:
+    counter = Counter()
+    torn = RawPayload(platform="POS", data=b"{", received_ns=received_ns)
+    early = RawPayload(platform="POS", data=b"[", received_ns=NOON_NS)
+    ages = {
+        one.exception_id: counter.engine.exception(one.exception_id).since_ns
+        for one in counter.intake.take([torn, early])
+    }
+    assert list(ages.values()) == [counter.clock.time_ns, NOON_NS]
 
 
 # -- NOTHING IS LOST -----------------------------------------------------------------------------
@@ -274,6 +325,32 @@ def test_every_order_of_every_payload_is_at_a_store_or_in_the_queue(
     assert counter.reserved("tea") <= 30
 
 
+STRANGE = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9)),
+    st.sampled_from(["1e400", "-1e400", 2**62, -(2**62), 10**12, "1e-300", [], {}, [[]], "0"]),
+)
+
+
+@settings(max_examples=40)
+@given(st.sampled_from([name for name in FILES if name != "MEITUAN"]), st.data(), STRANGE)
+def test_an_order_with_anything_at_all_in_one_field_has_a_result_and_stays_to_be_read(
+    platform: str, data: st.DataObject, value: Any
+) -> None:
+    counter = Counter()
+    tree = json.loads(sample(platform).decode("gbk" if platform == "POS" else "utf-8"))
+    container, key = data.draw(st.sampled_from(places_in(tree)))
+    container[key] = value
+    raw = RawPayload(platform=platform, data=json.dumps(tree).encode())
+    results = counter.intake.take([raw])
+    assert {one.payload for one in results} == {0}
+    stuck = {one.exception_id for one in results if one.outcome is not ASSIGNED}
+    assert set(counter.queue()) == stuck
+    again = counter.intake.take([raw])  # what is known is not judged again, nor warned of
+    assert [replace(one, warnings=()) for one in again] == [
+        replace(one, warnings=()) for one in results
+    ]
+
+
 @settings(max_examples=25)
 @given(st.lists(PAYLOADS, max_size=8))
 def test_a_call_of_many_is_as_one_call_after_the_other(payloads: Sequence[bytes]) -> None:
@@ -308,7 +385,7 @@ sku = "code"
 def test_a_file_sets_rules_goods_and_mappings(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("sku,list_price\ntea,1550\n", encoding="utf-8")
     (tmp_path / "intake.toml").write_text(FILE, encoding="utf-8")
-    counter = Counter(read_plan(tmp_path / "intake.toml"))
+    counter = Counter(read_intake_plan(tmp_path / "intake.toml"))
     (free,) = counter.take(order(lines=lines("milk", unit_price=0)))
     assert free.outcome is ASSIGNED
     (dear,) = counter.take(order("P", lines=lines("tea", unit_price=9900)))
@@ -333,4 +410,4 @@ def test_a_file_sets_rules_goods_and_mappings(tmp_path: Path) -> None:
 def test_a_file_that_is_wrong_is_refused_by_its_key(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "intake.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=said.replace(".", r"\.")):
-        read_plan(tmp_path / "intake.toml")
+        read_intake_plan(tmp_path / "intake.toml")

@@ -275,6 +275,9 @@ def test_many_names_are_found_as_one_by_one(names: list[str], asked: list[str]) 
 
 def test_what_is_no_text_is_no_name() -> None:
     table = Names()
+    assert table.codes(["", "\ud800", "tea"], -2, -1).tolist() == [-1, -2, -2]
+    with pytest.raises(TypeError):
+        table.codes([7], -2, -1)  # type: ignore[list-item]
     table.extend(["tea"])
     assert table.codes(["\ud800", "tea"], -2, -1).tolist() == [-2, 0]
     with pytest.raises(TypeError):

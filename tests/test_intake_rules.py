@@ -147,6 +147,12 @@ def test_the_same_basket_for_the_same_address_within_minutes_is_suspect(shop: Sh
     ]  # fmt: skip
 
 
+def test_absurd_quantities_are_not_taken_for_none(shop: Shop) -> None:
+    absurd = [SentLine(quantity=-(2**63))] * 2  # in 64 bits they come to 0
+    orders = [Sent(buyer_id="b", lines=[]), Sent(id="o-2", buyer_id="b", lines=absurd)]
+    assert {code for code, _, _ in shop.judge(*orders).of_order(1)} == {"QUANTITY_NOT_POSITIVE"}
+
+
 def test_an_order_that_comes_again_is_not_its_own_duplicate(shop: Shop) -> None:
     order = Sent(buyer_id="b-1", address_id="a-1")
     twin = replace(order, id="o-2")

@@ -76,6 +76,15 @@ def test_the_outcomes_of_the_contract_are_those_of_the_model() -> None:
     assert names == {"UNSPECIFIED": 0} | {one.name: one.value for one in IntakeOutcome}
 
 
+def test_many_payloads_are_numbered_through() -> None:
+    many = [payload(order_id=f"O-{n}", lines=[]) for n in range(600)]
+    with serving(a_chain()) as served, Client(served.address) as client:
+        told = client.submit(many)
+        assert [one.payload for one in told] == list(range(600))
+        assert [one.order_id for one in told] == [f"O-{n}" for n in range(600)]
+        assert served.engine.exception_stats().total == 600
+
+
 @pytest.mark.parametrize(
     ("payloads", "field"),
     [

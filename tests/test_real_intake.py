@@ -1,8 +1,9 @@
 """Real order lines, with all their dirt, from a file to stores and into the exception queue.
 
-Real are 541,909 lines of the UCI "Online Retail" set: cancellations, quantities below zero, prices
-of zero and below, the same basket twice. Made up are the one store, that it has enough of all that
-is a product, and where orders go. The counts of every rule come from pandas, from the table itself.
+Real are lines of the UCI "Online Retail" set, two months of it and all rarer dirt: cancellations,
+quantities below zero, prices of zero and below, the same basket twice. Made up are the one store,
+that it has enough of all that is a product, and where orders go. The counts of every rule come from
+pandas, from the table itself.
 """
 
 from collections import Counter
@@ -104,20 +105,21 @@ def told(
 def duplicates(lines: pd.DataFrame, products: list[str]) -> set[str]:
     """Orders of a known buyer whose basket the same buyer ordered a few minutes before or after,
     in an order that stands earlier in the file; all of it products."""
-    is_product = lines["StockCode"].isin(set(products))
+    strangers = set(lines.loc[~lines["StockCode"].isin(set(products)), "InvoiceNo"])
+    baskets: dict[str, list[tuple[str, int]]] = {}
+    pieces_of = lines.groupby(["InvoiceNo", "StockCode"])["Quantity"].sum()
+    for (invoice, code), pieces in pieces_of.items():
+        baskets.setdefault(invoice, []).extend([(code, pieces)] if pieces else [])
+    within = pd.Timedelta(minutes=DUPLICATE_MINUTES)
     found: set[str] = set()
     seen: dict[tuple[object, ...], list[pd.Timestamp]] = {}
-    whole = is_product.groupby(lines["InvoiceNo"], sort=False).all()
-    for invoice, part in lines[lines["CustomerID"].notna()].groupby("InvoiceNo", sort=False):
-        if not whole[invoice]:
+    for first in lines.drop_duplicates("InvoiceNo").itertuples():
+        if pd.isna(first.CustomerID) or first.InvoiceNo in strangers:
             continue
-        basket = part.groupby("StockCode")["Quantity"].sum()
-        key = (part["CustomerID"].iloc[0], *(pair for pair in basket.items() if pair[1]))
-        placed = part["InvoiceDate"].iloc[0]
-        within = pd.Timedelta(minutes=DUPLICATE_MINUTES)
-        if any(abs(placed - other) <= within for other in seen.get(key, [])):
-            found.add(str(invoice))
-        seen.setdefault(key, []).append(placed)
+        earlier = seen.setdefault((first.CustomerID, *baskets[first.InvoiceNo]), [])
+        if any(abs(first.InvoiceDate - other) <= within for other in earlier):
+            found.add(first.InvoiceNo)
+        earlier.append(first.InvoiceDate)
     return found
 
 

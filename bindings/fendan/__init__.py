@@ -48,8 +48,10 @@ from fendan.exception_figures import DayFigures, ExceptionCount
 from fendan.exception_queue import ExceptionFilter, ExceptionPage, ExceptionStats
 from fendan.exclusions import Exclusion
 from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.intake.intake import Intake
 from fendan.intake.items import Item, read_items
 from fendan.intake.payload import RawPayload
+from fendan.intake.plan import IntakePlan, read_intake_plan
 from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.journal import Durability
 from fendan.loaders import read_orders, read_stock, read_stores
@@ -122,7 +124,9 @@ __all__ = [
     "FileFormatError",
     "FolderInUseError",
     "Held",
+    "Intake",
     "IntakeOutcome",
+    "IntakePlan",
     "IntakeResult",
     "InternalError",
     "InvalidInputError",
@@ -184,6 +188,7 @@ __all__ = [
     "aio",
     "convert",
     "distance_m",
+    "read_intake_plan",
     "read_items",
     "read_orders",
     "read_sku_profiles",

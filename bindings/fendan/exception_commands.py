@@ -181,6 +181,7 @@ def cancel(
 def _desk(
     server: str | None, token: str | None, data: Path | None
 ) -> Iterator["ExceptionClient | ExceptionFace"]:
+) -> "Iterator[ExceptionClient | ExceptionFace]":
     """A server's queue, or a folder's, which nobody else may have open meanwhile."""
     if (server is None) == (data is None):
         refuse(Fault.MISSING, "--server", hint="give either --server or --data")
@@ -189,6 +190,8 @@ def _desk(
             from fendan.client import Client
         except ImportError as missing:
             refuse(Fault.MISSING, "package", "grpc", hint=str(missing))
+        from fendan.client import Client  # with gRPC, which only who has a server needs
+
         with Client(server, token=token) as client:
             yield client
     else:

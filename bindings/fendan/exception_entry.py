@@ -99,6 +99,7 @@ def cut(raw: str) -> str:
 
 # -- AS TEXT -----------------------------------------------------------------------------------
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _FIELDS = {field.name: field.default for field in fields(ExceptionEntry)}
 _ORDER_FIELDS = {field.name: field.default for field in fields(Order)}
 
@@ -112,7 +113,7 @@ def text_of(entry: ExceptionEntry) -> str:
     }
     if entry.order is not None:
         said["order"] = _order_said(entry.order)
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(said)
 
 
 def entry_of(name: str, text: str) -> ExceptionEntry:

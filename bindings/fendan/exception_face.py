@@ -168,6 +168,7 @@ class ExceptionFace(RetryFace):
         """
         order_ids = columns.rows("order_ids", order_ids)
         with self._command() as command:
+            self._kept_queue()
             for row, name in enumerate(order_ids):
                 if self._entry(name, row).kind is not ExceptionKind.WAITING:
                     hint = "only orders that wait are tried again; approve it"

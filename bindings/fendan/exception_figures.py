@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from fendan.errors import Fault, refuse
 from fendan.times import NS_PER_S
@@ -18,6 +19,8 @@ __all__ = ["DayFigures", "ExceptionCount", "Figures", "hour_of"]
 
 COUNTS = ("taken", "at_once", "by_retry", "by_hand", "cancelled")
 HOURS_PER_DAY = 24
+S_PER_HOUR = 3_600
+NS_PER_HOUR = S_PER_HOUR * NS_PER_S
 HOURS_KEPT = HOURS_PER_DAY * 92  # a quarter
 
 
@@ -70,7 +73,12 @@ class _Hour:
 
 def hour_of(time_ns: int) -> str:
     """The hour of a time as its texts are named: ``2026-12-01T07``, UTC."""
-    return datetime.fromtimestamp(time_ns // NS_PER_S, UTC).strftime("%Y-%m-%dT%H")
+    return _hour_named(time_ns // NS_PER_HOUR)
+
+
+@lru_cache(maxsize=64)
+def _hour_named(number: int) -> str:
+    return datetime.fromtimestamp(number * S_PER_HOUR, UTC).strftime("%Y-%m-%dT%H")
 
 
 class Figures:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fendan.intake.config import Config
-from fendan.intake.plan import IntakePlan, read_plan
+from fendan.intake.plan import IntakePlan, read_intake_plan
 from fendan.intake.rules import RULES
 from fendan.report import show
 from fendan.terminal import plain_errors
@@ -26,7 +26,7 @@ def check(
 ) -> None:
     """Show every rule as it is set; exit status 2, and the field, where something is wrong."""
     with plain_errors():
-        plan = read_plan(file)
+        plan = read_intake_plan(file)
         show(rule_table(plan.config, file.name, chinese=chinese))
         typer.echo(_summary(plan))
 

@@ -134,13 +134,15 @@ class _Source:
         if len(found) > MOST_ORDERS:
             hint = f"{len(found):,} orders, and {MOST_ORDERS:,} are the most"
             raise UnreadableError(Breakage.TOO_LARGE, hint=hint)
-        if not found or not all(isinstance(order, dict) for order, _ in found):
+        if not found:
             raise UnreadableError(Breakage.NO_ORDER, self.mapping.orders)
         yield from found
 
     def order_id(self, order: Any) -> str:
         """The id of an order, without which it is none."""
         field = self.mapping.order["order_id"].paths[0]
+        if not isinstance(order, dict):
+            raise UnreadableError(Breakage.NO_ORDER, self.mapping.orders)
         getters = {"order_id": self._order["order_id"]}
         found = self._values(getters, self.mapping.order, order)["order_id"]
         if not found:

@@ -18,16 +18,15 @@ from functools import cached_property
 
 import numpy as np
 
-from fendan import columns
 from fendan.api import Engine
 from fendan.engine.outcome import Decision
 from fendan.engine.router import Status
-from fendan.errors import Fault, InvalidInputError, refuse
+from fendan.errors import InvalidInputError
 from fendan.exception_entry import ExceptionEntry, ExceptionKind
 from fendan.intake.adapter import Adapted, Adapter
 from fendan.intake.judge import Judged, judge
 from fendan.intake.knowledge import Knowledge
-from fendan.intake.payload import Broken, RawPayload
+from fendan.intake.payload import Broken, RawPayload, checked_payloads
 from fendan.intake.plan import IntakePlan
 from fendan.intake.received import NOT_SAID, Received
 from fendan.intake.result import IntakeOutcome, IntakeResult
@@ -69,18 +68,14 @@ class Intake:
         """Read, judge and route; one result for each order, by payload.
 
         Sent again, an order that was routed has its first answer; one that was not is judged anew.
-        Never raises for what a payload holds: only where the engine itself fails (JournalError), or
-        `payloads` are none.
+        Never raises for what a payload holds, only for what is no payload (InvalidInputError), and
+        where the engine itself fails (JournalError).
         """
-        rows = columns.rows("payloads", payloads)
+        rows = checked_payloads(payloads)
         return self.settle(rows, self.read(rows))
 
     def read(self, payloads: Sequence[RawPayload]) -> Adapted:
         """The first half of `take`, which needs no engine and changes nothing."""
-        for row, payload in enumerate(payloads):
-            if not isinstance(payload, RawPayload):
-                hint = "must be fendan.RawPayload values"
-                refuse(Fault.WRONG_TYPE, "payloads", payload, row=row, hint=hint)
         return self._adapter.adapt(payloads)
 
     def settle(self, payloads: Sequence[RawPayload], adapted: Adapted) -> list[IntakeResult]:
@@ -93,9 +88,7 @@ class Intake:
             self._route(batch)
             results = [batch.result(row) for row in range(len(batch.received))]
             for broken in adapted.broken:
-                entry, result = _broken(broken, payloads[broken.payload])
-                batch.entries.append(entry)
-                results.append(result)
+                results.append(batch.broken(broken))
             self._engine.add_exceptions(batch.entries)
             at_stores = [name for name, has_store in batch.routed.items() if has_store]
             self._engine.mend_exceptions(at_stores)
@@ -108,7 +101,9 @@ class Intake:
         batch.is_known = self._engine.knows(batch.received.order_ids)
         rows = np.flatnonzero(~np.array(batch.is_known, dtype=np.bool_))
         asked = batch.received if len(rows) == len(batch.received) else batch.received.part(rows)
-        judged = judge(asked, self._knowledge.now(), self._config)
+        known = self._knowledge.now()
+        batch.now_ns = known.now_ns
+        judged = judge(asked, known, self._config)
         if self._on_judged is not None:
             self._on_judged(judged)
         for number in np.flatnonzero(judged.worst).tolist():
@@ -155,6 +150,7 @@ class _Batch:
     def __init__(self, payloads: Sequence[RawPayload], received: Received) -> None:
         self.payloads = payloads
         self.received = received
+        self.now_ns = 0
         self.is_known: list[bool] = []
         self.found: dict[int, list[tuple[str, int, Severity]]] = {}
         self.answers: dict[int, Answer] = {}
@@ -212,8 +208,7 @@ class _Batch:
         # Where the engine has an order of this id, this one is another, and has a name of its own.
         is_first = answer is None and order.id not in self.routed
         name = order.id if is_first else payload.name(order.id)
-        entry = _entry(name, outcome, codes, payload, order if is_first else None, order.channel)
-        self.entries.append(entry)
+        self._keep(name, outcome, codes, payload, order if is_first else None, order.channel)
         return IntakeResult(
             payload=int(self.received.payload[row]),
             order_id=order.id,
@@ -237,6 +232,45 @@ class _Batch:
             exception_id="" if is_assigned else decision.order_id,
         )
 
+    def broken(self, broken: Broken) -> IntakeResult:
+        """What became of what could not be read: it is kept as it came."""
+        payload = self.payloads[broken.payload]
+        name, codes = payload.name(broken.order_id), (broken.code.name,)
+        self._keep(name, IntakeOutcome.BROKEN, codes, payload)
+        where = f"{broken.field}: " if broken.field else ""
+        return IntakeResult(
+            payload=broken.payload,
+            order_id=broken.order_id,
+            outcome=IntakeOutcome.BROKEN,
+            codes=codes,
+            exception_id=name,
+            hint=f"{where}{broken.code.value}" + (f"; {broken.hint}" if broken.hint else ""),
+        )
+
+    def _keep(
+        self,
+        name: str,
+        outcome: IntakeOutcome,
+        codes: tuple[str, ...],
+        payload: RawPayload,
+        order: Order | None = None,
+        channel: str = "",
+    ) -> None:
+        """Make an entry for the queue; what came in the future, by its sender's clock, came now."""
+        came_ns = payload.received_ns or self.now_ns
+        entry = ExceptionEntry(
+            id=name,
+            kind=ExceptionKind[outcome.name],
+            reason=codes[0],
+            codes=codes[1:],
+            since_ns=came_ns if 0 < came_ns <= self.now_ns else self.now_ns,
+            order=order,
+            channel=channel,
+            priority=0 if order is None else order.priority,
+            raw=payload.kept(),
+        )
+        self.entries.append(entry)
+
     def _line(self, line: int) -> Line:
         of = self.received
         quantity, amount = int(of.quantity[line]), int(of.line_total[line])
@@ -248,39 +282,3 @@ class _Batch:
 def _codes(found: Iterable[tuple[str, int, Severity]], severity: Severity) -> tuple[str, ...]:
     """Each code once, although many lines may have it."""
     return tuple(dict.fromkeys(code for code, _, one in found if one is severity))
-
-
-def _broken(broken: Broken, payload: RawPayload) -> tuple[ExceptionEntry, IntakeResult]:
-    name, codes = payload.name(broken.order_id), (broken.code.name,)
-    where = f"{broken.field}: " if broken.field else ""
-    hint = f"{where}{broken.code.value}" + (f"; {broken.hint}" if broken.hint else "")
-    result = IntakeResult(
-        payload=broken.payload,
-        order_id=broken.order_id,
-        outcome=IntakeOutcome.BROKEN,
-        codes=codes,
-        exception_id=name,
-        hint=hint,
-    )
-    return _entry(name, IntakeOutcome.BROKEN, codes, payload), result
-
-
-def _entry(
-    name: str,
-    outcome: IntakeOutcome,
-    codes: tuple[str, ...],
-    payload: RawPayload,
-    order: Order | None = None,
-    channel: str = "",
-) -> ExceptionEntry:
-    return ExceptionEntry(
-        id=name,
-        kind=ExceptionKind[outcome.name],
-        reason=codes[0],
-        codes=codes[1:],
-        since_ns=payload.received_ns or 0,
-        order=order,
-        channel=channel,
-        priority=0 if order is None else order.priority,
-        raw=payload.kept(),
-    )

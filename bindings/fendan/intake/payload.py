@@ -2,12 +2,24 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from fendan import columns
 from fendan.engine.network import is_usable_id
+from fendan.errors import Fault, refuse
+from fendan.times import NEVER_NS
 
-__all__ = ["MOST_PAYLOAD_BYTES", "Breakage", "Broken", "RawPayload", "UnreadableError", "masked"]
+__all__ = [
+    "MOST_PAYLOAD_BYTES",
+    "Breakage",
+    "Broken",
+    "RawPayload",
+    "UnreadableError",
+    "checked_payloads",
+    "masked",
+]
 
 # The largest basket in the real order lines has 1,110 of them, some 300 kB as platforms write them.
 MOST_PAYLOAD_BYTES = 1024 * 1024
@@ -93,6 +105,25 @@ class Broken:
     hint: str = ""
 
 
+def checked_payloads(payloads: Iterable[RawPayload]) -> list[RawPayload]:
+    """Payloads that may hold anything, but are payloads. Raises InvalidInputError."""
+    rows = columns.rows("payloads", payloads)
+    for row, payload in enumerate(rows):
+        if not isinstance(payload, RawPayload):
+            hint = "must be fendan.RawPayload values"
+            refuse(Fault.WRONG_TYPE, "payloads", payload, row=row, hint=hint)
+        for name, kind in (("platform", str), ("data", bytes)):
+            value = getattr(payload, name)
+            if not isinstance(value, kind):
+                hint = f"must be {kind.__name__}, as it came"
+                refuse(Fault.WRONG_TYPE, f"payloads[{row}].{name}", value, row=row, hint=hint)
+        time_ns = payload.received_ns
+        if time_ns is not None and not (isinstance(time_ns, int) and 0 <= time_ns <= NEVER_NS):
+            hint = "must be nanoseconds since 1970"
+            refuse(Fault.OUT_OF_RANGE, f"payloads[{row}].received_ns", time_ns, row=row, hint=hint)
+    return rows
+
+
 # -- LOGS ----------------------------------------------------------------------------------------
 
 # A string that may be cut off, or a number.
@@ -105,7 +136,7 @@ NO_JSON = re.compile(r"(?!\b(?:true|false|null)\b)[^\s{}\[\],:]+")
 # so that a field nobody thought of is not shown either.
 SHOWN_KEY = re.compile(
     r"(order_?id|tid|sku\w*|sku_?code|upc|barcode|quantity|qty|num|count|\w*(price|fee|amount|money)"
-    r"|total|\w*time|status|\w*type|unit)",
+    r"|total|\w*time|status|\w*type)",
     re.IGNORECASE,
 )
 

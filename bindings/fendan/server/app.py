@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from fendan.api import Engine
 from fendan.errors import Fault, FendanError, refuse
 from fendan.intake.intake import Intake
-from fendan.intake.plan import read_plan
+from fendan.intake.plan import read_intake_plan
 from fendan.server import logs, tls
 from fendan.server.access import AccessInterceptor
 from fendan.server.answers import Answers
@@ -284,7 +284,7 @@ class Server:
         engine, lane = self.engine, self._lane
         network = NetworkService(engine, lane, self.metrics)
         file = self.config.intake.file
-        plan = None if file is None else await asyncio.to_thread(read_plan, file)
+        plan = None if file is None else await asyncio.to_thread(read_intake_plan, file)
         metrics = self.metrics
         intake = Intake(engine, plan, on_judged=lambda judged: metrics.judged(judged.counts()))
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
