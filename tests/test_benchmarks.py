@@ -204,3 +204,16 @@ def test_the_pytest_benchmark_suite_runs():
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert " passed" in ran.stdout
+
+
+def test_whoever_waits_is_found_when_stock_arrives_and_the_report_says_how_soon(
+    load, tmp_path, capsys
+):
+    waiting = load("waiting")
+    report = waiting.main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report.decisions in printed
+    assert [row["name"] for row in written["rows"]] == [row.name for row in report.rows]
+    assert report.assigned == waiting.SMOKE.arrivals * waiting.ORDERS_PER_SKU
+    assert sum(row.met is not None for row in report.rows) == 1

@@ -284,8 +284,7 @@ class ExceptionFace(RetryFace):
             fresh += 1
         self._figures.count("taken", now_ns, taken)
         self._figures.count("at_once", now_ns, taken - fresh)
-        if fresh:
-            self._write_exceptions()
+        self._write_exceptions()
 
     def _wait(self, order: Order, reason: Reason, now_ns: int) -> None:
         entry = ExceptionEntry(
@@ -356,6 +355,12 @@ class ExceptionFace(RetryFace):
         if not has:
             hint = "it is paused, or does not have all of it now"
             refuse(Fault.WRONG_STORE, "store_id", store_id, hint=hint)
+
+    def _before_close(self) -> None:
+        super()._before_close()
+        if self._queue is not None and self._figures.has_changed:
+            with self._command():
+                self._put_documents(HOUR, self._figures.changed(self._last_ns))
 
     def _documents_changed(self, kinds: set[str]) -> None:
         super()._documents_changed(kinds)

@@ -191,6 +191,23 @@ class Orders(toml.Section):
     """For so long a store that rejected an order does not get it again."""
 
 
+class Exceptions(toml.Section):
+    """Orders that nobody fills: they wait, and are tried again as things change."""
+
+    keep: bool = True
+    """Whether they stand in the exception queue. Once they did, in a folder, they always do."""
+    first_wait_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 1.0
+    """After an attempt an order is not tried again so soon; each time twice as long,"""
+    longest_wait_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 600.0
+    """up to so long, after which it is tried whatever has changed."""
+    most_attempts: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """After so many attempts it is held for review,"""
+    most_age_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 172_800.0
+    """or so long after it came."""
+    most_per_turn: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """How many are tried before others have their turn at the engine."""
+
+
 class Limits(toml.Section):
     """How much the server accepts before it says no."""
 
@@ -273,6 +290,7 @@ class Config(toml.Section):
     tls: Tls = Tls()
     data: Data = Data()
     orders: Orders = Orders()
+    exceptions: Exceptions = Exceptions()
     limits: Limits = Limits()
     door: Door = Door()
     keepalive: Keepalive = Keepalive()
