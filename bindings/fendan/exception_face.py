@@ -81,6 +81,12 @@ class ExceptionFace(RetryFace):
         """Whether the queue is kept."""
         return self._queue is not None
 
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """How waiting orders are tried again. Raises WrongStateError where no queue is kept."""
+        self._kept_queue()
+        return self._waiting.policy
+
     def add_exceptions(self, entries: Iterable[ExceptionEntry]) -> None:
         """Put orders into the queue that were never routed: HELD, REJECTED or BROKEN ones.
 

@@ -194,8 +194,8 @@ class Orders(toml.Section):
 class Exceptions(toml.Section):
     """Orders that nobody fills: they wait, and are tried again as things change."""
 
-    keep: bool = True
-    """Whether they stand in the exception queue. Once they did, in a folder, they always do."""
+    keep: bool = False
+    """Whether they are kept in the queue. Who sends orders must know UNASSIGNED may pass."""
     first_wait_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 1.0
     """After an attempt an order is not tried again so soon; each time twice as long,"""
     longest_wait_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 600.0
