@@ -217,3 +217,16 @@ def test_every_intake_rule_is_measured_and_two_runs_find_the_same(load, tmp_path
     assert [row.name for row in report.rows if row.met is not None] == ["all rules"]
     assert report.orders_found["PLACE_SWAPPED"] > 0
     assert intake.measure(intake.SMOKE).findings == report.findings
+
+
+def test_whoever_waits_is_found_when_stock_arrives_and_the_report_says_how_soon(
+    load, tmp_path, capsys
+):
+    waiting = load("waiting")
+    report = waiting.main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report.decisions in printed
+    assert [row["name"] for row in written["rows"]] == [row.name for row in report.rows]
+    assert report.assigned == waiting.SMOKE.arrivals * waiting.ORDERS_PER_SKU
+    assert sum(row.met is not None for row in report.rows) == 1
