@@ -105,7 +105,7 @@ def measure(sizes: Sizes, say: Callable[[str], object] = lambda _: None) -> Repo
     forgotten = let_wait(plain, orders[: 10 * BATCH_ORDERS], sizes)
     del plain
     say("orders that wait")
-    engine.keep_exceptions(RetryPolicy(most_per_turn=10_000))
+    engine.keep_exceptions(RetryPolicy(first_wait_s=0.0, most_per_turn=10_000))
     kept = let_wait(engine, orders, sizes)
     while engine.retry_due().has_more:
         pass
@@ -156,7 +156,8 @@ def show(report: Report, console: Console) -> None:
     console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
     console.print(
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs; {sizes.waiting:,} orders wait; "
-        f"{sizes.arrivals} arrivals; seed {report.seed}; decisions {report.decisions}"
+        f"{sizes.arrivals} arrivals; seed {report.seed}; decisions {report.decisions}; "
+        f"{report.assigned:,} assigned"
     )
     console.print(as_table(report.rows, judged=sizes == FULL))
 

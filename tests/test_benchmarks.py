@@ -405,3 +405,16 @@ def test_a_workload_written_as_files_is_the_same_chain_and_the_same_orders(load,
     for row, store in enumerate(expected):
         decision = known.get(f"O{row}")
         assert (decision.store_id if decision else None) == store
+
+
+def test_whoever_waits_is_found_when_stock_arrives_and_the_report_says_how_soon(
+    load, tmp_path, capsys
+):
+    waiting = load("waiting")
+    report = waiting.main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report.decisions in printed
+    assert [row["name"] for row in written["rows"]] == [row.name for row in report.rows]
+    assert report.assigned == waiting.SMOKE.arrivals * waiting.ORDERS_PER_SKU
+    assert sum(row.met is not None for row in report.rows) == 1

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 from clock import StoppedClock
 from fendan import Engine
 from fendan.cli import app
+from fendan.server.config import Config
 from fendan.server.metrics import Metrics
+from fendan.server.process import load
 from serving import serving
 from test_exception_service import a_desk, order
 
@@ -31,10 +33,10 @@ def test_the_queue_of_a_server_is_listed_shown_and_seen_to() -> None:
         shown = said("show", "H", *where)
         assert "STALE" in shown and "1 x tea" in shown
         assert "{壶" in said("show", "P", *where)
-        served.engine.set_stock([("S2", "tea", 2)])
+        assert "does not have all" in said("assign", "C", "S1", *where, status=2)
+        served.engine.set_stock([("S2", "tea", 9)])  # enough for all, who may be sooner
         assert "H is ASSIGNED at S2" in said("approve", "H", *where)
         assert "P is cancelled" in said("cancel", "P", *where)
-        assert "does not have all" in said("assign", "C", "S1", *where, status=2)
 
 
 def test_the_queue_of_a_folder_is_seen_to_and_stays_so(tmp_path: Path) -> None:
@@ -88,3 +90,12 @@ def test_prometheus_is_told_of_kinds_reasons_and_ages() -> None:
     assert value("exceptions", kind="waiting") == 3
     assert value("exceptions_by_reason", reason="PRICE_ZERO") == 1
     assert value("oldest_exception_seconds", kind="waiting") == 60.0
+
+
+def test_a_server_keeps_the_queue_of_its_folder_if_it_is_to(tmp_path: Path) -> None:
+    settings = {"exceptions.keep": True, "exceptions.most_attempts": 7}
+    with load(Config.load(None, settings), tmp_path / "data") as engine:
+        assert engine.keeps_exceptions
+        assert engine.retry_policy.most_attempts == 7
+    with load(Config.load(None, {}), tmp_path / "other") as engine:
+        assert not engine.keeps_exceptions

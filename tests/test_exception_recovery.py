@@ -1,5 +1,7 @@
 """The exception queue is kept as orders are: over a recovery, a snapshot and a kill."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,7 @@ def again(engine: Engine, folder: Path, clock: StoppedClock) -> Engine:
     def told() -> tuple[object, ...]:
         return state_hash(engine), list(engine.export_exceptions()), engine.exception_stats()
 
+    engine._before_close()  # what is counted is written down at the latest then
     before = told()
     engine.close()
     assert check(folder).is_good
@@ -165,6 +168,47 @@ def test_what_was_held_cancelled_and_counted_stays_so(folder: Path, clock: Stopp
     assert engine.exception_figures("2025-06-15") == figures
     assert engine.order("A").state is OrderState.CANCELLED
     assert [entry.id for entry in engine.exceptions().entries] == ["C"]
+    engine.close()
+
+
+def test_whoever_was_assigned_at_once_is_counted_when_the_engine_is_closed(
+    folder: Path, clock: StoppedClock
+) -> None:
+    engine = furnished(folder, clock)
+    engine.set_stock([("S1", "tea", 9)])
+    engine.route(order("A", ("tea", 1)))
+    engine.route(order("B", ("tea", 1)))
+    engine.close()
+    engine = opened(folder, clock)
+    figures = engine.exception_figures("2025-06-15")
+    assert (figures.taken, figures.at_once, figures.automatic_rate) == (2, 2, 1.0)
+    engine.close()
+
+
+def test_a_kill_takes_nobody_out_of_the_queue(folder: Path, clock: StoppedClock) -> None:
+    furnished(folder, clock).close()
+    script = """
+import sys
+from fendan import Engine, Order
+engine = Engine.open(sys.argv[1])
+for number in range(10_000):
+    lines = [("tea", 1), ("milk", 1)]
+    engine.route(Order(id=f"K{number}", lat=31.2, lng=121.4, lines=lines))
+    print(number, flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        told = [int(process.stdout.readline()) for _ in range(20)]
+        process.kill()  # SIGKILL, amid the next
+        told += map(int, process.stdout.read().split())
+    engine = opened(folder, clock)
+    waiting = {entry.id for entry in engine.export_exceptions()}
+    assert waiting >= {f"K{number}" for number in told}
+    assert all(engine.order(name).state is OrderState.UNASSIGNED for name in waiting)
+    engine.set_stock([("S1", sku, 5) for sku in ("tea", "milk")])
+    assert len(engine.retry_due().assigned) == 5
     engine.close()
 
 

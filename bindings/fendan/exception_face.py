@@ -81,6 +81,12 @@ class ExceptionFace(RetryFace):
         """Whether the queue is kept."""
         return self._queue is not None
 
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """How waiting orders are tried again. Raises WrongStateError where no queue is kept."""
+        self._kept_queue()
+        return self._waiting.policy
+
     def add_exceptions(self, entries: Iterable[ExceptionEntry]) -> None:
         """Put orders into the queue that were never routed: HELD, REJECTED or BROKEN ones.
 
@@ -300,8 +306,7 @@ class ExceptionFace(RetryFace):
             fresh += 1
         self._figures.count("taken", now_ns, taken)
         self._figures.count("at_once", now_ns, taken - fresh)
-        if fresh:
-            self._write_exceptions()
+        self._write_exceptions()
 
     def _wait(self, order: Order, reason: Reason, now_ns: int) -> None:
         entry = ExceptionEntry(
@@ -372,6 +377,12 @@ class ExceptionFace(RetryFace):
         if not has:
             hint = "it is paused, or does not have all of it now"
             refuse(Fault.WRONG_STORE, "store_id", store_id, hint=hint)
+
+    def _before_close(self) -> None:
+        super()._before_close()
+        if self._queue is not None and self._figures.has_changed:
+            with self._command():
+                self._put_documents(HOUR, self._figures.changed(self._last_ns))
 
     def _documents_changed(self, kinds: set[str]) -> None:
         super()._documents_changed(kinds)

@@ -89,6 +89,11 @@ class Figures:
         self._changed: set[str] = set()
         self._kept_ns = 0
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether there is anything to keep."""
+        return bool(self._changed)
+
     def is_due(self, now_ns: int) -> bool:
         """Whether counts are to be kept that no entry came with: at most once a second."""
         return bool(self._changed) and now_ns - self._kept_ns >= NS_PER_S

@@ -105,16 +105,6 @@ class Waiting:
         """Anything may be filled now."""
         self._cursors[ALL] = BEFORE_ALL
 
-    def at_front(self, name: str) -> None:
-        """One order is to be tried next among its equals, whatever its turn was to be."""
-        waiter = self._waiters.get(name)
-        if waiter is not None:
-            heappush(self._awake, waiter.rank)
-
-    def is_idle(self, now_ns: int) -> bool:
-        """Whether there is nobody to be tried now."""
-        return not (self._cursors or self._awake or (self._timers and self._timers[0][0] <= now_ns))
-
     def exhausted(self, sku: int) -> None:
         """Nobody sells a SKU any more: none of those that wait for it can be filled."""
         self._cursors.pop(sku, None)
