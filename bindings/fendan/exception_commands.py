@@ -180,7 +180,6 @@ def cancel(
 @contextmanager
 def _desk(
     server: str | None, token: str | None, data: Path | None
-) -> Iterator["ExceptionClient | ExceptionFace"]:
 ) -> "Iterator[ExceptionClient | ExceptionFace]":
     """A server's queue, or a folder's, which nobody else may have open meanwhile."""
     if (server is None) == (data is None):
@@ -190,7 +189,6 @@ def _desk(
             from fendan.client import Client
         except ImportError as missing:
             refuse(Fault.MISSING, "package", "grpc", hint=str(missing))
-        from fendan.client import Client  # with gRPC, which only who has a server needs
 
         with Client(server, token=token) as client:
             yield client
