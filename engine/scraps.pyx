@@ -49,9 +49,10 @@ cdef void* give(size_t size, void* data) noexcept nogil:
 
 cdef void take_back(void* piece, void* data) noexcept nogil:
     cdef Scraps* scraps = <Scraps*>data
-    cdef Scrap* head = <Scrap*>piece - 1
+    cdef Scrap* head
     if piece == NULL:
         return
+    head = <Scrap*>piece - 1
     if not KEEPS or head.room > SIZES * STEP_BYTES or scraps.kept_bytes >= MOST_KEPT_BYTES:
         free(head)
         return
@@ -72,10 +73,11 @@ cdef void* give_zeros(size_t count, size_t size, void* data) noexcept nogil:
 
 cdef void* give_other(void* piece, size_t size, void* data) noexcept nogil:
     """As realloc; what fits stays where it is."""
-    cdef Scrap* head = <Scrap*>piece - 1
+    cdef Scrap* head
     cdef void* other
     if piece == NULL:
         return give(size, data)
+    head = <Scrap*>piece - 1
     if size <= <size_t>head.room:
         return piece
     other = give(size, data)
