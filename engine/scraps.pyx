@@ -103,3 +103,39 @@ cdef void scraps_end(Scraps* scraps) noexcept nogil:
             scraps.free[place] = head[1].next
             free(head)
     scraps.kept_bytes = 0
+
+
+# -- FOR THE TESTS -----------------------------------------------------------------------------
+
+def run(list steps not None):
+    """What pieces, numbered from 0, hold when they are given back; and how many bytes are kept.
+
+    `steps` are tuples: ("give", piece, bytes), ("zeros", piece, bytes), ("resize", piece, bytes) or
+    ("back", piece). A piece is written full of its number when it is given, or grows.
+    """
+    cdef Scraps scraps
+    cdef char* piece
+    scraps_begin(&scraps)
+    pieces, held = {}, []
+    try:
+        for what, number, *rest in steps:
+            at, size = pieces.pop(number, (0, 0))
+            piece = <char*><size_t>at
+            if what == "back":
+                held.append(piece[:size])
+                take_back(piece, &scraps)
+                continue
+            if what == "zeros":
+                piece = <char*>give_zeros(rest[0], 1, &scraps)
+            elif what == "give":
+                piece = <char*>give(rest[0], &scraps)
+                memset(piece, number, rest[0])
+            else:
+                piece = <char*>give_other(piece, rest[0], &scraps)
+                memset(piece + <size_t>min(size, rest[0]), number, rest[0] - min(size, rest[0]))
+            pieces[number] = <size_t>piece, rest[0]
+        return held, scraps.kept_bytes
+    finally:
+        for at, _ in pieces.values():
+            take_back(<void*><size_t>at, &scraps)
+        scraps_end(&scraps)
