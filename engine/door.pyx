@@ -162,12 +162,11 @@ cdef class Door:
             if is_raised(&self.is_drained) and not house.is_draining:
                 begin_draining(self)
             read_on(self)
+            tell_news(house)  # so that the engine works while the loop answers
             settle_all(house, self.buffers)
             run_timers(house)
             spare_memory(self)
-            if house.has_news:
-                house.has_news = False
-                queue_wake(&house.queue)
+            tell_news(house)
             write_all(self)
             if not self.is_listening and self.listener >= 0 and house.now_ns >= self.paused_ns + (
                     PAUSE_NS):
@@ -261,6 +260,13 @@ cdef void read_on(Door door) noexcept nogil:
         connection.is_eager = False
         take_in(door, connection)
         connection = next
+
+
+cdef void tell_news(House* house) noexcept nogil:
+    """Wake the engine where there is something for it."""
+    if house.has_news:
+        house.has_news = False
+        queue_wake(&house.queue)
 
 
 cdef void spare_memory(Door door) noexcept nogil:

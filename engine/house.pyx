@@ -98,7 +98,7 @@ cdef int prepare(Words* words, ending) except -1:
     """Have an ending's texts as they are sent."""
     cdef Bytes text
     memset(&text, 0, sizeof(Bytes))
-    words.status = put_ending(ending, &text, &words.size, &words.details_size)
+    words.status = <uint8_t>put_ending(ending, &text, &words.size, &words.details_size)
     words.text = text.data
     return 0
 

@@ -40,7 +40,7 @@ cdef enum:
     KEPT_BLOCK_BYTES = 4_194_304    # room that an empty block keeps
     # So much work is not let wait until the loop has read all that came: to do it takes longer
     # than to wake who does.
-    ENOUGH_TO_WAKE = 256
+    ENOUGH_TO_WAKE = 24
 
 
 cdef int queue_begin(Queue* queue, int32_t turn_messages, int64_t turn_bytes) except -1:

@@ -25,7 +25,7 @@ from fendan.engine.router import Reason, Status
 from fendan.engine.shipments import Shipment
 from fendan.rules import StepName
 
-OUTCOMES = (max(Status) + 1, max(Reason) + 1)
+_OUTCOMES = (max(Status) + 1, max(Reason) + 1)
 
 cdef enum:
     SUPPLY_MARK = 0x1f          # between a SKU and the date of its supply
@@ -66,7 +66,7 @@ cdef class Reply:
         cdef const Verdict[::1] verdicts = self.verdicts
         cdef int64_t[:, ::1] counts
         cdef Py_ssize_t row
-        array = np.zeros(OUTCOMES, np.int64)
+        array = np.zeros(_OUTCOMES, np.int64)
         counts = array
         for row in range(verdicts.shape[0]):
             counts[verdicts[row].status, verdicts[row].reason] += 1

@@ -1,0 +1,3 @@
+from typing import Any
+
+def run(steps: list[tuple[Any, ...]]) -> tuple[list[bytes], int]: ...

@@ -49,9 +49,10 @@ cdef void* give(size_t size, void* data) noexcept nogil:
 
 cdef void take_back(void* piece, void* data) noexcept nogil:
     cdef Scraps* scraps = <Scraps*>data
-    cdef Scrap* head = <Scrap*>piece - 1
+    cdef Scrap* head
     if piece == NULL:
         return
+    head = <Scrap*>piece - 1
     if not KEEPS or head.room > SIZES * STEP_BYTES or scraps.kept_bytes >= MOST_KEPT_BYTES:
         free(head)
         return
@@ -72,10 +73,11 @@ cdef void* give_zeros(size_t count, size_t size, void* data) noexcept nogil:
 
 cdef void* give_other(void* piece, size_t size, void* data) noexcept nogil:
     """As realloc; what fits stays where it is."""
-    cdef Scrap* head = <Scrap*>piece - 1
+    cdef Scrap* head
     cdef void* other
     if piece == NULL:
         return give(size, data)
+    head = <Scrap*>piece - 1
     if size <= <size_t>head.room:
         return piece
     other = give(size, data)
@@ -101,3 +103,39 @@ cdef void scraps_end(Scraps* scraps) noexcept nogil:
             scraps.free[place] = head[1].next
             free(head)
     scraps.kept_bytes = 0
+
+
+# -- FOR THE TESTS -----------------------------------------------------------------------------
+
+def run(list steps not None):
+    """What pieces, numbered from 0, hold when they are given back; and how many bytes are kept.
+
+    `steps` are tuples: ("give", piece, bytes), ("zeros", piece, bytes), ("resize", piece, bytes) or
+    ("back", piece). A piece is written full of its number when it is given, or grows.
+    """
+    cdef Scraps scraps
+    cdef char* piece
+    scraps_begin(&scraps)
+    pieces, held = {}, []
+    try:
+        for what, number, *rest in steps:
+            at, size = pieces.pop(number, (0, 0))
+            piece = <char*><size_t>at
+            if what == "back":
+                held.append(piece[:size])
+                take_back(piece, &scraps)
+                continue
+            if what == "zeros":
+                piece = <char*>give_zeros(rest[0], 1, &scraps)
+            elif what == "give":
+                piece = <char*>give(rest[0], &scraps)
+                memset(piece, number, rest[0])
+            else:
+                piece = <char*>give_other(piece, rest[0], &scraps)
+                memset(piece + <size_t>min(size, rest[0]), number, rest[0] - min(size, rest[0]))
+            pieces[number] = <size_t>piece, rest[0]
+        return held, scraps.kept_bytes
+    finally:
+        for at, _ in pieces.values():
+            take_back(<void*><size_t>at, &scraps)
+        scraps_end(&scraps)

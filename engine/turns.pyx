@@ -42,7 +42,7 @@ class Ending(NamedTuple):
     details: bytes
 
 
-cdef uint8_t put_ending(ending, Bytes* into, uint32_t* size, uint32_t* details_size) except? 255:
+cdef int put_ending(ending, Bytes* into, uint32_t* size, uint32_t* details_size) except -1:
     """Append the texts of an ending as they are sent: its message, then its details; its status.
 
     Raises ValueError where there is no such status; then nothing is appended.
@@ -261,7 +261,8 @@ cdef class Piece:
         cdef int64_t before = answers.size
         if self.count != 1 or entry.fate != FATE_WAITING:
             raise ValueError("only a piece of one message, not answered yet, can be ended")
-        entry.status = put_ending(ending, answers, &entry.answer_size, &entry.details_size)
+        entry.status = <uint8_t>put_ending(
+            ending, answers, &entry.answer_size, &entry.details_size)
         entry.fate, entry.answer_at = FATE_ENDED, before
 
 
