@@ -53,12 +53,14 @@ class Point:
 
     @property
     def looks(self) -> float:
-        """Leaves that hold a store with every line, one after another: how many until the first.
+        """How many leaves are looked at until one holds a store with every line.
 
-        A store has all lines with the chance density^lines; more leaves than there are cannot be.
+        A store has all lines with the chance density^lines. A leaf without any store for one of the
+        lines is skipped by its summary bit; and there are no more leaves than there are.
         """
-        has_all = self.density**self.lines
-        return min(self.stores / FILL, 1 + 1 / (FILL * has_all))
+        has_all = 1 - (1 - self.density**self.lines) ** FILL
+        is_seen = (1 - (1 - self.density) ** FILL) ** self.lines
+        return is_seen * min(self.stores / FILL, 1 / has_all)
 
     @property
     def bytes_a_pair(self) -> float:
