@@ -64,6 +64,7 @@ bench: $(VENV)/built
 	$(BIN)/python benchmarks/arrivals.py $(call report,arrivals)
 	$(BIN)/python benchmarks/instructions.py
 	$(BIN)/python benchmarks/rules.py $(call report,rules)
+	$(BIN)/python benchmarks/intake.py $(call report,intake)
 	$(BIN)/python benchmarks/service.py $(call report,service)
 	$(BIN)/python benchmarks/journal.py $(call report,journal)
 	$(if $(RECORD),$(BIN)/python benchmarks/readme.py)

@@ -33,8 +33,8 @@ OPTIMISED = ["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fno-trappin
 
 # The native door, and the load that besieges it: built where these libraries are.
 DOOR = (
-    *("ports", "link", "tokens", "queue", "turns", "exchange", "house", "session", "connection"),
-    *("door", "rehearsal", "roads", "traffic"),
+    *("ports", "link", "tokens", "scraps", "queue", "turns", "exchange", "house", "session"),
+    *("connection", "door", "rehearsal", "roads", "traffic"),
 )
 DOOR_LIBRARIES = ("libnghttp2", "openssl")
 NO_DOOR = "no native door: pkg-config finds no libnghttp2 and openssl (see CONTRIBUTING.md)"

@@ -35,6 +35,9 @@ ASKED_DTYPE = np.dtype(
 # What of an order is text, and may be ""; in the order of Said.
 TEXTS = ("channel", "region", "pickup_store_id", "group_id", "buyer_id", "address_id")
 
+# Of an order; enough for member tiers and what the order types add to them.
+HIGHEST_PRIORITY = 9
+
 cdef enum:
     AT_ONCE = 256               # orders whose words stay in the nearest cache while they are read
     SEEN_BITS = 6               # for so many kinds of orders, as a power of two, one is remembered
@@ -326,6 +329,16 @@ def _refuse_type(order_type, has_pickup_store, style, row):
                row=row_of(style, row), hint="an order of type GROUP must name its group")
 
 
+def check_priority(priority, style, row):
+    """Refuse what is no priority of an order."""
+    hint = f"must be a whole number from 0 to {HIGHEST_PRIORITY}"
+    field = field_of("priorities", "priority", style, row)
+    if not isinstance(priority, Integral):
+        refuse(Fault.WRONG_TYPE, field, priority, row=row_of(style, row), hint=hint)
+    if not 0 <= priority <= HIGHEST_PRIORITY:
+        refuse(Fault.OUT_OF_RANGE, field, priority, row=row_of(style, row), hint=hint)
+
+
 def explain_said(order, style, row):
     """Refuse an order by the first bad value of what can be said of any network."""
     def no(fault, attribute, value, hint):
@@ -337,6 +350,7 @@ def explain_said(order, style, row):
         no(Fault.WRONG_TYPE, "order_type", order_type, _TYPE_HINT)
     if not TYPE_UNSPECIFIED <= order_type <= TYPE_GROUP:
         no(Fault.OUT_OF_RANGE, "order_type", order_type, _TYPE_HINT)
+    check_priority(getattr(order, "priority", 0), style, row)
     for name in TEXTS:
         text = getattr(order, name, "")
         if not isinstance(text, str):

@@ -25,6 +25,7 @@ def write_request(
     policy: Any = None,
     dry_run: bool = False,
     correlation_id: int = 0,
+    by_priority: bool = False,
     style: str = "orders",
 ) -> bytes: ...
 def check_policy(policy: Any) -> None: ...

@@ -28,10 +28,10 @@ from fendan.engine.reply cimport (
     TAG_STORE_ID, TAG_SUPPLY_DATE, Answer, Moment, no_answer,
 )
 from fendan.engine.request cimport (
-    KIND_ROUTE, KIND_STREAM, TAG_ADDRESS_ID, TAG_AMOUNT, TAG_BUYER_ID, TAG_CHANNEL,
-    TAG_CORRELATION_ID, TAG_DATUM, TAG_DRY_RUN, TAG_GROUP_ID, TAG_LAT, TAG_LINES, TAG_LNG,
-    TAG_ORDER_ID, TAG_ORDER_TYPE, TAG_ORDERS, TAG_PICKUP_STORE_ID, TAG_POLICY, TAG_QUANTITY,
-    TAG_RADIUS_M, TAG_REGION, TAG_SKU, KindCode, text_of,
+    KIND_ROUTE, KIND_STREAM, TAG_ADDRESS_ID, TAG_ALLOCATION, TAG_AMOUNT, TAG_BUYER_ID,
+    TAG_CHANNEL, TAG_CORRELATION_ID, TAG_DATUM, TAG_DRY_RUN, TAG_GROUP_ID, TAG_LAT, TAG_LINES,
+    TAG_LNG, TAG_ORDER_ID, TAG_ORDER_TYPE, TAG_ORDERS, TAG_PICKUP_STORE_ID, TAG_POLICY,
+    TAG_PRIORITY, TAG_QUANTITY, TAG_RADIUS_M, TAG_REGION, TAG_SKU, KindCode, text_of,
 )
 
 from numbers import Real
@@ -50,6 +50,8 @@ from fendan.rules import StepName
 
 cdef enum:
     LEAST_BYTES = 256
+    HIGHEST_PRIORITY = 9        # asking.HIGHEST_PRIORITY
+    ALLOCATION_PRIORITY = 1     # of the enum Allocation
 
 
 class Refusal(NamedTuple):
@@ -124,7 +126,7 @@ cdef class Buffer:
 
 
 def write_request(orders, *, policy=None, bint dry_run=False, uint64_t correlation_id=0,
-                  str style="orders"):
+                  bint by_priority=False, str style="orders"):
     """The BatchRouteRequest or StreamRouteRequest of a list of `fendan.Order`.
 
     Of one order it is a RouteRequest as well; errors then name it by the style "order". Raises what
@@ -149,6 +151,8 @@ def write_request(orders, *, policy=None, bint dry_run=False, uint64_t correlati
         buffer.put_number(TAG_DRY_RUN, True)
     if correlation_id:
         buffer.put_number(TAG_CORRELATION_ID, correlation_id)
+    if by_priority:
+        buffer.put_number(TAG_ALLOCATION, ALLOCATION_PRIORITY)
     return PyBytes_FromStringAndSize(<char*>buffer.data, buffer.size)
 
 
@@ -187,6 +191,7 @@ cdef int write_order(Buffer buffer, order) except -1:
 cdef int write_said(Buffer buffer, order) except -1:
     """Write what an order says beside place and lines."""
     cdef long long order_type = PyNumber_Index(getattr(order, "order_type", TYPE_UNSPECIFIED))
+    cdef long long priority = PyNumber_Index(getattr(order, "priority", 0))
     if not 0 <= order_type <= <long long>TYPE_GROUP:
         raise ValueError
     if order_type:
@@ -197,6 +202,10 @@ cdef int write_said(Buffer buffer, order) except -1:
     write_text(buffer, TAG_GROUP_ID, getattr(order, "group_id", ""))
     write_text(buffer, TAG_BUYER_ID, getattr(order, "buyer_id", ""))
     write_text(buffer, TAG_ADDRESS_ID, getattr(order, "address_id", ""))
+    if not 0 <= priority <= HIGHEST_PRIORITY:
+        raise ValueError
+    if priority:
+        buffer.put_number(TAG_PRIORITY, priority)
     return 0
 
 

@@ -7,7 +7,9 @@ cdef enum:
     BUFFER_BYTES = 262_144      # read, or written, at a time
 
 # Buffers that all connections share: none has one of its own, but for what a socket did not take.
+# What is in `output` is of one connection, and leaves before there is anything of another.
 cdef struct Buffers:
+    size_t filled               # of the output
     uint8_t input[BUFFER_BYTES]
     uint8_t output[BUFFER_BYTES]
 
@@ -22,7 +24,7 @@ cdef void connection_write(Connection* connection, Buffers* buffers) noexcept no
 cdef void connection_check(Connection* connection) noexcept nogil
 # No call is to begin any more; those that have may end.
 cdef void connection_drain(Connection* connection) noexcept nogil
-# Give out what was answered.
-cdef void settle_all(House* house) noexcept nogil
+# Give out what was answered; without buffers, only to libnghttp2.
+cdef void settle_all(House* house, Buffers* buffers) noexcept nogil
 # Do what is due by now.
 cdef void run_timers(House* house) noexcept nogil

@@ -135,16 +135,17 @@ cdef size_t write_some(Connection* connection, const uint8_t* data, size_t size)
     return at
 
 
-cdef bint send_off(Connection* connection, const uint8_t* data, size_t size) noexcept nogil:
+cdef bint send_off(Connection* connection, Buffers* buffers) noexcept nogil:
     """Write as much as the socket takes, and keep the rest; False: there is a rest, or an end."""
-    cdef size_t at = write_some(connection, data, size)
+    cdef size_t size = buffers.filled, at = write_some(connection, buffers.output, size)
+    buffers.filled = 0
     if at == size or connection.is_gone:
         return at == size
     connection.unsent = <uint8_t*>malloc(size - at)
     if connection.unsent == NULL:
         connection.is_gone = True
         return False
-    memcpy(connection.unsent, data + at, size - at)
+    memcpy(connection.unsent, buffers.output + at, size - at)
     connection.unsent_at, connection.unsent_size = 0, size - at
     return False
 
@@ -161,11 +162,30 @@ cdef bint send_unsent(Connection* connection) noexcept nogil:
     return True
 
 
+cdef bint gather(Connection* connection, Buffers* buffers) noexcept nogil:
+    """Put all that libnghttp2 has into the output, which is sent when it is full.
+
+    False: no more can be sent now, and the output is empty.
+    """
+    cdef const uint8_t* data = NULL
+    cdef Py_ssize_t size
+    while True:
+        size = nghttp2_session_mem_send(connection.session, &data)
+        if size == 0:
+            return True
+        if size < 0 or buffers.filled + size > BUFFER_BYTES:
+            break  # no memory; libnghttp2 has no frame above 64 KiB and a head
+        memcpy(buffers.output + buffers.filled, data, size)
+        buffers.filled += size
+        if buffers.filled >= BUFFER_BYTES // 2 and not send_off(connection, buffers):
+            return False
+    connection.is_gone = True
+    buffers.filled = 0
+    return False
+
+
 cdef void connection_write(Connection* connection, Buffers* buffers) noexcept nogil:
     """Send all that libnghttp2 has, in as few writes as can be."""
-    cdef const uint8_t* data = NULL
-    cdef Py_ssize_t size = 1
-    cdef size_t filled
     if connection.is_gone or not connection.link.is_open:
         return
     if connection.unsent != NULL and not send_unsent(connection):
@@ -174,22 +194,8 @@ cdef void connection_write(Connection* connection, Buffers* buffers) noexcept no
                 <size_t>connection.house.limits.concurrent_streams + SPARE_FRAMES):
             connection.is_gone = True
         return
-    while size > 0:
-        filled = 0
-        while filled < BUFFER_BYTES // 2:
-            size = nghttp2_session_mem_send(connection.session, &data)
-            if size <= 0:
-                break
-            if filled + size > BUFFER_BYTES:  # libnghttp2 has no frame above 64 KiB and a head
-                connection.is_gone = True
-                return
-            memcpy(buffers.output + filled, data, size)
-            filled += size
-        if size < 0:
-            connection.is_gone = True
-            return
-        if filled and not send_off(connection, buffers.output, filled):
-            return
+    if not gather(connection, buffers) or not send_off(connection, buffers):
+        return
     if connection.is_hung_up and not connection.leaving_ns:
         connection.leaving_ns = connection.house.now_ns
         timer_set(&connection.house.wheel, &connection.timer, connection.leaving_ns + LINGER_NS)
@@ -265,13 +271,41 @@ cdef void connection_check(Connection* connection) noexcept nogil:
 
 # -- OF ALL CONNECTIONS ------------------------------------------------------------------------
 
-cdef void settle_all(House* house) noexcept nogil:
+cdef void settle_block(House* house, Block* block, Buffers* buffers) noexcept nogil:
+    """Answer the calls of a block, each in frames as soon as it is answered.
+
+    So libnghttp2 never has the answers of thousands to put in order, and each of its streams is
+    found in the cache from its first frame to its last. Calls of one connection mostly stand
+    together, as they were read: their frames leave in one write.
+    """
+    cdef Connection* connection
+    cdef Connection* filling = NULL
+    cdef int32_t number
+    for number in range(block.count):
+        connection = <Connection*>block.entries[number].stream.connection
+        settle(house, block, &block.entries[number])
+        if buffers == NULL or connection == NULL:
+            continue
+        if connection != filling:
+            if filling != NULL:
+                send_off(filling, buffers)
+            filling = NULL
+            if connection.is_gone or connection.unsent != NULL or not connection.link.is_open:
+                continue
+            filling = connection
+        if not gather(connection, buffers):
+            filling = NULL
+    if filling != NULL:
+        send_off(filling, buffers)
+
+
+cdef void settle_all(House* house, Buffers* buffers) noexcept nogil:
     """Give out what was answered."""
     cdef Block* block = queue_done(&house.queue)
     cdef Block* next
     while block != NULL:
         next = block.next
-        settle(house, block)
+        settle_block(house, block, buffers)
         queue_spare(&house.queue, block)
         block = next
 

@@ -11,7 +11,7 @@ whatever names them may be followed.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
-from posix.unistd cimport close, read, write
+from posix.unistd cimport close, write
 
 import os
 import socket as sockets
@@ -31,7 +31,7 @@ from fendan.engine.house cimport house_begin, house_end, stats_of
 from fendan.engine.link cimport Tls
 from fendan.engine.nghttp2 cimport NGHTTP2_ENHANCE_YOUR_CALM
 from fendan.engine.ports cimport ACCEPT_FULL, accept_at, listen_at
-from fendan.engine.queue cimport queue_close, queue_wake
+from fendan.engine.queue cimport queue_close, queue_rest, queue_wake
 from fendan.engine.session cimport session_callbacks
 from fendan.engine.timers cimport clock_ns, quiet_ns
 from fendan.engine.turns cimport Turn, take
@@ -77,6 +77,7 @@ cdef class Door:
         self.poll = epoll_create1(EPOLL_CLOEXEC)
         if self.buffers == NULL or self.poll < 0:
             raise MemoryError
+        self.buffers.filled = 0
         house_begin(&self.house, methods, tokens, limits, endings)
         session_callbacks(&self.house)
         self.tls = tls
@@ -85,7 +86,8 @@ cdef class Door:
         with sockets.socket(fileno=os.dup(self.listener)) as listener:
             name = listener.getsockname()
         self.port = name[1] if isinstance(name, tuple) else 0
-        event.events, event.data.ptr = EPOLLIN, &self.house.queue
+        # By its edges: whoever rings once more is heard, and nothing need be read of it.
+        event.events, event.data.ptr = EPOLLIN | EPOLLET, &self.house.queue
         epoll_ctl(self.poll, EPOLL_CTL_ADD, self.house.queue.event, &event)
 
     def __dealloc__(self):
@@ -154,11 +156,13 @@ cdef class Door:
             wait_ns = 0 if house.eager != NULL else quiet_ns(&house.wheel, house.now_ns)
             if not self.is_listening and self.listener >= 0:
                 wait_ns = min(wait_ns, <int64_t>PAUSE_NS)
+            if wait_ns and not queue_rest(&house.queue):
+                wait_ns = 0
             self.look(wait_ns)
             if is_raised(&self.is_drained) and not house.is_draining:
                 begin_draining(self)
             read_on(self)
-            settle_all(house)
+            settle_all(house, self.buffers)
             run_timers(house)
             spare_memory(self)
             if house.has_news:
@@ -176,7 +180,6 @@ cdef class Door:
         """Wait for sockets, and read them."""
         cdef epoll_event events[EVENTS]
         cdef Connection* connection
-        cdef uint64_t count
         cdef int number, found
         found = epoll_wait(self.poll, events, EVENTS,
                            <int>((wait_ns + MILLISECOND_NS - 1) // MILLISECOND_NS))
@@ -184,9 +187,7 @@ cdef class Door:
         for number in range(found):
             if events[number].data.ptr == NULL:
                 self.welcome()
-            elif events[number].data.ptr == &self.house.queue:
-                read(self.house.queue.event, &count, sizeof(count))
-            else:
+            elif events[number].data.ptr != &self.house.queue:  # that one only wakes
                 connection = <Connection*>events[number].data.ptr
                 if events[number].events & EPOLLOUT:
                     make_dirty(connection)

@@ -11,4 +11,4 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_ctl(int epoll, int what, int socket, epoll_event* event)
     int epoll_wait(int epoll, epoll_event* events, int most, int timeout_ms)
     int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL
-    uint32_t EPOLLIN, EPOLLOUT
+    uint32_t EPOLLIN, EPOLLOUT, EPOLLET

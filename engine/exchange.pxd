@@ -8,10 +8,11 @@ from fendan.engine.nghttp2 cimport (
     nghttp2_session_callbacks,
 )
 from fendan.engine.protocol cimport MOST_STATUS
+from fendan.engine.scraps cimport Scraps
 from fendan.engine.streams cimport Pool, Stream
 from fendan.engine.timers cimport Timer, Wheel
 from fendan.engine.tokens cimport Token, Tokens
-from fendan.engine.queue cimport Block, Queue
+from fendan.engine.queue cimport Block, Entry, Queue
 
 cdef enum EndingIndex:
     NO_TOKEN = 0
@@ -102,6 +103,7 @@ cdef struct House:
     Tokens tokens
     Queue queue
     Pool pool
+    Scraps scraps
     Wheel wheel
     Counts counts
     nghttp2_session_callbacks* callbacks
@@ -125,6 +127,7 @@ cdef struct Connection:
     Timer timer
     Stream* streams             # the open ones, in a list
     Stream* heading             # the one whose headers are being read
+    Stream* recent              # the one of the last frame, perhaps
     int32_t stream_count
     int64_t held_bytes
     uint8_t* unsent             # what the socket did not take yet
@@ -171,8 +174,8 @@ cdef bint has_room(const House* house, int64_t size) noexcept nogil
 cdef void hear(Connection* connection, Stream* stream) noexcept nogil
 cdef void read_on(Connection* connection, Stream* stream) noexcept nogil
 cdef void half_close(Connection* connection, Stream* stream) noexcept nogil
-# Give the answers of a block to whoever still waits for them.
-cdef void settle(House* house, Block* block) noexcept nogil
+# Give an answer of a block to whoever still waits for it.
+cdef void settle(House* house, Block* block, Entry* entry) noexcept nogil
 # The time of a stream is over.
 cdef void stream_late(House* house, Stream* stream) noexcept nogil
 # Streams end when they have all their answers.

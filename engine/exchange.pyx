@@ -149,6 +149,7 @@ cdef Py_ssize_t fetch(
     cdef Stream* stream = <Stream*>source.ptr
     cdef int64_t left = bytes_left(&stream.outgoing), size = min(left, <int64_t>room)
     cdef nghttp2_nv headers[3]
+    (<Connection*>user_data).recent = stream
     if not left and not stream.is_finished:
         stream.is_deferred = True
         return NGHTTP2_ERR_DEFERRED
@@ -377,13 +378,11 @@ cdef void settle_entry(Block* block, Entry* entry) noexcept nogil:
         end_with(stream, DRAINING)
 
 
-cdef void settle(House* house, Block* block) noexcept nogil:
-    cdef int32_t number
-    for number in range(block.count):
-        house.counts.waiting -= 1
-        house.counts.waiting_bytes -= block.entries[number].size
-        settle_entry(block, &block.entries[number])
-        stream_release(&house.pool, block.entries[number].stream)
+cdef void settle(House* house, Block* block, Entry* entry) noexcept nogil:
+    house.counts.waiting -= 1
+    house.counts.waiting_bytes -= entry.size
+    settle_entry(block, entry)
+    stream_release(&house.pool, entry.stream)
 
 
 cdef void drain_streams(Connection* connection) noexcept nogil:

@@ -1,7 +1,7 @@
 """What all connections of a door share: what it may do, what it bears, and what it has done."""
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from typing import NamedTuple
 
@@ -16,11 +16,12 @@ from fendan.engine.exchange cimport (
     Words,
 )
 from fendan.engine.nghttp2 cimport nghttp2_option_del, nghttp2_session_callbacks_del
-from fendan.engine.protocol cimport ESCAPE_BYTES, MOST_STATUS, base64_encoded, percent_encoded
-from fendan.engine.streams cimport pool_end
+from fendan.engine.scraps cimport scraps_begin, scraps_end
+from fendan.engine.streams cimport Bytes, pool_end
 from fendan.engine.timers cimport NANOSECONDS, clock_ns, wheel_begin
 from fendan.engine.tokens cimport tokens_begin, tokens_end
 from fendan.engine.queue cimport queue_begin, queue_end
+from fendan.engine.turns cimport put_ending
 from fendan.engine.turns import Ending
 
 cdef enum:
@@ -45,7 +46,7 @@ class DoorLimits(NamedTuple):
     keepalive_time_s: float = 60.0
     keepalive_timeout_s: float = 20.0
     least_client_interval_s: float = 10.0
-    turn_orders: int = 4_096
+    turn_orders: int = 1_024
     turn_bytes: int = 4 * 1024 * 1024
 
 
@@ -95,15 +96,10 @@ cdef int64_t ns_of(double seconds) except -1:
 
 cdef int prepare(Words* words, ending) except -1:
     """Have an ending's texts as they are sent."""
-    cdef bytes message = ending[1].encode(), details = ending[2]
-    if not 0 <= ending[0] <= MOST_STATUS:
-        raise ValueError(f"{ending[0]} is no gRPC status")
-    words.text = <uint8_t*>malloc(ESCAPE_BYTES * len(message) + 2 * len(details) + 4)
-    if words.text == NULL:
-        raise MemoryError
-    words.status = ending[0]
-    words.size = <uint32_t>percent_encoded(message, len(message), words.text)
-    words.details_size = <uint32_t>base64_encoded(details, len(details), words.text + words.size)
+    cdef Bytes text
+    memset(&text, 0, sizeof(Bytes))
+    words.status = put_ending(ending, &text, &words.size, &words.details_size)
+    words.text = text.data
     return 0
 
 
@@ -121,6 +117,7 @@ cdef int house_begin(House* house, methods, tokens, limits, endings) except -1:
     house.limits.keepalive_timeout_ns = ns_of(limits.keepalive_timeout_s)
     house.limits.least_ping_ns = ns_of(limits.least_client_interval_s)
     queue_begin(&house.queue, limits.turn_orders, limits.turn_bytes)
+    scraps_begin(&house.scraps)
     house.now_ns = clock_ns()
     wheel_begin(&house.wheel, house.now_ns)
     learn(house, methods, endings)
@@ -173,6 +170,7 @@ cdef void house_end(House* house) noexcept nogil:
         nghttp2_option_del(house.option)
     tokens_end(&house.tokens)
     pool_end(&house.pool)
+    scraps_end(&house.scraps)
     if house.queue.event >= 0:
         queue_end(&house.queue)
 

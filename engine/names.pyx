@@ -104,6 +104,11 @@ cdef int readable_span(object text, Span* span) except -1:
     return 0
 
 
+cdef bint is_empty(Span text) noexcept nogil:
+    """Whether it is "", and not one that could not be read."""
+    return text.size == 0 and text.text != NULL
+
+
 def hashes(list texts):
     """A hash of each text, int64[n], as `hash` gives it: by a key of this run, and of "" 0."""
     found = np.empty(len(texts), dtype=np.int64)
@@ -162,7 +167,8 @@ cdef class Names:
         cdef int64_t[::1] out = found
         if table.count == 0:
             for place in range(count):
-                out[place] = otherwise if texts[place] else empty
+                readable_span(texts[place], &spans[0])
+                out[place] = empty if is_empty(spans[0]) else otherwise
             return found
         for first in range(0, count, AT_ONCE):
             for place in range(min(AT_ONCE, count - first)):
@@ -172,7 +178,7 @@ cdef class Names:
             for place in range(min(AT_ONCE, count - first)):
                 prefetch_name(table, hashes[place])
             for place in range(min(AT_ONCE, count - first)):
-                if spans[place].size == 0 and spans[place].text != NULL:
+                if is_empty(spans[place]):
                     out[first + place] = empty
                     continue
                 code = find_hashed(table, spans[place], hashes[place])

@@ -58,6 +58,7 @@ cdef struct Queue:
     Block* done                 # those that were handed back, the last one first
     Block* spare                # empty ones
     bint engine_waits
+    bint loop_waits             # or is about to: it is to be woken
     bint is_closed
     # --
     int event                   # an eventfd: something was done
@@ -73,6 +74,8 @@ cdef bint queue_put(
     bint is_plain, int64_t now_ns) noexcept nogil
 cdef void queue_wake(Queue* queue) noexcept nogil
 cdef Block* queue_done(Queue* queue) noexcept nogil
+# The loop is about to wait for sockets; False: not now, something was done.
+cdef bint queue_rest(Queue* queue) noexcept nogil
 cdef void queue_spare(Queue* queue, Block* block) noexcept nogil
 cdef void queue_close(Queue* queue) noexcept nogil
 # Those of the engine's threads. Waits for the first block; NULL: closed, and empty.

@@ -38,6 +38,9 @@ cdef extern from "<sys/eventfd.h>" nogil:
 cdef enum:
     FIRST_ENTRIES = 16
     KEPT_BLOCK_BYTES = 4_194_304    # room that an empty block keeps
+    # So much work is not let wait until the loop has read all that came: to do it takes longer
+    # than to wake who does.
+    ENOUGH_TO_WAKE = 256
 
 
 cdef int queue_begin(Queue* queue, int32_t turn_messages, int64_t turn_bytes) except -1:
@@ -125,6 +128,8 @@ cdef bint queue_put(
     if owned == NULL:
         bytes_add(&block.messages, data, size)
     block.count += 1
+    if queue.engine_waits and block.count == ENOUGH_TO_WAKE:
+        pthread_cond_signal(&queue.is_filled)
     pthread_mutex_unlock(&queue.mutex)
     stream.references += 1
     return True
@@ -144,6 +149,7 @@ cdef Block* queue_done(Queue* queue) noexcept nogil:
     cdef Block* next
     cdef Block* first = NULL
     pthread_mutex_lock(&queue.mutex)
+    queue.loop_waits = False
     block = queue.done
     queue.done = NULL
     pthread_mutex_unlock(&queue.mutex)
@@ -152,6 +158,18 @@ cdef Block* queue_done(Queue* queue) noexcept nogil:
         block.next = first
         first, block = block, next
     return first
+
+
+cdef bint queue_rest(Queue* queue) noexcept nogil:
+    """The loop is about to wait for sockets; False: not now, something was done.
+
+    Who does something after that wakes it, and nobody before: a loop that is up finds it anyway.
+    """
+    cdef bint waits
+    pthread_mutex_lock(&queue.mutex)
+    queue.loop_waits = waits = queue.done == NULL
+    pthread_mutex_unlock(&queue.mutex)
+    return waits
 
 
 cdef void queue_spare(Queue* queue, Block* block) noexcept nogil:
@@ -198,15 +216,16 @@ cdef Block* queue_wait(Queue* queue) noexcept nogil:
 
 
 cdef void queue_hand_back(Queue* queue, Block* block) noexcept nogil:
-    """To the loop, which is woken where it does not know yet that there is something."""
+    """To the loop, which is woken where it waits for sockets."""
     cdef uint64_t one = 1
-    cdef bint is_first
+    cdef bint waits
     pthread_mutex_lock(&queue.mutex)
-    is_first = queue.done == NULL
+    waits = queue.loop_waits
+    queue.loop_waits = False
     block.next = queue.done
     queue.done = block
     pthread_mutex_unlock(&queue.mutex)
-    if is_first:
+    if waits:
         write(queue.event, &one, sizeof(one))
 
 

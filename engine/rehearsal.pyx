@@ -65,7 +65,7 @@ cdef class Rehearsal:
 
     def settled(self):
         """What the client is sent now that turns are given up or handed back."""
-        settle_all(&self.house)
+        settle_all(&self.house, NULL)
         return self.fetch()
 
     def pass_time(self, double seconds):

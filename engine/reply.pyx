@@ -25,6 +25,8 @@ from fendan.engine.router import Reason, Status
 from fendan.engine.shipments import Shipment
 from fendan.rules import StepName
 
+OUTCOMES = (max(Status) + 1, max(Reason) + 1)
+
 cdef enum:
     SUPPLY_MARK = 0x1f          # between a SKU and the date of its supply
     NS_PER_S = 1000000000
@@ -59,9 +61,16 @@ cdef class Reply:
         return np.ascontiguousarray(self.verdicts["status"])
 
     @property
-    def reasons(self):
-        """uint8[n], values of Reason."""
-        return np.ascontiguousarray(self.verdicts["reason"])
+    def outcomes(self):
+        """int64[statuses, reasons]: how many orders were told what."""
+        cdef const Verdict[::1] verdicts = self.verdicts
+        cdef int64_t[:, ::1] counts
+        cdef Py_ssize_t row
+        array = np.zeros(OUTCOMES, np.int64)
+        counts = array
+        for row in range(verdicts.shape[0]):
+            counts[verdicts[row].status, verdicts[row].reason] += 1
+        return array
 
     def decision(self, Py_ssize_t row):
         """What one order was told; slow, for logs."""

@@ -137,6 +137,7 @@ cdef void _promise(OrderEvent* event, const Decided* decided, int64_t row) noexc
         event.flags |= HAS_GRANT
         event.grant = decided.grants[row]
         event.due_ns = event.grant.due_ns or NEVER_NS
+        event.grant.due_ns = 0  # which the record has
     if event.due_ns != NEVER_NS:
         event.flags |= HAS_DUE
 
@@ -240,7 +241,7 @@ def assign_to(Life life not None, order_id, int32_t store, int64_t now_ns):
                hint=f"it is {_STATES[record_at(table, order).state]}")
     allowed[ordinal >> 6] = leaves.open[ordinal >> 6] & ((<uint64_t>1) << (ordinal & 63))
     make_room(orders, homeless, 1, 0)
-    assigned = []
+    cdef bint everything = True
     for number in homeless:
         basket = basket_at(table, number)
         begin_event(&event, table, number, EVENT_ASSIGNED)
@@ -248,8 +249,8 @@ def assign_to(Life life not None, order_id, int32_t store, int64_t now_ns):
         verdict = route_one(leaves, &orders.stock.shelves, record_at(table, number).lat,
                             record_at(table, number).lng, &basket, INFINITY, &allowed[0],
                             life._lines.before)
-        assigned.append(verdict.status == STATUS_ASSIGNED)
-        if not assigned[-1]:
+        if verdict.status != STATUS_ASSIGNED:
+            everything = False
             continue
         give_back(&orders.stock.shelves, ordinal, &basket)
         event.store, event.distance_m = store, verdict.distance_m
@@ -261,7 +262,7 @@ def assign_to(Life life not None, order_id, int32_t store, int64_t now_ns):
         add_lines(&event, table, number)
         add_counts(&event, &orders.stock.shelves, ordinal, life._lines.before)
         happen(orders, number, &event, now_ns)
-    return all(assigned)
+    return everything
 
 
 cdef list _homeless(Life life, int64_t order):

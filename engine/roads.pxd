@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from fendan.engine.link cimport Link
 from fendan.engine.nghttp2 cimport nghttp2_nv, nghttp2_session
 from fendan.engine.protocol cimport MOST_STATUS
+from fendan.engine.scraps cimport Scraps
 from fendan.engine.streams cimport Bytes
 
 cdef enum:
@@ -62,6 +63,7 @@ cdef struct Run:
     int64_t wake_ns         # what the timer is set to
     nghttp2_nv* headers
     size_t header_count
+    Scraps scraps
     # For one.
     const uint8_t* requests
     const int64_t* offsets

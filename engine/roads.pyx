@@ -20,10 +20,11 @@ from fendan.engine.streams cimport bytes_add, bytes_end
 from fendan.engine.timers cimport clock_ns
 
 cdef extern from "nghttp2/nghttp2.h" nogil:
-    int nghttp2_session_client_new2(
+    int nghttp2_session_client_new3(
         nghttp2_session** session, const nghttp2_session_callbacks* callbacks, void* user_data,
-        const nghttp2_option* option)
+        const nghttp2_option* option, nghttp2_mem* memory)
     void nghttp2_option_set_peer_max_concurrent_streams(nghttp2_option* option, uint32_t streams)
+    void nghttp2_option_set_no_http_messaging(nghttp2_option* option, int value)
     int32_t nghttp2_submit_request(
         nghttp2_session* session, const void* priority, const nghttp2_nv* headers, size_t count,
         const nghttp2_data_provider* data, void* stream_user_data)
@@ -162,14 +163,25 @@ cdef void begin(Road* road, int64_t since_ns) noexcept nogil:
         end_road(road)
 
 
-cdef void begin_all(Road* road) noexcept nogil:
-    """The closed loop: all that one road can send."""
+cdef bint begin_all(Road* road) noexcept nogil:
+    """The closed loop: all that one road can send; False where nobody hears it any more.
+
+    Each request becomes frames at once: so it stands whole in the stream of bytes, as those of
+    callers who know nothing of each other do, and its call is looked up while it is at hand.
+    """
     cdef Run* run = road.run
     if run.due_ns is not NULL or run.next >= run.request_count or not can_begin(road):
-        return
+        return True
     run.now_ns = clock_ns()
     while run.next < run.request_count and can_begin(road):
         begin(road, run.now_ns)
+        if road.is_alive and not gather(road):
+            return False
+        if road.out_end >= OUT_MARK:
+            if not send_out(road):
+                return False
+            run.now_ns = clock_ns()
+    return True
 
 
 # -- ROADS --------------------------------------------------------------------------------------
@@ -206,7 +218,7 @@ cdef void free_road(Road* road) noexcept nogil:
 
 
 cdef bint take_in(Road* road, uint8_t* room) noexcept nogil:
-    """Hear all that the server has said; False where that was the last."""
+    """Hear all that the server has said, and go on; False where that was the last."""
     cdef Py_ssize_t got
     while True:
         got = link_read(&road.link, room, IN_BYTES)
@@ -216,23 +228,31 @@ cdef bint take_in(Road* road, uint8_t* room) noexcept nogil:
             return False
         road.run.now_ns = clock_ns()
         road.run.bytes_received += got
-        if nghttp2_session_mem_recv(road.session, room, got) < 0:
+        if nghttp2_session_mem_recv(road.session, room, got) < 0 or not begin_all(road):
             return False
+
+
+cdef bint gather(Road* road) noexcept nogil:
+    """Have frames written to `out`, as many as there is room for; False where that cannot be."""
+    cdef const uint8_t* frame
+    cdef Py_ssize_t size
+    while road.out_end < OUT_MARK:
+        size = nghttp2_session_mem_send(road.session, &frame)
+        if size < 0 or size > <Py_ssize_t>(OUT_BYTES - road.out_end):
+            return False
+        if size == 0:
+            break
+        memcpy(road.out + road.out_end, frame, size)
+        road.out_end += size
+    return True
 
 
 cdef bint send_out(Road* road) noexcept nogil:
     """Write all that the socket takes; False where nobody hears it any more."""
-    cdef const uint8_t* frame
-    cdef Py_ssize_t size, sent
+    cdef Py_ssize_t sent
     while True:
-        while road.out_end < OUT_MARK:
-            size = nghttp2_session_mem_send(road.session, &frame)
-            if size < 0 or size > <Py_ssize_t>(OUT_BYTES - road.out_end):
-                return False
-            if size == 0:
-                break
-            memcpy(road.out + road.out_end, frame, size)
-            road.out_end += size
+        if not gather(road):
+            return False
         if road.out_begin == road.out_end:
             return True
         sent = link_write(&road.link, road.out + road.out_begin, road.out_end - road.out_begin)
@@ -250,10 +270,9 @@ cdef void look_at(Road* road, uint8_t* room) noexcept nogil:
     """Read, begin, write."""
     if not road.is_alive:
         return
-    if not take_in(road, room):
+    if not take_in(road, room) or not begin_all(road):
         end_road(road)
         return
-    begin_all(road)
     flush(road)
 
 
@@ -290,7 +309,10 @@ cdef int begin_session(Road* road) noexcept nogil:
         # Until the server says how many it takes; what is more than that waits in the library.
         nghttp2_option_set_peer_max_concurrent_streams(option, road.run.streams)
         nghttp2_option_set_no_closed_streams(option, 1)
-        failed = nghttp2_session_client_new2(&road.session, callbacks, road, option)
+        # Whether answers are good HTTP is for tests to say, and takes time from the server here.
+        nghttp2_option_set_no_http_messaging(option, 1)
+        failed = nghttp2_session_client_new3(
+            &road.session, callbacks, road, option, &road.run.scraps.memory)
     nghttp2_session_callbacks_del(callbacks)
     nghttp2_option_del(option)
     if failed:

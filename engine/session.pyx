@@ -101,6 +101,14 @@ cdef inline bint same(
 
 # -- HEADERS -----------------------------------------------------------------------------------
 
+cdef inline Stream* stream_of(Connection* connection, int32_t stream_id) noexcept nogil:
+    """The stream of a frame, which mostly is that of the frame before; NULL: there is none."""
+    if connection.recent == NULL or connection.recent.id != stream_id:
+        connection.recent = <Stream*>nghttp2_session_get_stream_user_data(
+            connection.session, stream_id)
+    return connection.recent
+
+
 cdef int on_begin_headers(
         nghttp2_session* session, const nghttp2_frame* frame, void* user_data) noexcept nogil:
     cdef Connection* connection = <Connection*>user_data
@@ -116,7 +124,7 @@ cdef int on_begin_headers(
     stream.next = connection.streams
     if connection.streams != NULL:
         connection.streams.previous = stream
-    connection.streams = connection.heading = stream
+    connection.streams = connection.heading = connection.recent = stream
     connection.stream_count += 1
     house.counts.streams += 1
     nghttp2_session_set_stream_user_data(session, stream.id, stream)
@@ -276,7 +284,7 @@ cdef int on_frame(
         connection.is_greeted = True
     if kind == NGHTTP2_HEADERS or kind == NGHTTP2_DATA:
         if is_last:
-            stream = <Stream*>nghttp2_session_get_stream_user_data(session, frame.hd.stream_id)
+            stream = stream_of(connection, frame.hd.stream_id)
             if stream != NULL:
                 half_close(connection, stream)
         elif kind == NGHTTP2_DATA and not frame.hd.length:
@@ -297,7 +305,7 @@ cdef int on_data(
         nghttp2_session* session, uint8_t flags, int32_t stream_id, const uint8_t* data,
         size_t size, void* user_data) noexcept nogil:
     cdef Connection* connection = <Connection*>user_data
-    cdef Stream* stream = <Stream*>nghttp2_session_get_stream_user_data(session, stream_id)
+    cdef Stream* stream = stream_of(connection, stream_id)
     if stream == NULL or stream.stage != STAGE_MESSAGES:
         nghttp2_session_consume(session, stream_id, size)
         return 0
@@ -324,7 +332,7 @@ cdef int on_sent(
         return 0
     connection.their_ping_ns = connection.strikes = 0
     if frame.hd.flags & NGHTTP2_FLAG_END_STREAM:
-        stream = <Stream*>nghttp2_session_get_stream_user_data(session, frame.hd.stream_id)
+        stream = stream_of(connection, frame.hd.stream_id)
         if stream != NULL and not stream.is_half_closed:
             # What else the client has to say is not of interest.
             nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_NO_ERROR)
@@ -360,6 +368,8 @@ cdef void forget(Connection* connection, Stream* stream) noexcept nogil:
     hold(connection, -left - bytes_left(&stream.received))
     if connection.heading == stream:
         connection.heading = NULL
+    if connection.recent == stream:
+        connection.recent = NULL
     if stream.next != NULL:
         stream.next.previous = stream.previous
     if stream.previous != NULL:
@@ -379,7 +389,7 @@ cdef void forget(Connection* connection, Stream* stream) noexcept nogil:
 cdef int on_close(
         nghttp2_session* session, int32_t stream_id, uint32_t error_code,
         void* user_data) noexcept nogil:
-    cdef Stream* stream = <Stream*>nghttp2_session_get_stream_user_data(session, stream_id)
+    cdef Stream* stream = stream_of(<Connection*>user_data, stream_id)
     if stream != NULL:
         nghttp2_session_set_stream_user_data(session, stream_id, NULL)
         forget(<Connection*>user_data, stream)
@@ -414,7 +424,8 @@ cdef int session_begin(Connection* connection) noexcept nogil:
     timer_set(&house.wheel, &connection.timer, house.now_ns + house.limits.header_ns)
     connection.timer.owner = connection
     if nghttp2_session_server_new3(
-            &connection.session, house.callbacks, connection, house.option, NULL):
+            &connection.session, house.callbacks, connection, house.option,
+            &house.scraps.memory):
         session_end(connection)
         return -1
     settings[0].settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS

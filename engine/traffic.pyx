@@ -32,6 +32,7 @@ from fendan.engine.nghttp2 cimport (
     NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_COPY_VALUE, nghttp2_nv)
 from fendan.engine.ports cimport connect_to
 from fendan.engine.roads cimport *
+from fendan.engine.scraps cimport scraps_begin, scraps_end
 from fendan.engine.streams cimport bytes_end
 from fendan.engine.timers cimport NANOSECONDS, clock_ns
 
@@ -199,6 +200,7 @@ cdef class Traffic:
         if run.headers is NULL or run.roads is NULL or run.epoll < 0 or run.timer < 0:
             raise MemoryError
         run.streams = streams
+        scraps_begin(&run.scraps)
         event.events = EPOLLIN
         event.data.ptr = NULL
         epoll_ctl(run.epoll, EPOLL_CTL_ADD, run.timer, &event)
@@ -373,6 +375,7 @@ cdef class Traffic:
         free(run.roads)
         free(run.headers)
         bytes_end(&run.kept)
+        scraps_end(&run.scraps)
         if run.epoll >= 0:
             close(run.epoll)
         if run.timer >= 0:

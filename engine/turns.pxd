@@ -1,7 +1,8 @@
 """Turns: what waits when the engine is free, as Python sees it."""
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from fendan.engine.queue cimport Block, Entry, Queue
+from fendan.engine.streams cimport Bytes
 
 cdef class Turn:
     cdef Queue* queue
@@ -17,5 +18,6 @@ cdef class Piece:
     cdef Entry* entry(self) except NULL
 
 
+cdef uint8_t put_ending(ending, Bytes* into, uint32_t* size, uint32_t* details_size) except? 255
 # The next turn, or None when the queue is closed and empty.
 cdef object take(Queue* queue, object owner)

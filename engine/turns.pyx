@@ -31,7 +31,7 @@ from fendan.engine.queue cimport (
     queue_hand_back,
     queue_wait,
 )
-from fendan.engine.streams cimport Bytes, bytes_reserve
+from fendan.engine.streams cimport bytes_reserve
 
 
 class Ending(NamedTuple):
@@ -40,6 +40,23 @@ class Ending(NamedTuple):
     status: int
     message: str
     details: bytes
+
+
+cdef uint8_t put_ending(ending, Bytes* into, uint32_t* size, uint32_t* details_size) except? 255:
+    """Append the texts of an ending as they are sent: its message, then its details; its status.
+
+    Raises ValueError where there is no such status; then nothing is appended.
+    """
+    cdef bytes message = ending[1].encode(), details = ending[2]
+    if not 0 <= ending[0] <= MOST_STATUS:
+        raise ValueError(f"{ending[0]} is no gRPC status")
+    if not bytes_reserve(into, ESCAPE_BYTES * len(message) + 2 * len(details) + 4):
+        raise MemoryError
+    size[0] = <uint32_t>percent_encoded(message, len(message), into.data + into.size)
+    into.size += size[0]
+    details_size[0] = <uint32_t>base64_encoded(details, len(details), into.data + into.size)
+    into.size += details_size[0]
+    return ending[0]
 
 
 cdef object take(Queue* queue, object owner):
@@ -230,7 +247,7 @@ cdef class Piece:
                 answers.size = before
         if number != self.count:
             for others in range(self.past - self.first):
-                if entry[others].fate == FATE_ANSWERED:
+                if entry[others].fate == FATE_ANSWERED and entry[others].answer_at >= before:
                     entry[others].fate = FATE_WAITING
             raise ValueError(f"no {self.count} decisions and nothing else")
 
@@ -241,20 +258,11 @@ cdef class Piece:
         """
         cdef Entry* entry = self.entry()
         cdef Bytes* answers = &self.turn.block.answers
-        cdef bytes message = ending[1].encode(), details = ending[2]
+        cdef int64_t before = answers.size
         if self.count != 1 or entry.fate != FATE_WAITING:
             raise ValueError("only a piece of one message, not answered yet, can be ended")
-        if not 0 <= ending[0] <= MOST_STATUS:
-            raise ValueError(f"{ending[0]} is no gRPC status")
-        if not bytes_reserve(answers, ESCAPE_BYTES * len(message) + 2 * len(details) + 4):
-            raise MemoryError
-        entry.fate, entry.status, entry.answer_at = FATE_ENDED, ending[0], answers.size
-        entry.answer_size = <uint32_t>percent_encoded(
-            message, len(message), answers.data + answers.size)
-        answers.size += entry.answer_size
-        entry.details_size = <uint32_t>base64_encoded(
-            details, len(details), answers.data + answers.size)
-        answers.size += entry.details_size
+        entry.status = put_ending(ending, answers, &entry.answer_size, &entry.details_size)
+        entry.fate, entry.answer_at = FATE_ENDED, before
 
 
 cdef inline void give(

@@ -16,7 +16,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,9 +37,10 @@ from fendan.v1 import (
     routing_service_pb2,
     routing_service_pb2_grpc,
 )
-from serving import TwoDoors, is_by_native_door
+from serving import PATIENCE_S, TwoDoors, is_by_native_door, until
 
 __all__ = [
+    "PATIENCE_S",
     "Besieged",
     "an_order",
     "assert_refused",
@@ -55,9 +55,6 @@ __all__ = [
 
 MIB = 1024 * 1024
 
-# Far beyond what anything here takes on a busy machine.
-PATIENCE_S = 60.0
-
 # What an attack may cost in memory that is not given back: buffers of the largest messages, which
 # allocators keep, and the threads of a crowd. None of it may grow with the attack.
 MOST_GROWTH_BYTES = 200 * MIB
@@ -70,14 +67,6 @@ STOCK = "store_id,sku,quantity\n" + "".join(
 )
 
 Metadata = tuple[tuple[str, str], ...]
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Wait for something that is bound to happen."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def an_order(name: str, quantity: int = 1, sku: str = "tea") -> order_pb2.Order:

@@ -27,6 +27,7 @@ from fendan.server.access import METHODS, AccessInterceptor, Caller, Scope, call
 from fendan.server.callers import LOCAL
 from fendan.server.tokens import Token, Tokens
 from fendan.v1 import (
+    exception_service_pb2,
     intake_service_pb2,
     inventory_service_pb2,
     ledger_service_pb2,
@@ -40,6 +41,7 @@ from fendan.v1 import (
 FILES: list[FileDescriptor] = [
     module.DESCRIPTOR
     for module in (
+        exception_service_pb2,
         intake_service_pb2,
         inventory_service_pb2,
         ledger_service_pb2,

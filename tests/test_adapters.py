@@ -318,6 +318,9 @@ def test_one_bad_order_of_a_page_leaves_the_others_be() -> None:
     result = shop([order(order_id="A"), order(order_id="B", lines=3), order(order_id="C")])
     assert result.received.order_ids == ["A", "C"]
     assert [(one.order_id, one.payload) for one in result.broken] == [("B", 0)]
+    result = shop([order(order_id="A"), None, [], "order", order(order_id="C")])
+    assert result.received.order_ids == ["A", "C"]
+    assert [one.code for one in result.broken] == [Breakage.NO_ORDER] * 3
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030"])

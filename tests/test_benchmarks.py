@@ -240,6 +240,24 @@ def test_every_named_workload_is_the_same_again_and_says_what_it_needs(load, tmp
     assert again.decisions == found["nation"].decisions
 
 
+def test_a_named_workload_is_served_and_loaded_from_files_as_it_is_in_memory(
+    load, tmp_path, capsys
+):
+    load("files").main(["nation", str(tmp_path), "--smaller", "300"])
+    assert f"fendan load --orders {tmp_path}/orders.parquet" in capsys.readouterr().out
+    workload, batches = load("named").made(load("named").NAMED["nation"].smaller(300))
+    engine = fendan.Engine()
+    engine.load_stores(tmp_path / "stores.parquet")
+    engine.load_stock(tmp_path / "stock.parquet")
+    orders = fendan.read_orders(tmp_path / "orders.parquet")
+    told = [decision.store_id for decision in engine.route_batch(orders)]
+    in_memory = load("workload").engine_for(workload)
+    routed = in_memory.route_arrays(**vars(load("workload").joined(batches)))
+    ids = in_memory.store_ids
+    assert told == [None if code < 0 else ids[code] for code in routed.store_codes.tolist()]
+    assert len(told) > 100
+
+
 def test_a_workload_too_large_for_the_machine_is_named_as_not_run(load, monkeypatch, capsys):
     workloads = load("workloads")
     monkeypatch.setattr(workloads, "free_bytes", lambda: 3_000_000_000)
@@ -354,6 +372,19 @@ def test_without_the_real_instants_nothing_runs_and_it_is_said(load, monkeypatch
     assert "a day of meals: not run, needs ../shared/data" in capsys.readouterr().out
 
 
+def test_every_intake_rule_is_measured_and_two_runs_find_the_same(load, tmp_path, capsys):
+    intake = load("intake")
+    report = intake.main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written["findings"] == report.findings
+    assert report.findings in printed
+    assert len(report.rows) == 2 + len(intake.RULES)
+    assert [row.name for row in report.rows if row.met is not None] == ["all rules"]
+    assert report.orders_found["PLACE_SWAPPED"] > 0
+    assert intake.measure(intake.SMOKE).findings == report.findings
+
+
 def test_a_workload_written_as_files_is_the_same_chain_and_the_same_orders(load, tmp_path):
     load("as_files").main(["metro", str(tmp_path), "--smaller", "60"])
     named, workload = load("named"), load("workload")
@@ -374,3 +405,16 @@ def test_a_workload_written_as_files_is_the_same_chain_and_the_same_orders(load,
     for row, store in enumerate(expected):
         decision = known.get(f"O{row}")
         assert (decision.store_id if decision else None) == store
+
+
+def test_whoever_waits_is_found_when_stock_arrives_and_the_report_says_how_soon(
+    load, tmp_path, capsys
+):
+    waiting = load("waiting")
+    report = waiting.main(["--smoke", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report.decisions in printed
+    assert [row["name"] for row in written["rows"]] == [row.name for row in report.rows]
+    assert report.assigned == waiting.SMOKE.arrivals * waiting.ORDERS_PER_SKU
+    assert sum(row.met is not None for row in report.rows) == 1

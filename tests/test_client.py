@@ -116,6 +116,7 @@ NO_STORE = Store(id="", lat=0, lng=0)
 
 # What only makes sense beside the engine: files, codes, arrays, cursors, the journal.
 IN_PROCESS_ONLY = {
+    "add_exceptions",
     "apply_request",
     "availability",
     "changes",
@@ -128,11 +129,15 @@ IN_PROCESS_ONLY = {
     "held",
     "hidden_skus",
     "journal_stats",
+    "knows",
+    "keep_exceptions",
     "listed_skus",
     "load_stock",
     "load_stores",
+    "mend_exceptions",
     "receive_supply",
     "region_of",
+    "retry_due",
     "route_arrays",
     "route_request",
     "set_held",
@@ -743,7 +748,7 @@ async def routed(client: AioClient, order: Order) -> Decision:
 
 def test_without_grpcio_it_is_said_what_to_install() -> None:
     code = (
-        "import sys, fendan; assert 'grpc' not in sys.modules; sys.modules['grpc'] = None\n"
+        "import sys, fendan.cli; assert 'grpc' not in sys.modules; sys.modules['grpc'] = None\n"
         "try: import fendan.{module}\nexcept ImportError as error: print(error)"
     )
     for module in ("client", "aio"):

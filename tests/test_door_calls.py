@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from door_client import METHODS, Client, echo, framed, order
 from fendan.engine.door import ENDINGS, DoorLimits, Ending
+from fendan.server.call_counts import BUCKETS_S
 from fendan.v1.order_pb2 import Decision, Order, OrderLine
 from fendan.v1.routing_service_pb2 import (
     BatchRouteRequest,
@@ -565,6 +566,36 @@ def test_counts_tell_of_calls_by_method_and_status() -> None:
     }
     assert stats.seconds.sum(axis=1).tolist() == [1, 1, 0, 1]
     assert stats.seconds_sum[0] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("edge", range(len(BUCKETS_S)))
+def test_calls_lie_between_the_edges_that_prometheus_is_told(edge: int) -> None:
+    client = Client()
+    client.call(order(b"up to it"))
+    client.door.pass_time(BUCKETS_S[edge])
+    client.work()
+    client.call(order(b"longer"))
+    client.door.pass_time(1.001 * BUCKETS_S[edge])
+    client.work()
+    within = client.door.stats().seconds[0].tolist()
+    assert len(within) == len(BUCKETS_S) + 1
+    assert (within[edge], within[edge + 1], sum(within)) == (1, 1, 2)
+
+
+def test_a_half_keeps_its_answer_when_the_whole_is_answered_wrongly() -> None:
+    client = Client()
+    orders = [order(b"%d" % number) for number in range(4)]
+    streams = [client.call(one) for one in orders]
+    turn = client.door.take()
+    assert turn is not None
+    (piece,) = turn
+    first, second = piece.halves()
+    second.answer(b"".join(orders[2:]))
+    with pytest.raises(ValueError, match="4 decisions"):
+        piece.answer(orders[0])
+    first.answer(b"".join(orders[:2]))
+    client.hear(client.door.hand_back(turn))
+    assert [client.answers[stream].messages for stream in streams] == [[one] for one in orders]
 
 
 def _counted(ended: NDArray[np.int64]) -> list[tuple[tuple[int, int], int]]:

@@ -94,15 +94,10 @@ class Doors:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         tokens = folder / "tokens.toml"
+        of = {Scope.STORE: "S1", Scope.REGION: "east"}
         self.tokens = {
-            scope: new_token(tokens, name=scope.value, scope=scope, of=of)
-            for scope, of in [
-                (Scope.STORE, "S1"),
-                (Scope.REGION, "east"),
-                (Scope.HEADQUARTERS, ""),
-                (Scope.INGEST, ""),
-                (Scope.SETTLEMENT, ""),
-            ]
+            scope: new_token(tokens, name=scope.value, scope=scope, of=of.get(scope, ""))
+            for scope in Scope
         }
         limits = {"limits__message_bytes": 64 * 1024, "limits__orders_per_request": 50}
         self.port, self.door = (

@@ -13,6 +13,8 @@ import fendan
 from fendan import model, policy_file, profiles
 from fendan.errors import TABLE
 from fendan.exclusions import Exclusion
+from fendan.intake.payload import Breakage
+from fendan.intake.rules import RULES
 from fendan.policy_file import policy_of
 from fendan.policy_look import type_table
 from fendan.server.access import METHODS
@@ -64,9 +66,35 @@ def types() -> str:
     return "\n".join(lines)
 
 
+def breakages() -> str:
+    """Why what a platform sent could not be read."""
+    lines = ["| code | a payload, or one order of it, is |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {one.name} | {one.value} |" for one in Breakage)])
+
+
+def intake_rules() -> str:
+    """What each intake rule finds, and what it does unless a file says otherwise."""
+    lines = ["| rule | unless said | threshold | finds | 说明 |", "|---|---|---|---|---|"]
+    for rule in RULES:
+        limits, mark = rule.threshold, " †" if rule.must_stop else ""
+        threshold = ""
+        if limits is not None:
+            threshold = f"{limits.value:,g} {limits.unit} ({limits.least:,g} to {limits.most:,g})"
+        cells = (f"{rule.code}{mark}", rule.severity.name, threshold, rule.english, rule.chinese)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def with_tables(text: str) -> str:
     """The guide with its tables as they have to be."""
-    for name, table in (("types", types()), ("scopes", scopes()), ("errors", errors())):
+    tables = {
+        "types": types,
+        "breakages": breakages,
+        "intake": intake_rules,
+        "scopes": scopes,
+        "errors": errors,
+    }
+    for name, table in ((name, of()) for name, of in tables.items()):
         begin, end = f"<!-- {name}: tests/test_guide.py -->", f"<!-- end of {name} -->"
         head, rest = text.split(begin)
         text = head + begin + "\n" + table + "\n" + end + rest.split(end)[1]

@@ -12,6 +12,17 @@ from google.protobuf.message import Message
 from fendan.errors import Fault
 from fendan.server.access import METHODS, Scope
 from fendan.server.tokens import new_token
+from fendan.v1.exception_service_pb2 import (
+    ApproveExceptionRequest,
+    AssignExceptionRequest,
+    CancelExceptionRequest,
+    ExportExceptionsRequest,
+    GetExceptionFiguresRequest,
+    GetExceptionRequest,
+    GetExceptionStatsRequest,
+    ListExceptionsRequest,
+    RetryExceptionsRequest,
+)
 from fendan.v1.intake_service_pb2 import RawPayload, SubmitRequest
 from fendan.v1.inventory_service_pb2 import (
     AdjustStockRequest,
@@ -100,6 +111,7 @@ LEDGER = "/fendan.v1.LedgerService"
 POLICIES = "/fendan.v1.PolicyService"
 SETUP = "/fendan.v1.SetupService"
 INTAKE = "/fendan.v1.IntakeService"
+EXCEPTIONS = "/fendan.v1.ExceptionService"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
@@ -206,6 +218,19 @@ NOBODYS = {f"{SETUP}/GetSkuProfile", f"{SETUP}/ListHiddenSkus"}
 
 # What S1 asks for, and the field it is refused for: each names its own store or order first.
 NOT_ITS_OWN: list[tuple[str, Message, str]] = [
+    (f"{EXCEPTIONS}/ListExceptions", ListExceptionsRequest(), "method"),
+    (f"{EXCEPTIONS}/ExportExceptions", ExportExceptionsRequest(), "method"),
+    (f"{EXCEPTIONS}/GetException", GetExceptionRequest(order_id="at S1"), "method"),
+    (f"{EXCEPTIONS}/RetryExceptions", RetryExceptionsRequest(order_ids=["at S1"]), "method"),
+    (
+        f"{EXCEPTIONS}/AssignException",
+        AssignExceptionRequest(order_id="at S1", store_id="S1"),
+        "method",
+    ),
+    (f"{EXCEPTIONS}/ApproveException", ApproveExceptionRequest(order_id="at S1"), "method"),
+    (f"{EXCEPTIONS}/CancelException", CancelExceptionRequest(order_id="at S1"), "method"),
+    (f"{EXCEPTIONS}/GetExceptionStats", GetExceptionStatsRequest(), "method"),
+    (f"{EXCEPTIONS}/GetExceptionFigures", GetExceptionFiguresRequest(), "method"),
     (f"{INTAKE}/Submit", SubmitRequest(payloads=[RawPayload(platform="POS")]), "method"),
     (f"{ROUTING}/Route", RouteRequest(order=an_order("mine")), "method"),
     (f"{ROUTING}/BatchRoute", BatchRouteRequest(orders=[an_order("mine")]), "method"),

@@ -16,6 +16,18 @@ from grpc_status import rpc_status
 
 from fendan.errors import Fault
 from fendan.server.access import METHODS
+from fendan.v1.exception_service_pb2 import (
+    ApproveExceptionRequest,
+    AssignExceptionRequest,
+    CancelExceptionRequest,
+    ExceptionFilter,
+    ExportExceptionsRequest,
+    GetExceptionFiguresRequest,
+    GetExceptionRequest,
+    GetExceptionStatsRequest,
+    ListExceptionsRequest,
+    RetryExceptionsRequest,
+)
 from fendan.v1.intake_service_pb2 import RawPayload, SubmitRequest
 from fendan.v1.inventory_service_pb2 import (
     AdjustStockRequest,
@@ -92,6 +104,7 @@ ROUTE = "/fendan.v1.RoutingService/Route"
 BATCH = "/fendan.v1.RoutingService/BatchRoute"
 STREAM = "/fendan.v1.RoutingService/StreamRoute"
 
+EXCEPTION_STATS = "/fendan.v1.ExceptionService/GetExceptionStats"
 LIST_POLICIES = "/fendan.v1.PolicyService/ListPolicies"
 LIST_AREAS = "/fendan.v1.SetupService/ListAreas"
 
@@ -178,6 +191,23 @@ REQUESTS: dict[str, Message] = {
     "/fendan.v1.LedgerService/Tail": TailRequest(
         from_sequence=1, filter=EventFilter(kinds=[EventKind.EVENT_KIND_STORE_ADDED])
     ),
+    "/fendan.v1.ExceptionService/ListExceptions": ListExceptionsRequest(
+        filter=ExceptionFilter(reasons=["NO_STOCK"], channels=["eleme"]), page_size=1
+    ),
+    "/fendan.v1.ExceptionService/ExportExceptions": ExportExceptionsRequest(
+        filter=ExceptionFilter(reasons=["NO_STOCK"])
+    ),
+    "/fendan.v1.ExceptionService/GetException": GetExceptionRequest(order_id="nobody's"),
+    "/fendan.v1.ExceptionService/RetryExceptions": RetryExceptionsRequest(order_ids=["nobody's"]),
+    "/fendan.v1.ExceptionService/AssignException": AssignExceptionRequest(
+        order_id="nobody's", store_id="S1"
+    ),
+    "/fendan.v1.ExceptionService/ApproveException": ApproveExceptionRequest(order_id="nobody's"),
+    "/fendan.v1.ExceptionService/CancelException": CancelExceptionRequest(order_id="nobody's"),
+    EXCEPTION_STATS: GetExceptionStatsRequest(),
+    "/fendan.v1.ExceptionService/GetExceptionFigures": GetExceptionFiguresRequest(
+        day="2026-12-01", utc_offset_h=8
+    ),
     "/fendan.v1.IntakeService/Submit": SubmitRequest(
         payloads=[
             RawPayload(platform="OWN_SHOP", data=b"{", receive_time=Timestamp(seconds=7, nanos=7))
@@ -223,6 +253,9 @@ OTHERS: dict[str, Message] = {
 
 # Where there is nothing to tell, and zeros are left out.
 EMPTY_ANSWERS = {
+    "/fendan.v1.ExceptionService/ListExceptions",
+    "/fendan.v1.ExceptionService/ExportExceptions",
+    EXCEPTION_STATS,
     LIST_POLICIES,
     LIST_AREAS,
     "/fendan.v1.SetupService/ListHiddenSkus",
@@ -294,7 +327,11 @@ def test_a_message_that_was_cut_off_anywhere_is_refused(method: str, channel: gr
     # What makes it harmless comes first, so that it is not what is cut off.
     dry_run = b"\x18\x01" if method in (ROUTE, BATCH, STREAM) else b""
     data = dry_run + request.SerializeToString()
-    assert len(data) > 2 or method in (LIST_POLICIES, LIST_AREAS)  # which say nothing
+    assert len(data) > 2 or method in (
+        LIST_POLICIES,
+        LIST_AREAS,
+        EXCEPTION_STATS,
+    )  # which say nothing
     for size in range(len(dry_run), len(data)):
         answer = told(channel, method, data[:size])
         if not can_be_read(request, data[:size]):
@@ -394,6 +431,14 @@ TAKE_ONE = (
     "/fendan.v1.OrderService/DeliverOrder",
     "/fendan.v1.OrderService/ReturnOrder",
     "/fendan.v1.OrderService/CancelOrder",
+    "/fendan.v1.ExceptionService/ListExceptions",
+    "/fendan.v1.ExceptionService/ExportExceptions",
+    "/fendan.v1.ExceptionService/GetException",
+    "/fendan.v1.ExceptionService/AssignException",
+    "/fendan.v1.ExceptionService/ApproveException",
+    "/fendan.v1.ExceptionService/CancelException",
+    EXCEPTION_STATS,
+    "/fendan.v1.ExceptionService/GetExceptionFigures",
     "/fendan.v1.PolicyService/CheckPolicy",
     "/fendan.v1.PolicyService/DraftPolicy",
     "/fendan.v1.PolicyService/ActivatePolicy",

@@ -1,5 +1,6 @@
 """What Prometheus is told: counted by outcome, measured by stage, and the engine read on demand."""
 
+import json
 import socket
 import urllib.request
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fendan import Engine, InvalidInputError, Order, Reason, Status, Store
+from fendan import Client, Engine, InvalidInputError, Order, RawPayload, Reason, Status, Store
+from fendan.intake.rule import Severity
 from fendan.server.call_counts import BUCKETS_S, CallCounts
 from fendan.server.metrics import STAGES, Endpoint, Metrics
-from serving import a_chain
+from serving import a_chain, serving
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -22,8 +24,10 @@ def orders(metrics: Metrics, status: str, reason: str) -> float | None:
 
 
 def routed(metrics: Metrics, *reasons: Reason) -> None:
-    statuses = [Status.ASSIGNED if r is Reason.NONE else Status.UNASSIGNED for r in reasons]
-    metrics.routed(np.array(statuses, dtype=np.uint8), np.array(reasons, dtype=np.uint8))
+    outcomes = np.zeros((max(Status) + 1, max(Reason) + 1), np.int64)
+    for reason in reasons:
+        outcomes[Status.ASSIGNED if reason is Reason.NONE else Status.UNASSIGNED, reason] += 1
+    metrics.routed(outcomes)
 
 
 def test_orders_are_counted_by_outcome_and_reason() -> None:
@@ -47,6 +51,24 @@ def test_an_empty_batch_counts_nothing() -> None:
     metrics = Metrics()
     routed(metrics)
     assert orders(metrics, "assigned", "none") == 0
+
+
+def test_orders_with_findings_are_counted_by_rule_and_severity() -> None:
+    metrics = Metrics()
+    metrics.judged({("STALE", Severity.HOLD): 2, ("PRICE_ZERO", Severity.WARN): 1})
+    metrics.judged({("STALE", Severity.HOLD): 3})
+    name = "fendan_intake_findings_total"
+    assert value(metrics, name, rule="STALE", severity="hold") == 5
+    assert value(metrics, name, rule="PRICE_ZERO", severity="warn") == 1
+
+
+def test_a_server_counts_what_rules_find_in_orders_that_come_in() -> None:
+    order = {"order_id": "O-1", "lat": 31.2, "lng": 121.4, "lines": [{"sku": "?", "quantity": 1}]}
+    payload = RawPayload(platform="OWN_SHOP", data=json.dumps(order).encode())
+    with serving() as served, Client(served.address) as client:
+        client.submit([payload])
+        labels = {"rule": "UNKNOWN_SKU", "severity": "reject"}
+        assert value(served.server.metrics, "fendan_intake_findings_total", **labels) == 1
 
 
 def test_stock_outs_are_the_orders_that_more_stock_would_have_helped() -> None:

@@ -177,7 +177,10 @@ ENTRY = f'[[token]]\nname = "a"\nscope = "ingest"\nsha256 = "{HASH}"\n'
     [
         (ENTRY + ENTRY, "token[1].name"),
         (ENTRY + ENTRY.replace('"a"', '"b"'), "token[1].sha256"),
-        (ENTRY.replace("ingest", "owner"), "store, region, headquarters, ingest, settlement"),
+        (
+            ENTRY.replace("ingest", "owner"),
+            "store, region, headquarters, ingest, settlement, exceptions",
+        ),
         (ENTRY.replace("ingest", "store"), "token[0].of"),
         (ENTRY + 'of = "S1"\n', "token[0].of"),
         (ENTRY.replace(HASH, HASH.upper()), "token[0].sha256"),

@@ -98,6 +98,34 @@ def test_connections_serve_one_sending_after_another() -> None:
     assert len(wire.read_response(second.answers).decisions) == 10
 
 
+def test_who_watches_is_told_what_has_become_of_all_that_has_begun() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def watch(latencies_ns: NDArray[np.int64], statuses: NDArray[np.int8]) -> None:
+        settled = statuses != UNSENT
+        assert np.array_equal(settled, latencies_ns >= 0)
+        seen.append((len(statuses), int(np.count_nonzero(settled))))
+
+    with serving() as served, Traffic(served.address, connections=1, streams=5) as traffic:
+        outcome = traffic.send(ROUTE, *one_each(orders(50)), watch=watch)
+        traffic.send(ROUTE, *one_each(orders(5, "B")))
+    assert counts(outcome) == {OK: 50}
+    assert seen == sorted(seen)
+    assert seen[-1] == (50, 50)
+
+
+def test_what_a_watcher_raises_ends_the_sending() -> None:
+    def enough(_latencies_ns: object, statuses: NDArray[np.int8]) -> None:
+        if statuses[0] == OK:
+            raise EnoughError
+
+    due_ns = np.array([0, 3_600 * 10**9], dtype=np.int64)
+    with serving() as served, Traffic(served.address, connections=1) as traffic:
+        with pytest.raises(EnoughError):
+            traffic.send(ROUTE, *one_each(orders(2)), due_ns=due_ns, watch=enough)
+        assert counts(traffic.send(ROUTE, *one_each(orders(1, "B")))) == {OK: 1}
+
+
 def test_messages_larger_than_a_frame_arrive_whole() -> None:
     message = wire.write_request(orders(3000))
     assert len(message) > 3 * 16_384

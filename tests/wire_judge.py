@@ -34,6 +34,7 @@ SAID = (
     "group_id",
     "buyer_id",
     "address_id",
+    "priority",
 )
 
 

@@ -42,9 +42,16 @@ from fendan.errors import (
     WrongStoreError,
     WrongTypeError,
 )
+from fendan.exception_entry import ExceptionEntry, ExceptionKind
+from fendan.exception_face import RetryTurn
+from fendan.exception_figures import DayFigures, ExceptionCount
+from fendan.exception_queue import ExceptionFilter, ExceptionPage, ExceptionStats
 from fendan.exclusions import Exclusion
 from fendan.explanation import Candidate, Change, Excluded, Explanation, TriedStep
+from fendan.intake.intake import Intake
+from fendan.intake.items import Item, read_items
 from fendan.intake.payload import RawPayload
+from fendan.intake.plan import IntakePlan, read_intake_plan
 from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.journal import Durability
 from fendan.loaders import read_orders, read_stock, read_stores
@@ -77,6 +84,7 @@ from fendan.model import (
 )
 from fendan.profile_files import read_sku_profiles, read_store_profiles
 from fendan.profiles import SkuProfile, StoreProfile
+from fendan.retry import RetryPolicy
 from fendan.rules import OrderType, StepName, StoreKind
 
 if TYPE_CHECKING:
@@ -95,6 +103,7 @@ __all__ = [
     "Client",
     "CorruptJournalError",
     "Datum",
+    "DayFigures",
     "Decision",
     "DiskError",
     "DuplicateStoreError",
@@ -102,6 +111,12 @@ __all__ = [
     "Engine",
     "EventKind",
     "EventPage",
+    "ExceptionCount",
+    "ExceptionEntry",
+    "ExceptionFilter",
+    "ExceptionKind",
+    "ExceptionPage",
+    "ExceptionStats",
     "Excluded",
     "Exclusion",
     "Explanation",
@@ -109,10 +124,13 @@ __all__ = [
     "FileFormatError",
     "FolderInUseError",
     "Held",
+    "Intake",
     "IntakeOutcome",
+    "IntakePlan",
     "IntakeResult",
     "InternalError",
     "InvalidInputError",
+    "Item",
     "JournalError",
     "KeyConflictError",
     "LedgerEvent",
@@ -136,6 +154,8 @@ __all__ = [
     "RawPayload",
     "Reason",
     "RejectReason",
+    "RetryPolicy",
+    "RetryTurn",
     "Routed",
     "ServiceError",
     "Shipment",
@@ -168,6 +188,8 @@ __all__ = [
     "aio",
     "convert",
     "distance_m",
+    "read_intake_plan",
+    "read_items",
     "read_orders",
     "read_sku_profiles",
     "read_stock",

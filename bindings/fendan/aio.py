@@ -24,6 +24,7 @@ from fendan.columns import Column
 from fendan.engine.geo import Datum
 from fendan.engine.outcome import Decision
 from fendan.errors import Fault, FendanError
+from fendan.exception_client import AioExceptionClient
 from fendan.explain import USUAL_EXCLUDED
 from fendan.explanation import Explanation
 from fendan.intake_client import AioIntakeClient
@@ -42,6 +43,7 @@ from fendan.model import (
 )
 from fendan.order_client import AioOrderClient
 from fendan.policy_client import AioPolicyClient
+from fendan.priority import IN_ORDER
 from fendan.setup_client import AioSetupClient
 
 __all__ = ["Client", "Retries", "Tls"]
@@ -49,7 +51,14 @@ __all__ = ["Client", "Retries", "Tls"]
 T = TypeVar("T")
 
 
-class Client(AioOrderClient, AioLedgerClient, AioPolicyClient, AioSetupClient, AioIntakeClient):
+class Client(
+    AioOrderClient,
+    AioLedgerClient,
+    AioPolicyClient,
+    AioSetupClient,
+    AioExceptionClient,
+    AioIntakeClient,
+):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,
@@ -132,10 +141,14 @@ class Client(AioOrderClient, AioLedgerClient, AioPolicyClient, AioSetupClient, A
         *,
         policy: Policy | None = None,
         dry_run: bool = False,
+        allocate: str = IN_ORDER,
         timeout_s: float | None = None,
     ) -> list[Decision]:
-        """Route up to 100,000 orders as if one after another; a bad order refuses all of them."""
-        return await self._do(calls.route_batch(orders, policy, dry_run), timeout_s)
+        """Route up to 100,000 orders as if one after another; a bad order refuses all of them.
+
+        With `allocate` "priority" those of higher priority first.
+        """
+        return await self._do(calls.route_batch(orders, policy, dry_run, allocate), timeout_s)
 
     @overload
     async def set_stock(

@@ -18,11 +18,12 @@ from fendan.engine.book import Rules
 from fendan.engine.call import check_policy
 from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED
-from fendan.engine.outcome import Decision, Outcome, decisions
+from fendan.engine.outcome import Decision, decisions
 from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
+from fendan.exception_face import ExceptionFace
 from fendan.explain_face import ExplainFace
 from fendan.filelog import FileLog
 from fendan.held_face import HeldFace
@@ -32,6 +33,14 @@ from fendan.life_face import LifeFace
 from fendan.log import Log
 from fendan.lot_face import LotFace
 from fendan.model import Line, Nearby, Order, Policy, Routed
+from fendan.priority import (
+    IN_ORDER,
+    check_priorities,
+    checked_allocation,
+    priorities_of,
+    said_by,
+    said_in_columns,
+)
 from fendan.ruling_face import RulingFace
 from fendan.snapshotting import EVERY_BYTES, Snapshots
 from fendan.stock_face import StockFace
@@ -43,6 +52,7 @@ __all__ = ["Engine"]
 
 
 class Engine(
+    ExceptionFace,
     StoreFace,
     StockFace,
     HeldFace,
@@ -155,13 +165,21 @@ class Engine(
         return self._route([order], policy, dry_run, "order")[0]
 
     def route_batch(
-        self, orders: Iterable[Order], *, policy: Policy | None = None, dry_run: bool = False
+        self,
+        orders: Iterable[Order],
+        *,
+        policy: Policy | None = None,
+        dry_run: bool = False,
+        allocate: str = IN_ORDER,
     ) -> list[Decision]:
         """Route orders as if one after another, in order; a bad order refuses the whole batch.
 
-        In a dry run too, later orders see what earlier ones would have reserved.
+        With `allocate` "priority" those of higher priority first, and in order among equals; the
+        decisions stand in the order of `orders` either way. In a dry run too, later orders see what
+        earlier ones would have reserved.
         """
-        return self._route(columns.rows("orders", orders), policy, dry_run, "orders")
+        by_priority = checked_allocation(allocate)
+        return self._route(columns.rows("orders", orders), policy, dry_run, "orders", by_priority)
 
     def route_arrays(
         self,
@@ -220,7 +238,8 @@ class Engine(
             rules = self._rules_of(policy, command.now_ns)
             asked = None if rules is None else _asked(rules, len(arrays[0]), said)
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money, asked)
-            outcome = self._decided(batch, radius_m, dry_run, rules, command.now_ns)
+            said_at = said_in_columns(said)
+            outcome = self._decided(batch, radius_m, dry_run, rules, command.now_ns, said_at)
         verdicts = outcome.verdicts
         return Routed(
             store_codes=np.ascontiguousarray(verdicts["store"]),
@@ -241,6 +260,8 @@ class Engine(
         is_one = request.kind is Kind.ROUTE
         if is_one and not len(request):
             refuse(Fault.MISSING, "order", hint="the message has none")
+        style = "order" if is_one else "orders"
+        check_priorities(request.priorities, style)
         with self._command() as command:
             skus = self._stock.sku_code_of
             rules = self._rules_of(policy, command.now_ns)
@@ -249,10 +270,19 @@ class Engine(
                 columns_of(request, skus),
                 skus,
                 self._datum,
-                "order" if is_one else "orders",
+                style,
                 None if rules is None else rules.asking,
             )
-            outcome = self._decided(batch, radius_m, request.dry_run, rules, command.now_ns)
+            outcome = self._decided(
+                batch,
+                radius_m,
+                request.dry_run,
+                rules,
+                command.now_ns,
+                said_at=lambda row: vars(request.said(row)),
+                priorities=request.priorities,
+                by_priority=request.allocation == 1,
+            )
             return Reply(
                 request,
                 outcome.verdicts,
@@ -367,33 +397,36 @@ class Engine(
     # -- INSIDE --------------------------------------------------------------------------------
 
     def _route(
-        self, orders: list[Order], policy: Policy | None, dry_run: bool, style: str
+        self,
+        orders: list[Order],
+        policy: Policy | None,
+        dry_run: bool,
+        style: str,
+        by_priority: bool = False,
     ) -> list[Decision]:
         radius_m = self._radius_m(policy)
         with self._command() as command:
             rules = self._rules_of(policy, command.now_ns)
             asking = None if rules is None else rules.asking
             batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, style, asking)
-            return decisions(
-                batch.ids or [], self._decided(batch, radius_m, dry_run, rules, command.now_ns)
+            priorities = None
+            if by_priority or self.keeps_exceptions:
+                priorities = priorities_of(orders, style)
+            outcome = self._decided(
+                batch,
+                radius_m,
+                dry_run,
+                rules,
+                command.now_ns,
+                said_at=lambda row: said_by(orders[row]),
+                priorities=priorities,
+                by_priority=by_priority,
             )
+            return decisions(batch.ids or [], outcome)
 
     def _rules_of(self, policy: Policy | None, now_ns: int) -> Rules | None:
         """The policy file in force; a call's own policy stands in its place."""
         return self._rules_at(now_ns) if policy is None else None
-
-    def _decided(
-        self, batch: Batch, radius_m: float, dry_run: bool, rules: Rules | None, now_ns: int
-    ) -> Outcome:
-        due_ns = self._life.due_ns(now_ns)
-        return self._orders.route(
-            self._as_parts(batch, rules),
-            radius_m,
-            dry_run=dry_run,
-            due_ns=due_ns,
-            rules=rules,
-            now_ns=now_ns,
-        )
 
     def _radius_m(self, policy: Policy | None) -> float:
         """How far a store may be under this call's policy, or else the engine's."""

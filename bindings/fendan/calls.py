@@ -38,6 +38,7 @@ from fendan.model import (
     Store,
     StoreStatus,
 )
+from fendan.priority import IN_ORDER, checked_allocation
 from fendan.v1 import inventory_service_pb2 as inventory
 from fendan.v1 import network_service_pb2 as network
 from fendan.v1 import routing_service_pb2 as routing
@@ -80,11 +81,12 @@ def route(order: Order, policy: Policy | None, dry_run: bool) -> Exchange[Decisi
 
 
 def route_batch(
-    orders: Iterable[Order], policy: Policy | None, dry_run: bool
+    orders: Iterable[Order], policy: Policy | None, dry_run: bool, allocate: str = IN_ORDER
 ) -> Exchange[list[Decision]]:
     """Many orders in one message."""
+    by_priority = checked_allocation(allocate)
     wanted = rows("orders", orders)
-    request = wire.write_request(wanted, policy=policy, dry_run=dry_run)
+    request = wire.write_request(wanted, policy=policy, dry_run=dry_run, by_priority=by_priority)
     data: bytes = yield Call(f"{ROUTING}/BatchRoute", request)
     return _decisions(data, wire.BATCH, len(wanted))
 

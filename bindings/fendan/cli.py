@@ -20,12 +20,15 @@ from rich.progress import Progress
 import fendan
 from fendan import Datum, Engine, Policy, Reason, Routed, Status, loaders, report
 from fendan.areas_commands import areas_app
+from fendan.exception_commands import exceptions_app
 from fendan.explain_commands import explain
 from fendan.intake_commands import intake
 from fendan.journal_commands import check, journal_app, ledger_app, snapshot
 from fendan.load.command import load
 from fendan.loaders import OrderColumns, StockColumns
 from fendan.policy_commands import policy_app
+from fendan.report_commands import report_app
+from fendan.rules_commands import rules_app
 from fendan.server.commands import config_app, token_app
 from fendan.server.serve import serve
 from fendan.terminal import new_file, plain_errors, progress_bars, step
@@ -40,9 +43,12 @@ app.command()(load)
 app.command()(intake)
 app.command()(snapshot)
 app.add_typer(areas_app, name="areas")
+app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(journal_app, name="journal")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(policy_app, name="policy")
+app.add_typer(report_app, name="report")
+app.add_typer(rules_app, name="rules")
 app.add_typer(config_app, name="config")
 app.add_typer(token_app, name="token")
 

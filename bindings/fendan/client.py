@@ -24,6 +24,7 @@ from fendan.columns import Column
 from fendan.engine.geo import Datum
 from fendan.engine.outcome import Decision
 from fendan.errors import Fault, FendanError
+from fendan.exception_client import ExceptionClient
 from fendan.explain import USUAL_EXCLUDED
 from fendan.explanation import Explanation
 from fendan.intake_client import IntakeClient
@@ -42,6 +43,7 @@ from fendan.model import (
 )
 from fendan.order_client import OrderClient
 from fendan.policy_client import PolicyClient
+from fendan.priority import IN_ORDER
 from fendan.setup_client import SetupClient
 
 __all__ = ["Client", "Retries", "Tls"]
@@ -49,7 +51,7 @@ __all__ = ["Client", "Retries", "Tls"]
 T = TypeVar("T")
 
 
-class Client(OrderClient, LedgerClient, PolicyClient, SetupClient, IntakeClient):
+class Client(OrderClient, LedgerClient, PolicyClient, SetupClient, ExceptionClient, IntakeClient):
     """A Fendan service, used as if it were a `fendan.Engine` in this process.
 
     Methods, results and errors are the engine's; on top come the ServiceErrors, such as BusyError,
@@ -125,10 +127,14 @@ class Client(OrderClient, LedgerClient, PolicyClient, SetupClient, IntakeClient)
         *,
         policy: Policy | None = None,
         dry_run: bool = False,
+        allocate: str = IN_ORDER,
         timeout_s: float | None = None,
     ) -> list[Decision]:
-        """Route up to 100,000 orders as if one after another; a bad order refuses all of them."""
-        return self._do(calls.route_batch(orders, policy, dry_run), timeout_s)
+        """Route up to 100,000 orders as if one after another; a bad order refuses all of them.
+
+        With `allocate` "priority" those of higher priority first.
+        """
+        return self._do(calls.route_batch(orders, policy, dry_run, allocate), timeout_s)
 
     @overload
     def set_stock(

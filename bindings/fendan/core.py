@@ -173,6 +173,9 @@ class Core:
             self._limits_changed = False
             busy.follow(orders, self._documents, now_ns)
 
+    def _before_close(self) -> None:
+        """Write down what may wait until then; nothing, where nobody extends it."""
+
     def _documents_changed(self, kinds: set[str]) -> None:
         """Make anew what derives from documents of these kinds; whoever derives extends it.
 

@@ -11,13 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from fendan.areas import Area, shapely_module
 from fendan.coverage import Coverage, Raster, Reach
+from fendan.lettering import font_families, shown
 from fendan.picture import DOTS_PER_INCH, FAINT, INK, KM_PER_DEGREE, PAPER, PIXELS, QUIET
 
 __all__ = ["draw_coverage", "draw_scale"]
@@ -29,8 +29,6 @@ NOT_SERVED = "#d55e00"
 BORDER = "#b5a888"
 BARS = 22
 LONGEST_NAME = 22
-# Families with Chinese characters, of which the first that is installed is taken.
-CHINESE = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC", "SimHei")
 
 
 def draw_coverage(
@@ -213,10 +211,9 @@ def _draw_bars(axes: Axes, coverage: Coverage, chosen: list[int]) -> None:
     places = np.arange(len(regions))
     axes.barh(places, 1.0, color=LEFT_BAR, height=0.68)
     axes.barh(places, [region.share for region in regions], color=SERVED, height=0.68)
-    family = _chinese()
-    fonts = ["DejaVu Sans"] if family is None else ["DejaVu Sans", family]
+    fonts = font_families()
     for place, region in enumerate(regions):
-        label = f"{place + 1}  {_shown(region.name, family)}".rstrip()
+        label = f"{place + 1}  {shown(region.name, LONGEST_NAME)}".rstrip()
         style: dict[str, Any] = {"va": "center", "fontsize": 11, "fontfamily": fonts}
         axes.text(-0.04, place, label, ha="right", color=INK, **style)
         left = f"{region.square_km_left:,.0f} km²"
@@ -231,18 +228,3 @@ def _draw_bars(axes: Axes, coverage: Coverage, chosen: list[int]) -> None:
     axes.set_facecolor("none")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
-
-
-def _chinese() -> str | None:
-    """A family with Chinese characters, if one is installed."""
-    installed = {font.name for font in fontManager.ttflist}
-    return next((family for family in CHINESE if family in installed), None)
-
-
-def _shown(name: str, family: str | None) -> str:
-    """The name, shortened; empty where no installed font can write it."""
-    font = get_font(fontManager.findfont(FontProperties(family="DejaVu Sans")))
-    known = set(font.get_charmap())
-    if family is None and not all(ord(letter) in known for letter in name):
-        return ""
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"

@@ -12,7 +12,7 @@ from fendan.core import Core
 from fendan.engine.audit import audit
 from fendan.engine.events import EventKind
 from fendan.engine.geo import Datum
-from fendan.errors import BreachError, Fault, refuse
+from fendan.errors import BreachError, Fault, FendanError, refuse
 from fendan.journal import Durability, Journal
 from fendan.log import Claim, Log
 from fendan.recovery import Recovery, recover, settings_text
@@ -75,6 +75,8 @@ class DurableFace(Core):
 
         An engine that is closed accepts nothing more. In memory there is nothing to close.
         """
+        with suppress(FendanError):  # closed before, or broken
+            self._before_close()
         if self._snapshots is not None:
             self._snapshots.close()
         if self._journal is not None:

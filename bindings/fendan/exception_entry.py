@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
 
+from fendan.engine.asking import HIGHEST_PRIORITY
 from fendan.engine.geo import Datum
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
@@ -18,13 +19,10 @@ __all__ = [
     "ExceptionEntry",
     "ExceptionKind",
     "checked",
-    "checked_priority",
     "cut",
     "entry_of",
     "text_of",
 ]
-
-HIGHEST_PRIORITY = 9
 
 # An order of a hundred lines as a platform sends it has some 20 kB: enough to see what is wrong.
 MOST_RAW_BYTES = 16 * 1024
@@ -47,13 +45,13 @@ class ExceptionKind(IntEnum):
 class ExceptionEntry:
     """One order of the queue. Times are nanoseconds since 1970, UTC.
 
-    `id`: the order's; of what could not be read, one that whoever took it in has made. `reason`: the
-    name of a `Reason`, or a rule's code; `codes`: whatever else was found. `since_ns`: when it came,
-    which is its age. `order`: as it is to be routed; None where it could not be read, or where the
-    engine remembers what it asked for. `store_id`: the last store that would not have it, or "".
-    `priority`: 0 to 9, the highest first. `attempts`: how often it was tried again; `next_try_ns`:
-    not before then, None: whenever something changes that could fill it. `raw`: what came, at most
-    16 KiB of it.
+    `id`: the order's; of what could not be read, one that whoever took it in has made. `reason`:
+    the name of a `Reason`, or a rule's code; `codes`: whatever else was found. `since_ns`: when it
+    came, which is its age. `order`: as it is to be routed; None where it could not be read, or
+    where the engine remembers what it asked for. `store_id`: the last store that would not have it,
+    or "". `priority`: 0 to 9, the highest first. `attempts`: how often it was tried again since the
+    engine was opened; `next_try_ns`: not before then, None: whenever something changes that could
+    fill it. `raw`: what came, at most 16 KiB of it.
     """
 
     id: str
@@ -87,16 +85,10 @@ def checked(entry: ExceptionEntry, row: int | None = None) -> ExceptionEntry:
     if entry.order is not None and entry.order.id != entry.id:
         hint = f"the order's is {entry.order.id!r}"
         refuse(Fault.OUT_OF_RANGE, "entries.id", entry.id, row=row, hint=hint)
-    checked_priority(entry.priority, "entries.priority", row)
-    return entry
-
-
-def checked_priority(priority: int, field: str = "priority", row: int | None = None) -> int:
-    """A priority, 0 to 9. Raises InvalidInputError."""
-    if not isinstance(priority, int) or not 0 <= priority <= HIGHEST_PRIORITY:
+    if not isinstance(entry.priority, int) or not 0 <= entry.priority <= HIGHEST_PRIORITY:
         hint = f"must be a whole number from 0 to {HIGHEST_PRIORITY}"
-        refuse(Fault.OUT_OF_RANGE, field, priority, row=row, hint=hint)
-    return priority
+        refuse(Fault.OUT_OF_RANGE, "entries.priority", entry.priority, row=row, hint=hint)
+    return entry
 
 
 def cut(raw: str) -> str:
@@ -107,6 +99,7 @@ def cut(raw: str) -> str:
 
 # -- AS TEXT -----------------------------------------------------------------------------------
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _FIELDS = {field.name: field.default for field in fields(ExceptionEntry)}
 _ORDER_FIELDS = {field.name: field.default for field in fields(Order)}
 
@@ -120,7 +113,7 @@ def text_of(entry: ExceptionEntry) -> str:
     }
     if entry.order is not None:
         said["order"] = _order_said(entry.order)
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(said)
 
 
 def entry_of(name: str, text: str) -> ExceptionEntry:
@@ -149,7 +142,7 @@ def _order_of(name: str, said: Mapping[str, Any]) -> Order:
         **{
             **said,
             "id": name,
-            "lines": [tuple(line) for line in said["lines"]],
+            "lines": tuple(tuple(line) for line in said["lines"]),
             "datum": None if said.get("datum") is None else Datum(said["datum"]),
             "order_type": OrderType(said.get("order_type", OrderType.UNSPECIFIED)),
         }

@@ -1,23 +1,25 @@
 """The engine's face for those who look after orders that nobody fills."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fendan import columns
 from fendan.documents import Documents
 from fendan.engine.batch import Batch
-from fendan.engine.outcome import Outcome
+from fendan.engine.book import Rules
+from fendan.engine.outcome import Outcome, arranged
 from fendan.engine.records import OrderState
 from fendan.engine.retry import assign_to
 from fendan.engine.router import Reason, Status
-from fendan.errors import Fault, UnknownOrderError, refuse
+from fendan.errors import Fault, refuse
 from fendan.exception_entry import (
     ExceptionEntry,
     ExceptionKind,
     checked,
-    checked_priority,
     cut,
     entry_of,
     text_of,
@@ -31,8 +33,9 @@ from fendan.exception_queue import (
 )
 from fendan.life_face import _status
 from fendan.model import Order, OrderStatus
+from fendan.priority import turns_of, waiting_order
 from fendan.retry import RetryPolicy, checked_retry, retry_of, retry_text
-from fendan.retry_face import RetryFace
+from fendan.retry_face import APPROVED, HOMELESS, RetryFace
 
 __all__ = ["ExceptionFace", "RetryTurn"]
 
@@ -41,11 +44,9 @@ EXCEPTION, HOUR, RETRY = "exception", "exception_hour", "retry"
 
 LARGEST_PAGE = 10_000
 EXPIRED = "EXPIRED"
-APPROVED = "APPROVED"
 
 # Whoever rejects such an order leaves it nowhere to go: a person has to see to it.
 ENDS = {Reason.TOO_MANY_ATTEMPTS, Reason.PICKUP_STORE, Reason.GROUP_NOT_WHOLE}
-HOMELESS = {OrderState.REJECTED, OrderState.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,26 +81,47 @@ class ExceptionFace(RetryFace):
         """Whether the queue is kept."""
         return self._queue is not None
 
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """How waiting orders are tried again. Raises WrongStateError where no queue is kept."""
+        self._kept_queue()
+        return self._waiting.policy
+
     def add_exceptions(self, entries: Iterable[ExceptionEntry]) -> None:
         """Put orders into the queue that were never routed: HELD, REJECTED or BROKEN ones.
 
-        `since_ns` 0 is now; of `raw` as much is kept as may be. An order that stands in the queue
-        already, or was routed, stays as it is. Raises InvalidInputError naming the row.
+        `since_ns` 0 is now; of `raw` as much is kept as may be. An order that was routed stays as
+        it is; one that was put here before takes the place of its older self, and keeps its age.
+        Raises InvalidInputError naming the row.
         """
         entries = [checked(one, row) for row, one in enumerate(columns.rows("entries", entries))]
         with self._command() as command:
             queue = self._kept_queue()
             for entry in entries:
-                if entry.id in queue or self._state_of(entry.id) is not None:
+                known = queue.get(entry.id)
+                if self._state_of(entry.id) is not None:
                     continue
                 since_ns = entry.since_ns or command.now_ns
                 channel = entry.channel or (entry.order.channel if entry.order else "")
-                self._figures.count("taken", since_ns)
+                if known is not None:
+                    since_ns = known.since_ns
+                else:
+                    self._figures.count("taken", since_ns)
                 self._put(
                     replace(entry, since_ns=since_ns, channel=channel, raw=cut(entry.raw)),
                     command.now_ns,
-                    is_new=True,
+                    is_new=known is None,
                 )
+            self._write_exceptions()
+
+    def mend_exceptions(self, order_ids: Iterable[str]) -> None:
+        """Take out of the queue what was held or rejected, and has come again and found a store."""
+        with self._command():
+            queue = self._kept_queue()
+            for name in order_ids:
+                entry = queue.get(name)
+                if entry is not None and entry.kind is not ExceptionKind.WAITING:
+                    self._leave(name, "cancelled")
             self._write_exceptions()
 
     def exceptions(
@@ -152,12 +174,14 @@ class ExceptionFace(RetryFace):
         """
         order_ids = columns.rows("order_ids", order_ids)
         with self._command() as command:
+            self._kept_queue()
             for row, name in enumerate(order_ids):
                 if self._entry(name, row).kind is not ExceptionKind.WAITING:
                     hint = "only orders that wait are tried again; approve it"
                     refuse(Fault.WRONG_STATE, "order_ids", name, row=row, hint=hint)
             for name in order_ids:
-                self._try_now(name, command.now_ns)
+                if name in self._kept_queue():  # or its group was assigned with another of it
+                    self._try_now(name, command.now_ns)
             self._write_exceptions()
             return [_status(name, self._life.status(name)) for name in order_ids]
 
@@ -191,8 +215,7 @@ class ExceptionFace(RetryFace):
             entry = self._entry(order_id)
             if entry.kind is ExceptionKind.WAITING:
                 refuse(Fault.WRONG_STATE, "order_id", order_id, hint="it waits already")
-            if self._state_of(order_id) is None:
-                self._register(entry, command.now_ns)
+            self._check_routable(entry, command.now_ns)
             codes = (*entry.codes, APPROVED)
             waiting = replace(entry, kind=ExceptionKind.WAITING, codes=codes)
             self._put(waiting, command.now_ns, is_new=False)
@@ -212,9 +235,10 @@ class ExceptionFace(RetryFace):
     # -- BY ITSELF -----------------------------------------------------------------------------
 
     def retry_due(self) -> RetryTurn:
-        """Try the waiting orders that a change concerns, or whose time has come; to be called often.
+        """Try the waiting orders that a change concerns, or whose time has come.
 
-        The most urgent first, at most as many as the policy allows in one turn.
+        To be called often: with nothing to do it takes some microseconds. The most urgent come
+        first, at most as many as the policy allows in one turn.
         """
         with self._command() as command:
             if self._queue is None:
@@ -227,12 +251,43 @@ class ExceptionFace(RetryFace):
 
     # -- WHO COMES -----------------------------------------------------------------------------
 
+    def _decided(
+        self,
+        batch: Batch,
+        radius_m: float,
+        dry_run: bool,
+        rules: Rules | None,
+        now_ns: int,
+        said_at: Callable[[int], Mapping[str, Any]],
+        *,
+        priorities: NDArray[np.int32] | None = None,
+        by_priority: bool = False,
+    ) -> Outcome:
+        """Route a batch; whoever is not assigned waits, if that is kept."""
+        whole = self._as_parts(batch, rules)
+        turns = turns_of(priorities) if by_priority and priorities is not None else None
+        taken, changes = self._orders.taken, len(self._stock.changes)
+        outcome = self._orders.route(
+            whole if turns is None else whole.subset(turns),
+            radius_m,
+            dry_run=dry_run,
+            due_ns=self._life.due_ns(now_ns),
+            rules=rules,
+            now_ns=now_ns,
+        )
+        if turns is not None:
+            outcome = arranged(outcome, np.argsort(turns))
+        if self._orders.taken > taken:
+            self._pass_over(changes)
+            self._note_routed(batch, outcome, self._orders.taken - taken, said_at, now_ns)
+        return outcome
+
     def _note_routed(
         self,
         batch: Batch,
         outcome: Outcome,
         taken: int,
-        order_at: Callable[[int], Order],
+        said_at: Callable[[int], Mapping[str, Any]],
         now_ns: int,
     ) -> None:
         """After a batch was routed within a command: those not assigned wait from now on."""
@@ -248,12 +303,12 @@ class ExceptionFace(RetryFace):
             if self._state_of(name) is not OrderState.UNASSIGNED:
                 continue  # it was told so long ago
             reason = Reason(int(outcome.verdicts["reason"][row]))
-            self._wait(order_at(row), reason, now_ns)
+            order = waiting_order(batch, row, self._stock.skus, said_at(row))
+            self._wait(order, reason, now_ns)
             fresh += 1
         self._figures.count("taken", now_ns, taken)
         self._figures.count("at_once", now_ns, taken - fresh)
-        if fresh:
-            self._write_exceptions()
+        self._write_exceptions()
 
     def _wait(self, order: Order, reason: Reason, now_ns: int) -> None:
         entry = ExceptionEntry(
@@ -263,15 +318,18 @@ class ExceptionFace(RetryFace):
             since_ns=now_ns,
             order=order,
             channel=order.channel,
-            priority=checked_priority(order.priority),
+            priority=order.priority,
         )
         self._put(entry, now_ns, is_new=True)
 
     def _stepped(self, order_ids: Iterable[str], now_ns: int, store_id: str = "") -> None:
-        """After a step of their life: what is at no store any more comes, what is done with leaves."""
+        """What is at no store any more comes into the queue, and what is done with leaves it."""
         if self._queue is None:
             return
         for name in order_ids:
+            if self._state_of(name) is None:  # done with, and forgotten already
+                self._leave(name, "cancelled")
+                continue
             status = _status(name, self._life.status(name))
             states = {one.state for one in status.shipments or (status,)}
             if states.isdisjoint(HOMELESS) and status.state is not OrderState.UNASSIGNED:
@@ -307,6 +365,11 @@ class ExceptionFace(RetryFace):
             return entry
         return replace(entry, attempts=waiter.attempts, next_try_ns=waiter.next_try_ns)
 
+    def _check_routable(self, entry: ExceptionEntry, now_ns: int) -> None:
+        """Refuse an order that was never routed and never can be, such as one of unknown SKUs."""
+        if self._state_of(entry.id) is None:
+            self._batch_of([self._order_of(entry)], self._rules_at(now_ns))
+
     def _check_has(self, store: int, store_id: str, order: Order) -> None:
         """Refuse a store that is paused, or lacks a line of an order."""
         has = not self._network.layout.closed[store]
@@ -316,6 +379,12 @@ class ExceptionFace(RetryFace):
         if not has:
             hint = "it is paused, or does not have all of it now"
             refuse(Fault.WRONG_STORE, "store_id", store_id, hint=hint)
+
+    def _before_close(self) -> None:
+        super()._before_close()
+        if self._queue is not None and self._figures.has_changed:
+            with self._command():
+                self._put_documents(HOUR, self._figures.changed(self._last_ns))
 
     def _documents_changed(self, kinds: set[str]) -> None:
         super()._documents_changed(kinds)
@@ -348,13 +417,6 @@ class ExceptionFace(RetryFace):
         queue.put(entry)
         self._unwritten[entry.id] = text_of(entry)
         self._wait_for(entry, now_ns)
-
-    def _state_of(self, order_id: str) -> OrderState | None:
-        """Where an order is, as far as it is known."""
-        try:
-            return self._life.status(order_id)[0]
-        except UnknownOrderError:
-            return None
 
 
 def _texts(kept: Documents, kind: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """How many orders went through untouched, by the day they came: counted by hours, kept as texts.
 
-An hour's text is JSON: {"taken": 900, "at_once": 850, "by_retry": 30, "by_hand": 9, "cancelled": 2,
-"exceptions": [["NO_STOCK", "store", "channel", 50], …]}. The hour is the one in which the order came,
-UTC, so that any zone of whole hours can have its day.
+An hour's text is JSON: {"taken": 900, "at_once": 850, "by_retry": 30, "by_hand": 9, "cancelled":
+2, "exceptions": [["NO_STOCK", "store", "channel", 50], …]}. The hour is the one in which the order
+came, UTC, so that any zone of whole hours can have its day.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from fendan.errors import Fault, refuse
 from fendan.times import NS_PER_S
@@ -18,6 +19,8 @@ __all__ = ["DayFigures", "ExceptionCount", "Figures", "hour_of"]
 
 COUNTS = ("taken", "at_once", "by_retry", "by_hand", "cancelled")
 HOURS_PER_DAY = 24
+S_PER_HOUR = 3_600
+NS_PER_HOUR = S_PER_HOUR * NS_PER_S
 HOURS_KEPT = HOURS_PER_DAY * 92  # a quarter
 
 
@@ -70,7 +73,12 @@ class _Hour:
 
 def hour_of(time_ns: int) -> str:
     """The hour of a time as its texts are named: ``2026-12-01T07``, UTC."""
-    return datetime.fromtimestamp(time_ns // NS_PER_S, UTC).strftime("%Y-%m-%dT%H")
+    return _hour_named(time_ns // NS_PER_HOUR)
+
+
+@lru_cache(maxsize=64)
+def _hour_named(number: int) -> str:
+    return datetime.fromtimestamp(number * S_PER_HOUR, UTC).strftime("%Y-%m-%dT%H")
 
 
 class Figures:
@@ -79,11 +87,16 @@ class Figures:
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._hours = {name: _read(text) for name, text in texts.items()}
         self._changed: set[str] = set()
+        self._kept_ns = 0
 
     @property
     def has_changed(self) -> bool:
         """Whether there is anything to keep."""
         return bool(self._changed)
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether counts are to be kept that no entry came with: at most once a second."""
+        return bool(self._changed) and now_ns - self._kept_ns >= NS_PER_S
 
     def count(self, what: str, since_ns: int, orders: int = 1) -> None:
         """So many orders that came then were `taken`, assigned `at_once`, and so on."""
@@ -94,13 +107,14 @@ class Figures:
         """An order that came then is an exception."""
         self._hour(since_ns).exceptions[reason, store_id, channel] += 1
 
-    def changed(self) -> dict[str, str]:
+    def changed(self, now_ns: int) -> dict[str, str]:
         """The texts by hour that are to be kept now; "" for hours that are too long ago."""
         texts = {name: self._hours[name].text() for name in sorted(self._changed)}
         for name in sorted(self._hours)[:-HOURS_KEPT]:
             del self._hours[name]
             texts[name] = ""
         self._changed.clear()
+        self._kept_ns = now_ns
         return texts
 
     def of_day(self, day: str | date, utc_offset_h: int) -> DayFigures:

@@ -1,11 +1,12 @@
 """The exception queue: every order that nobody fills yet, the most urgent first."""
 
-from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 from fendan.exception_entry import ExceptionEntry, ExceptionKind
+from fendan.ranks import Ranks
 
 __all__ = ["ExceptionFilter", "ExceptionPage", "ExceptionQueue", "ExceptionStats"]
 
@@ -70,8 +71,15 @@ class ExceptionQueue:
 
     def __init__(self, entries: Iterable[ExceptionEntry] = ()) -> None:
         self._entries = {entry.id: entry for entry in entries}
-        self._places = sorted(map(place_of, self._entries.values()))
+        self._places = Ranks(map(place_of, self._entries.values()))
         self._reasons = Counter((one.kind, one.reason) for one in self._entries.values())
+        self._ages: dict[ExceptionKind, list[tuple[int, str]]] = {
+            kind: [] for kind in ExceptionKind
+        }
+        for entry in self._entries.values():
+            self._ages[entry.kind].append((entry.since_ns, entry.id))
+        for ages in self._ages.values():
+            heapify(ages)  # of those who have left, too, until they are the oldest
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -96,24 +104,25 @@ class ExceptionQueue:
         self.pop(entry.id)
         self._entries[entry.id] = entry
         self._reasons[entry.kind, entry.reason] += 1
-        insort(self._places, place_of(entry))
+        self._places.add(place_of(entry))
+        heappush(self._ages[entry.kind], (entry.since_ns, entry.id))
 
     def pop(self, name: str) -> ExceptionEntry | None:
         """Take out the entry of an order, if it has one."""
         entry = self._entries.pop(name, None)
         if entry is not None:
             self._reasons[entry.kind, entry.reason] -= 1
-            del self._places[bisect_left(self._places, place_of(entry))]
+            self._places.remove(place_of(entry))
         return entry
 
     def page(self, wanted: ExceptionFilter, limit: int, after: str) -> ExceptionPage:
         """At most `limit` entries behind the one that `after` names, which may have left."""
-        first = 0
+        first: Place | None = None
         if after:
             priority, since_ns, name = after.split(":", 2)
-            first = bisect_right(self._places, (int(priority), int(since_ns), name))
+            first = int(priority), int(since_ns), name
         found: list[ExceptionEntry] = []
-        for _, _, name in self._places[first:]:
+        for _, _, name in self._places.after(first):
             entry = self._entries[name]
             if wanted.fits(entry):
                 if len(found) == limit:
@@ -131,12 +140,24 @@ class ExceptionQueue:
         for (kind, reason), count in self._reasons.items():
             by_kind[kind] += count
             by_reason[reason] += count
-        oldest: dict[ExceptionKind, int] = {}
-        for entry in self._entries.values():
-            oldest[entry.kind] = min(entry.since_ns, oldest.get(entry.kind, entry.since_ns))
         return ExceptionStats(
             total=len(self),
             by_kind={kind: by_kind[kind] for kind in ExceptionKind if by_kind[kind]},
             by_reason={reason: count for reason, count in sorted(by_reason.items()) if count},
-            oldest_s={kind: (now_ns - since) / 1e9 for kind, since in sorted(oldest.items())},
+            oldest_s={
+                kind: (now_ns - since_ns) / 1e9
+                for kind in ExceptionKind
+                if (since_ns := self._oldest_ns(kind)) is not None
+            },
         )
+
+    def _oldest_ns(self, kind: ExceptionKind) -> int | None:
+        """When the oldest of a kind came."""
+        ages = self._ages[kind]
+        while ages:
+            since_ns, name = ages[0]
+            entry = self._entries.get(name)
+            if entry is not None and (entry.kind, entry.since_ns) == (kind, since_ns):
+                return since_ns
+            heappop(ages)
+        return None

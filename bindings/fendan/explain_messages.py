@@ -28,6 +28,7 @@ def order_of(message: orders.Order, field: str) -> Order:
         group_id=message.group_id,
         buyer_id=message.buyer_id,
         address_id=message.address_id,
+        priority=message.priority,
     )
 
 

@@ -19,7 +19,7 @@ from fendan.errors import Fault, refuse
 from fendan.intake.files import for_file, payloads_in
 from fendan.intake.intake import Intake
 from fendan.intake.payload import RawPayload
-from fendan.intake.plan import IntakePlan, read_plan
+from fendan.intake.plan import IntakePlan, read_intake_plan
 from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.terminal import new_file, plain_errors, progress_bars, step
 from fendan.toml_file import did_you_mean
@@ -58,7 +58,7 @@ def intake(
     folder, with its text.
     """
     with plain_errors(), ExitStack() as stack:
-        plan = IntakePlan() if config is None else read_plan(config)
+        plan = IntakePlan() if config is None else read_intake_plan(config)
         if platform not in plan.mappings:
             hint = (
                 f"must be one of {', '.join(plan.mappings)}{did_you_mean(platform, plan.mappings)}"

@@ -100,6 +100,7 @@ class LifeFace(Core):
             told = self._life.reject(
                 order_id, store_id, reason, missing, command.now_ns, shipment, rules
             )
+            self._stepped([order_id], command.now_ns, store_id)
         return _status(order_id, told)
 
     # -- BEYOND THE STORE ----------------------------------------------------------------------
@@ -139,6 +140,7 @@ class LifeFace(Core):
         _check_shipment(shipment)
         with self._command() as command:
             told = self._life.cancel(order_id, command.now_ns, shipment)
+            self._stepped([order_id], command.now_ns)
         return _status(order_id, told)
 
     def release(self, order_id: str) -> bool:
@@ -162,7 +164,9 @@ class LifeFace(Core):
         To be called every now and then: until then their stock is held, and they can be accepted.
         """
         with self._command() as command:
-            return self._life.expire(command.now_ns)
+            expired = self._life.expire(command.now_ns)
+            self._stepped(expired, command.now_ns)
+            return expired
 
     # -- QUERIES -------------------------------------------------------------------------------
 
@@ -172,6 +176,9 @@ class LifeFace(Core):
             return _status(order_id, self._life.status(order_id))
 
     # -- INSIDE --------------------------------------------------------------------------------
+
+    def _stepped(self, order_ids: Iterable[str], now_ns: int, store_id: str = "") -> None:
+        """A hook, within the command: these were rejected by a store, cancelled, or expired."""
 
     def _advance(
         self, order_id: str, state: OrderState, store_id: str | None, shipment: int | None

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass
-from numbers import Real
 
 from fendan.errors import Fault, refuse
 from fendan.times import NS_PER_S
@@ -48,7 +47,7 @@ def checked_retry(policy: RetryPolicy) -> RetryPolicy:
         refuse(Fault.WRONG_TYPE, "retry", policy, hint="must be a fendan.RetryPolicy")
     for name in ("first_wait_s", "longest_wait_s", "most_age_s"):
         value = getattr(policy, name)
-        if not isinstance(value, Real):
+        if not isinstance(value, int | float):
             refuse(Fault.WRONG_TYPE, f"retry.{name}", value, hint="must be seconds")
         if not 0 <= value <= A_YEAR_S:
             refuse(Fault.OUT_OF_RANGE, f"retry.{name}", value, hint="must be 0 to a year")

@@ -4,11 +4,15 @@ import json
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fendan.engine.batch import Batch
 from fendan.engine.book import Rules
 from fendan.engine.network import Layout
 from fendan.engine.records import OrderState
 from fendan.engine.retry import asked_for, retry, retry_rejected
+from fendan.engine.router import Status
 from fendan.errors import Fault, FendanError, UnknownOrderError, refuse
 from fendan.exception_entry import ExceptionEntry, ExceptionKind, text_of
 from fendan.exception_figures import Figures
@@ -19,15 +23,15 @@ from fendan.retry import RetryPolicy
 from fendan.ruling_face import RulingFace
 from fendan.waiting import Rank, Waiter, Waiting
 
-import numpy as np
-
-__all__ = ["RetryFace"]
+__all__ = ["APPROVED", "HOMELESS", "RetryFace"]
 
 # How much of what changed one turn looks at: what is more concerns nearly everybody anyway.
 MOST_CHANGES = 100_000
 LOWER_BITS = 0xFFFFFFFF
+NOWHERE_M = -1.0  # no store is as near
 FRONT = -1  # the turn of an order that a store had already
 APPROVED = "APPROVED"
+HOMELESS = frozenset({OrderState.REJECTED, OrderState.EXPIRED})
 
 
 class RetryFace(LifeFace, RulingFace):
@@ -40,12 +44,13 @@ class RetryFace(LifeFace, RulingFace):
         """Keep a queue from now on."""
         self._queue, self._waiting = queue, Waiting(policy)
         self._unwritten: dict[str, str] = {}
+        self._found_home: list[str] = []
         self._buyers: Counter[str] = Counter()
         self._groups: dict[str, set[str]] = {}
         self._seen_changes = len(self._stock.changes)
         self._seen_layout: Layout | None = None
         self._seen_edge_ns = 0
-        self._seen_room: "np.ndarray | None" = None
+        self._seen_room: NDArray[np.uint64] | None = None
         for entry in sorted(queue, key=lambda one: one.since_ns):
             self._wait_for(entry, entry.since_ns)
         self._waiting.all_changed()
@@ -98,6 +103,11 @@ class RetryFace(LifeFace, RulingFace):
             codes = {part for each in parts for part in each}
         return {self._known_supplies().of.get(code, (code, ""))[0] for code in codes}
 
+    def _pass_over(self, first: int) -> None:
+        """Changes from this one on were reservations: they leave less, which concerns nobody."""
+        if self._queue is not None and self._seen_changes == first:
+            self._seen_changes = len(self._stock.changes)
+
     def _follow_changes(self, now_ns: int) -> None:
         """Mark those whom something concerns that changed since this was last looked at."""
         changes, waiting = self._stock.changes, self._waiting
@@ -132,7 +142,9 @@ class RetryFace(LifeFace, RulingFace):
             return
         if not (room & ~before).any():
             return
-        for store in np.flatnonzero(layout.of_words(room & ~before)).tolist():
+        ordinals = layout.arrays["ordinal_of"]
+        regained = (room & ~before)[ordinals >> 6] >> (ordinals & 63).astype(np.uint64) & 1
+        for store in np.flatnonzero(regained).tolist():
             for sku in self._stock.listed_by(store).tolist():
                 self._waiting.sku_changed(sku)
 
@@ -140,19 +152,17 @@ class RetryFace(LifeFace, RulingFace):
 
     def _try_candidates(self, now_ns: int) -> tuple[int, list[str]]:
         """How many were tried, and who was assigned; at most one turn."""
-        waiting = self._waiting
-        tried, assigned = 0, list[str]()
+        waiting, tried = self._waiting, 0
+        self._found_home.clear()
         rules = self._rules_at(now_ns)
         for waiter in waiting.candidates(now_ns):
             tried += 1
-            if self._attempt(waiter.id, rules, now_ns):
-                assigned.append(waiter.id)
-            else:
+            if not self._attempt(waiter.id, rules, now_ns):
                 self._failed(waiter, now_ns)
             if tried >= waiting.policy.most_per_turn:
                 break
         self._seen_changes = len(self._stock.changes)  # since then stock only shrank
-        return tried, assigned
+        return tried, list(self._found_home)
 
     def _try_now(self, name: str, now_ns: int) -> bool:
         """One order, whatever it waits for."""
@@ -160,8 +170,9 @@ class RetryFace(LifeFace, RulingFace):
 
     def _failed(self, waiter: Waiter, now_ns: int) -> None:
         """Try it later; or let a person see to it, where it was tried often and long enough."""
+        awaited = {own for own, _ in self._known_supplies().of.values()}
         for sku in waiter.skus:
-            if not self._known_supplies().dated(sku) and not len(self._stock.offers_of(sku)[0]):
+            if sku not in awaited and not len(self._stock.offers_of(sku)[0]):
                 self._waiting.exhausted(sku)
         if not self._waiting.failed(waiter, now_ns):
             self._hold(waiter.id)
@@ -183,18 +194,17 @@ class RetryFace(LifeFace, RulingFace):
         """Whether a waiting order is assigned now; of a group, all of it is decided together."""
         entry = self._kept_queue().get(name)
         assert entry is not None
-        state = self._where(name)
+        state = self._state_of(name)
         if state is OrderState.UNASSIGNED:
             return self._attempt_first(entry, rules, now_ns)
-        if state in (OrderState.REJECTED, OrderState.EXPIRED):
+        if state in HOMELESS:
             found = retry_rejected(self._life, name, rules, now_ns)
-            is_home = self._where(name) not in (OrderState.REJECTED, OrderState.EXPIRED)
+            is_home = self._state_of(name) not in HOMELESS
             if found and is_home:
                 self._leave(name, _how(entry))
             return found and is_home
         if state is None:
-            self._register(entry, now_ns)
-            return self._attempt_first(entry, rules, now_ns)
+            return self._attempt_new(entry, rules, now_ns)
         self._leave(name, "cancelled" if state is OrderState.CANCELLED else "by_hand")
         return True
 
@@ -212,6 +222,21 @@ class RetryFace(LifeFace, RulingFace):
                 self._leave(one.id, _how(one))
         return assigned[[one.id for one in unit].index(entry.id)]
 
+    def _attempt_new(self, entry: ExceptionEntry, rules: Rules | None, now_ns: int) -> bool:
+        """An order that was never routed, or so long ago that it was forgotten."""
+        batch = self._batch_of([self._order_of(entry)], rules)
+        outcome = self._orders.route(
+            batch,
+            self._limits[0],
+            due_ns=self._life.due_ns(now_ns),
+            rules=rules,
+            now_ns=now_ns,
+        )
+        is_assigned = int(outcome.verdicts["status"][0]) == Status.ASSIGNED
+        if is_assigned:
+            self._leave(entry.id, _how(entry))
+        return is_assigned
+
     def _unit_of(self, entry: ExceptionEntry) -> list[ExceptionEntry]:
         """The waiting orders that are decided with this one: all of its group, or it alone."""
         group = self._groups.get(entry.order.group_id) if entry.order else None
@@ -219,7 +244,7 @@ class RetryFace(LifeFace, RulingFace):
             return [entry]
         found = [self._kept_queue().get(name) for name in sorted(group)]
         unit = [one for one in found if one is not None]
-        return [one for one in unit if self._where(one.id) is OrderState.UNASSIGNED]
+        return [one for one in unit if self._state_of(one.id) is OrderState.UNASSIGNED]
 
     def _batch_of(self, orders: list[Order], rules: Rules | None) -> Batch:
         asking = None if rules is None else rules.asking
@@ -228,10 +253,8 @@ class RetryFace(LifeFace, RulingFace):
 
     def _register(self, entry: ExceptionEntry, now_ns: int) -> None:
         """Have an order be known that never was routed, or was forgotten: UNASSIGNED so far."""
-        order = self._order_of(entry)
-        rules = self._rules_at(now_ns)
-        batch = self._batch_of([order], rules)
-        self._orders.enlist(batch, rules is not None, now_ns)
+        batch = self._batch_of([self._order_of(entry)], None)
+        self._orders.route(batch, NOWHERE_M, now_ns=now_ns)
 
     def _order_of(self, entry: ExceptionEntry) -> Order:
         if entry.order is None:
@@ -248,17 +271,22 @@ class RetryFace(LifeFace, RulingFace):
         assert entry is not None
         self._unwritten[name] = ""
         self._figures.count(how, entry.since_ns)
+        if how != "cancelled":
+            self._found_home.append(name)
 
-    def _where(self, name: str) -> OrderState | None:
+    def _state_of(self, name: str) -> OrderState | None:
+        """Where an order is, as far as it is known; at no store where one of its shipments is."""
         try:
-            return self._life.status(name)[0]
+            state, *_, shipments = self._life.status(name)
         except UnknownOrderError:
             return None
+        homeless = (one[1] for one in shipments if one[1] in HOMELESS)
+        return next(homeless, state)
 
     def _channel_of(self, name: str) -> str:
         """The channel that an order named, if a policy or a share does, too."""
         grant = self._orders.grant(name)
-        if grant is None or int(grant["channel"]) < 0:
+        if grant is None or not grant["policy_version"] or int(grant["channel"]) < 0:
             return ""
         named: list[str] = json.loads(self._documents.get(("names", "channels"), "[]"))
         return named[int(grant["channel"])]

@@ -23,6 +23,9 @@ __all__ = ["RulingFace"]
 NAMES = "names"
 """The kind of the documents that say which channels and regions have a code, in their order."""
 
+OF_NO_RULE = frozenset({"retry"})
+"""Kinds of documents that no rule rests on."""
+
 _PLAIN = StoreProfile()
 
 
@@ -66,6 +69,8 @@ class RulingFace(PolicyFace, AreaFace, ProfileFace, ShareFace):
 
     def _documents_changed(self, kinds: set[str]) -> None:
         super()._documents_changed(kinds)
+        if kinds <= OF_NO_RULE:
+            return
         if not kinds.isdisjoint((SHARE, HIDDEN)):
             self._give_codes("channels", self._shares.channels)
         self._ruling = None

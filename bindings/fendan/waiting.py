@@ -14,14 +14,14 @@ however many wait for it: no crowd is in anybody's way.
 The *turn* is how many orders of the same buyer waited already when this one came, so that one
 buyer's crowd does not come before the first order of another.
 
-Invariant: a rank stands in the list of every SKU of its order, and in that of all; lists are sorted.
+Invariant: a rank stands in the list of every SKU of its order, and in that of all, all sorted.
 """
 
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
+from fendan.ranks import Ranks
 from fendan.retry import RetryPolicy
 from fendan.times import NEVER_NS, NS_PER_S
 
@@ -56,7 +56,7 @@ class Waiting:
     def __init__(self, policy: RetryPolicy) -> None:
         self.policy = policy
         self._waiters: dict[str, Waiter] = {}
-        self._ranks: dict[int, list[Rank]] = {ALL: []}  # by SKU code, and of all
+        self._ranks: dict[int, Ranks] = {ALL: Ranks()}  # by SKU code, and of all
         self._cursors: dict[int, Rank] = {}  # of those that changed
         self._timers: list[tuple[int, str]] = []  # a heap; a waiter's own is the one it names
         self._awake: list[Rank] = []  # a heap of those whose time has come
@@ -79,7 +79,7 @@ class Waiting:
         waiter = Waiter(rank, tuple(skus))
         self._waiters[waiter.id] = waiter
         for sku in (ALL, *waiter.skus):
-            insort(self._ranks.setdefault(sku, []), rank)
+            self._ranks.setdefault(sku, Ranks()).add(rank)
         self._wake_at(waiter, now_ns + round(self.policy.longest_wait_s * NS_PER_S))
 
     def remove(self, name: str) -> None:
@@ -89,8 +89,8 @@ class Waiting:
             return
         for sku in (ALL, *waiter.skus):
             ranks = self._ranks[sku]
-            del ranks[bisect_left(ranks, waiter.rank)]
-            if not ranks and sku != ALL:
+            ranks.remove(waiter.rank)
+            if not len(ranks) and sku != ALL:
                 del self._ranks[sku]
                 self._cursors.pop(sku, None)
 
@@ -104,18 +104,6 @@ class Waiting:
     def all_changed(self) -> None:
         """Anything may be filled now."""
         self._cursors[ALL] = BEFORE_ALL
-
-    def at_front(self, name: str) -> None:
-        """One order is to be tried next among its equals, whatever its turn was to be."""
-        waiter = self._waiters.get(name)
-        if waiter is not None:
-            heappush(self._awake, waiter.rank)
-
-    def is_idle(self, now_ns: int) -> bool:
-        """Whether there is nobody to be tried now."""
-        return not (
-            self._cursors or self._awake or (self._timers and self._timers[0][0] <= now_ns)
-        )
 
     def exhausted(self, sku: int) -> None:
         """Nobody sells a SKU any more: none of those that wait for it can be filled."""
@@ -166,10 +154,10 @@ class Waiting:
         cursor = self._cursors.get(sku)
         if cursor is None:
             return
-        ranks = self._ranks.get(sku, [])
-        place = bisect_right(ranks, cursor)
-        if place < len(ranks):
-            yield ranks[place]
+        ranks = self._ranks.get(sku)
+        found = None if ranks is None else ranks.next_after(cursor)
+        if found is not None:
+            yield found
         else:
             del self._cursors[sku]
 

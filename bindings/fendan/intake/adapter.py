@@ -134,21 +134,24 @@ class _Source:
         if len(found) > MOST_ORDERS:
             hint = f"{len(found):,} orders, and {MOST_ORDERS:,} are the most"
             raise UnreadableError(Breakage.TOO_LARGE, hint=hint)
-        if not found or not all(isinstance(order, dict) for order, _ in found):
+        if not found:
             raise UnreadableError(Breakage.NO_ORDER, self.mapping.orders)
         yield from found
 
     def order_id(self, order: Any) -> str:
         """The id of an order, without which it is none."""
         field = self.mapping.order["order_id"].paths[0]
-        found = self._value("order_id", self._order, order)
+        if not isinstance(order, dict):
+            raise UnreadableError(Breakage.NO_ORDER, self.mapping.orders)
+        getters = {"order_id": self._order["order_id"]}
+        found = self._values(getters, self.mapping.order, order)["order_id"]
         if not found:
             raise UnreadableError(Breakage.FIELD_MISSING, field)
         return str(found)
 
     def row(self, order: Any, lines: list[Any] | None) -> Row:
         """All that an order says, in our words and units."""
-        row = {name: self._value(name, self._order, order) for name in self._order}
+        row = self._values(self._order, self.mapping.order, order)
         row["channel"] = row.get("channel") or self.mapping.channel
         row["datum"] = self.mapping.datums.get(row.get("datum", ""), self.mapping.datum)
         row["order_type"] = self._type_of(row)
@@ -172,7 +175,7 @@ class _Source:
         return lines
 
     def _line_of(self, line: Any) -> Row:
-        row = {name: self._value(name, self._line, line) for name in self._line}
+        row = self._values(self._line, self.mapping.line, line)
         if row["quantity"] == NOT_SAID:
             field = self.mapping.line["quantity"].paths[0]
             raise UnreadableError(Breakage.FIELD_MISSING, field)
@@ -196,13 +199,17 @@ class _Source:
 
     # -- FIELDS ----------------------------------------------------------------------------------
 
-    def _value(self, name: str, getters: Mapping[str, Getter], tree: Any) -> Any:
+    def _values(self, getters: Mapping[str, Getter], table: Mapping[str, Field], tree: Any) -> Row:
+        """All that a table of fields finds in a tree; what is wrong is named."""
+        row: Row = {}
+        name = ""
         try:
-            return getters[name](tree)
+            for name, get in getters.items():
+                row[name] = get(tree)
         except UnreadableError as error:
-            table = self.mapping.order if getters is self._order else self.mapping.line
             field = error.field or table[name].paths[0]
             raise UnreadableError(error.code, field, error.hint) from None
+        return row
 
     def _getters(self, table: Mapping[str, Field]) -> dict[str, Getter]:
         return {name: self._getter(name, field) for name, field in table.items()}

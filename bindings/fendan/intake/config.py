@@ -28,9 +28,9 @@ from fendan.given import Given
 from fendan.intake.known import CHINA, Box
 from fendan.intake.rule import Rule, Severity
 from fendan.intake.rules import NUMBER_OF, RULES
-from fendan.toml_file import parsed, read_text
+from fendan.toml_file import parsed
 
-__all__ = ["MOST_CHANNELS", "Config", "Setting", "config_from", "config_of", "read_config"]
+__all__ = ["MOST_CHANNELS", "Config", "Setting", "config_from", "config_of"]
 
 # One bit a channel, by SKU.
 MOST_CHANNELS = 64
@@ -76,13 +76,12 @@ class Config:
         return replace(self, settings=tuple(settings))
 
 
-def read_config(path: Path) -> Config:
-    """What a file says. Raises FileFormatError, InvalidInputError naming the file and the field."""
-    return config_of(read_text(path), where=path.name, folder=path.parent)
-
-
 def config_of(text: str, *, where: str = "", folder: Path | None = None) -> Config:
-    """What a text of TOML says; other tables than [intake] are somebody else's."""
+    """What a text of TOML says; other tables than [intake] are somebody else's.
+
+    `where`: the name of its file, and `folder` where that lies. Raises FileFormatError,
+    InvalidInputError naming the file and the field.
+    """
     file = Given(parsed(text, "intake", where=where), where=where)
     return config_from(file.at("intake"), folder) if "intake" in file.value else Config()
 

@@ -100,24 +100,26 @@ def _elements(text: str) -> Iterator[str]:
 
 def _orders_of_table(text: str, mapping: Mapping) -> Iterator[bytes]:
     """The rows of each order, wherever they stand, in the order of the first."""
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))
     reader = csv.reader(lines, strict=True)
     rows_of: dict[str, list[list[str]]] = {}
     header: list[str] = []
-    broken = ""
+    read = 0  # lines of whole rows
     try:
         header = next(reader, [])
+        read = reader.line_num
         names = mapping.order["order_id"].paths
         at = next((header.index(name) for name in names if name in header), None)
         for row in reader:
             if row:
                 name = row[at] if at is not None and at < len(row) else ""
                 rows_of.setdefault(name, []).append(row)
+            read = reader.line_num
     except csv.Error:
-        broken = "".join(lines[max(0, reader.line_num - 1) :])
+        pass  # what is left stays in one piece
     for rows in rows_of.values():
         table = io.StringIO(newline="")
         csv.writer(table, lineterminator="\n").writerows([header, *rows])
         yield table.getvalue().encode()
-    if broken:
-        yield broken.encode()
+    if read < len(lines):
+        yield "".join((*lines[: 1 if read else 0], *lines[read:])).encode()

@@ -29,7 +29,7 @@ class Goods:
     def __init__(self, items: Mapping[str, Item], channel_of: Names) -> None:
         self._items = items
         self._channel_of = channel_of
-        self._count = 0
+        self.count = 0
         self.barcode_of = Names()
         self.barcode_sku = np.full(2, -1, dtype=np.int64)
         self.is_supply = np.zeros(2, dtype=np.bool_)
@@ -42,11 +42,11 @@ class Goods:
         self.protected = np.zeros(2, dtype=np.int64)
         self.most_per_order = np.zeros(2, dtype=np.int64)
 
-    def follow(self, skus: Sequence[str]) -> bool:
-        """Take in the SKUs that are new in the catalogue; whether there are any."""
-        first, count = self._count, len(skus)
-        if count == first:
-            return False
+    def follow(self, new_skus: Sequence[str]) -> None:
+        """Take in the SKUs that the catalogue has beyond `count`."""
+        if not new_skus:
+            return
+        first, count = self.count, self.count + len(new_skus)
         barcodes: list[str] = []
         skus_of_barcodes: list[int] = []
         self.is_supply = _longer(self.is_supply, count)
@@ -57,8 +57,7 @@ class Goods:
         self.restricted = _longer(self.restricted, count)
         self.protected = _longer(self.protected, count)
         self.most_per_order = _longer(self.most_per_order, count)
-        for code in range(first, count):
-            name = skus[code]
+        for code, name in enumerate(new_skus, first):
             if JOINT in name:  # supply of a SKU, which nobody orders by that name
                 self.is_supply[code] = True
             elif name in self._items:
@@ -67,8 +66,7 @@ class Goods:
                 skus_of_barcodes += [code] * len(self._items[name].barcodes)
         self.barcode_of.extend(barcodes)
         self.barcode_sku = np.concatenate([self.barcode_sku[:-2], [*skus_of_barcodes, -1, -1]])
-        self._count = count
-        return True
+        self.count = count
 
     def _enter(self, code: int, item: Item) -> None:
         """One item, of a SKU that is new."""

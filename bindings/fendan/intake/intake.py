@@ -14,31 +14,28 @@ before anyone hears of it.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 
-from fendan import columns
 from fendan.api import Engine
 from fendan.engine.outcome import Decision
 from fendan.engine.router import Status
-from fendan.errors import Fault, InvalidInputError, refuse
+from fendan.errors import InvalidInputError
+from fendan.exception_entry import ExceptionEntry, ExceptionKind
 from fendan.intake.adapter import Adapted, Adapter
 from fendan.intake.judge import Judged, judge
 from fendan.intake.knowledge import Knowledge
-from fendan.intake.payload import Broken, RawPayload
+from fendan.intake.payload import Broken, RawPayload, checked_payloads
 from fendan.intake.plan import IntakePlan
 from fendan.intake.received import NOT_SAID, Received
 from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.intake.rule import Severity
-from fendan.intake.stuck import Stuck, id_of_payload
 from fendan.model import Line, Order
+from fendan.priority import PRIORITY, priority_of
 from fendan.rules import OrderType
 
 __all__ = ["Intake"]
-
-# Beside the member tier: who is hungry now comes before whoever can wait.
-PRIORITY_OF = {OrderType.INSTANT: 2, OrderType.PICKUP: 1, OrderType.SAME_DAY: 1}
-HIGHEST_PRIORITY = 9
 
 MOST_AMOUNT = 1_000_000_000_000  # as in `fendan.Order`
 
@@ -48,8 +45,8 @@ Answer = Decision | InvalidInputError
 class Intake:
     """Takes orders in for one engine. Any thread may call; calls take turns.
 
-    `plan`: mappings, rules and goods; without it the built-in ones, and no goods. `keep`: puts what
-    is stuck into the exception queue. `on_judged`: is told what rules found, such as for metrics.
+    `plan`: mappings, rules and goods; without it the built-in ones, and no goods. `on_judged`: is
+    told what rules found, such as for metrics. The engine keeps its exception queue from then on.
     """
 
     def __init__(
@@ -57,7 +54,6 @@ class Intake:
         engine: Engine,
         plan: IntakePlan | None = None,
         *,
-        keep: Callable[[list[Stuck]], object] | None = None,
         on_judged: Callable[[Judged], object] | None = None,
     ) -> None:
         plan = IntakePlan() if plan is None else plan
@@ -65,7 +61,6 @@ class Intake:
         self._adapter = Adapter(plan.mappings, engine.datum)
         self._config = plan.config
         self._knowledge = Knowledge(engine, plan.config, plan.items)
-        self._keep = keep
         self._on_judged = on_judged
         self._lock = threading.Lock()
 
@@ -73,34 +68,30 @@ class Intake:
         """Read, judge and route; one result for each order, by payload.
 
         Sent again, an order that was routed has its first answer; one that was not is judged anew.
-        Never raises for what a payload holds: only where the engine itself fails (JournalError), or
-        `payloads` are none.
+        Never raises for what a payload holds, only for what is no payload (InvalidInputError), and
+        where the engine itself fails (JournalError).
         """
-        rows = columns.rows("payloads", payloads)
+        rows = checked_payloads(payloads)
         return self.settle(rows, self.read(rows))
 
     def read(self, payloads: Sequence[RawPayload]) -> Adapted:
         """The first half of `take`, which needs no engine and changes nothing."""
-        for row, payload in enumerate(payloads):
-            if not isinstance(payload, RawPayload):
-                hint = "must be fendan.RawPayload values"
-                refuse(Fault.WRONG_TYPE, "payloads", payload, row=row, hint=hint)
         return self._adapter.adapt(payloads)
 
     def settle(self, payloads: Sequence[RawPayload], adapted: Adapted) -> list[IntakeResult]:
         """The other half: `adapted` is what `read` made of the payloads."""
         with self._lock:
+            if not self._engine.keeps_exceptions:
+                self._engine.keep_exceptions()
             batch = _Batch(payloads, adapted.received)
             self._judge(batch)
             self._route(batch)
             results = [batch.result(row) for row in range(len(batch.received))]
-            stuck = batch.stuck
             for broken in adapted.broken:
-                one, result = _broken(broken, payloads[broken.payload])
-                stuck.append(one)
-                results.append(result)
-            if self._keep is not None and stuck:
-                self._keep(stuck)
+                results.append(batch.broken(broken))
+            self._engine.add_exceptions(batch.entries)
+            at_stores = [name for name, has_store in batch.routed.items() if has_store]
+            self._engine.mend_exceptions(at_stores)
         return sorted(results, key=lambda result: result.payload)
 
     # -- INSIDE --------------------------------------------------------------------------------
@@ -110,18 +101,27 @@ class Intake:
         batch.is_known = self._engine.knows(batch.received.order_ids)
         rows = np.flatnonzero(~np.array(batch.is_known, dtype=np.bool_))
         asked = batch.received if len(rows) == len(batch.received) else batch.received.part(rows)
-        judged = judge(asked, self._knowledge.now(), self._config)
+        known = self._knowledge.now()
+        batch.now_ns = known.now_ns
+        judged = judge(asked, known, self._config)
         if self._on_judged is not None:
             self._on_judged(judged)
         for number in np.flatnonzero(judged.worst).tolist():
             batch.found[int(rows[number])] = list(judged.of_order(number))
 
     def _route(self, batch: "_Batch") -> None:
-        """Route what no rule stops."""
-        rows = [row for row in range(len(batch.received)) if batch.worst(row) < Severity.HOLD]
-        orders = [batch.order(row) for row in rows]
-        for row, answer in zip(rows, self._answers(orders), strict=True):
-            batch.answers[row] = answer
+        """Route what no rule stops: what is new by priority, then what came before."""
+        seen: set[str] = set()
+        fresh: list[int] = []
+        again: list[int] = []
+        for row, name in enumerate(batch.received.order_ids):
+            if batch.worst(row) < Severity.HOLD:
+                (again if batch.is_known[row] or name in seen else fresh).append(row)
+                seen.add(name)
+        for rows in (fresh, again):
+            orders = [batch.order(row) for row in rows]
+            for row, answer in zip(rows, self._answers(orders), strict=True):
+                batch.answers[row] = answer
 
     def _answers(self, orders: list[Order]) -> Iterator[Answer]:
         """The decision on each order, or why the engine would not have it.
@@ -135,7 +135,7 @@ class Intake:
             if not batch:
                 continue
             try:
-                yield from self._engine.route_batch(batch)
+                yield from self._engine.route_batch(batch, allocate=PRIORITY)
             except InvalidInputError as error:
                 if len(batch) == 1:
                     yield error
@@ -150,10 +150,11 @@ class _Batch:
     def __init__(self, payloads: Sequence[RawPayload], received: Received) -> None:
         self.payloads = payloads
         self.received = received
+        self.now_ns = 0
         self.is_known: list[bool] = []
         self.found: dict[int, list[tuple[str, int, Severity]]] = {}
         self.answers: dict[int, Answer] = {}
-        self.stuck: list[Stuck] = []
+        self.entries: list[ExceptionEntry] = []
 
     def worst(self, row: int) -> Severity:
         """The worst that rules found in an order."""
@@ -163,27 +164,33 @@ class _Batch:
         """As the engine is to route it."""
         of = self.received
         first, end = of.line_start[row : row + 2].tolist()
+        order_type = OrderType(int(of.order_type[row]))
         return Order(
             id=of.order_ids[row],
             lat=float(of.lat[row]),
             lng=float(of.lng[row]),
             lines=[self._line(line) for line in range(first, end)],
-            order_type=OrderType(int(of.order_type[row])),
+            order_type=order_type,
             channel=of.channels[row],
             region=of.regions[row],
             pickup_store_id=of.pickup_store_ids[row],
             group_id=of.group_ids[row],
             buyer_id=of.buyer_ids[row],
             address_id=of.address_ids[row],
+            priority=priority_of(int(of.member_tier[row]), order_type),
         )
 
-    def priority(self, row: int) -> int:
-        """How soon an order's turn comes where orders wait, 0 to 9."""
-        extra = PRIORITY_OF.get(OrderType(int(self.received.order_type[row])), 0)
-        return min(HIGHEST_PRIORITY, int(self.received.member_tier[row]) + extra)
+    @cached_property
+    def routed(self) -> dict[str, bool]:
+        """The orders that the engine knows by now, and whether a store has them."""
+        return {
+            answer.order_id: answer.status is not Status.UNASSIGNED
+            for answer in self.answers.values()
+            if isinstance(answer, Decision)
+        }
 
     def result(self, row: int) -> IntakeResult:
-        """What became of an order; what is stuck is noted."""
+        """What became of an order; an entry is made of what no store has."""
         answer = self.answers.get(row)
         found = sorted(self.found.get(row, ()), key=lambda one: -one[2])
         warnings = _codes(found, Severity.WARN)
@@ -198,22 +205,17 @@ class _Batch:
             outcome = IntakeOutcome.REJECTED if is_rejected else IntakeOutcome.HELD
         payload = self.payloads[int(self.received.payload[row])]
         order = self.order(row)
-        stuck = Stuck(
-            # What the engine has under this id is another order, or the same that was routed.
-            id=order.id if answer is None else id_of_payload(payload, order.id),
-            outcome=outcome,
-            codes=codes,
-            order=order if answer is None else None,
-            channel=order.channel,
-            priority=self.priority(row),
-            raw=payload.kept(),
-        )
-        self.stuck.append(stuck)
-        return _result_of(
-            stuck,
+        # Where the engine has an order of this id, this one is another, and has a name of its own.
+        is_first = answer is None and order.id not in self.routed
+        name = order.id if is_first else payload.name(order.id)
+        self._keep(name, outcome, codes, payload, order if is_first else None, order.channel)
+        return IntakeResult(
             payload=int(self.received.payload[row]),
             order_id=order.id,
+            outcome=outcome,
+            codes=codes,
             warnings=warnings,
+            exception_id=name,
             hint="" if answer is None else answer.message,
         )
 
@@ -230,6 +232,45 @@ class _Batch:
             exception_id="" if is_assigned else decision.order_id,
         )
 
+    def broken(self, broken: Broken) -> IntakeResult:
+        """What became of what could not be read: it is kept as it came."""
+        payload = self.payloads[broken.payload]
+        name, codes = payload.name(broken.order_id), (broken.code.name,)
+        self._keep(name, IntakeOutcome.BROKEN, codes, payload)
+        where = f"{broken.field}: " if broken.field else ""
+        return IntakeResult(
+            payload=broken.payload,
+            order_id=broken.order_id,
+            outcome=IntakeOutcome.BROKEN,
+            codes=codes,
+            exception_id=name,
+            hint=f"{where}{broken.code.value}" + (f"; {broken.hint}" if broken.hint else ""),
+        )
+
+    def _keep(
+        self,
+        name: str,
+        outcome: IntakeOutcome,
+        codes: tuple[str, ...],
+        payload: RawPayload,
+        order: Order | None = None,
+        channel: str = "",
+    ) -> None:
+        """Make an entry for the queue; what came in the future, by its sender's clock, came now."""
+        came_ns = payload.received_ns or self.now_ns
+        entry = ExceptionEntry(
+            id=name,
+            kind=ExceptionKind[outcome.name],
+            reason=codes[0],
+            codes=codes[1:],
+            since_ns=came_ns if 0 < came_ns <= self.now_ns else self.now_ns,
+            order=order,
+            channel=channel,
+            priority=0 if order is None else order.priority,
+            raw=payload.kept(),
+        )
+        self.entries.append(entry)
+
     def _line(self, line: int) -> Line:
         of = self.received
         quantity, amount = int(of.quantity[line]), int(of.line_total[line])
@@ -241,31 +282,3 @@ class _Batch:
 def _codes(found: Iterable[tuple[str, int, Severity]], severity: Severity) -> tuple[str, ...]:
     """Each code once, although many lines may have it."""
     return tuple(dict.fromkeys(code for code, _, one in found if one is severity))
-
-
-def _broken(broken: Broken, payload: RawPayload) -> tuple[Stuck, IntakeResult]:
-    stuck = Stuck(
-        id=id_of_payload(payload, broken.order_id),
-        outcome=IntakeOutcome.BROKEN,
-        codes=(broken.code.name,),
-        raw=payload.kept(),
-    )
-    where = f"{broken.field}: " if broken.field else ""
-    hint = f"{where}{broken.code.value}" + (f"; {broken.hint}" if broken.hint else "")
-    return stuck, _result_of(
-        stuck, payload=broken.payload, order_id=broken.order_id, warnings=(), hint=hint
-    )
-
-
-def _result_of(
-    stuck: Stuck, *, payload: int, order_id: str, warnings: tuple[str, ...], hint: str
-) -> IntakeResult:
-    return IntakeResult(
-        payload=payload,
-        order_id=order_id,
-        outcome=stuck.outcome,
-        codes=stuck.codes,
-        warnings=warnings,
-        exception_id=stuck.id,
-        hint=hint,
-    )

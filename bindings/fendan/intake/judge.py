@@ -75,7 +75,7 @@ def judge(received: Received, known: Known, config: Config) -> Judged:
         found = rule.judge(view, setting.threshold)
         if found is None:
             continue
-        rows = np.flatnonzero(found)
+        rows = found.nonzero()[0]
         if not len(rows):
             continue
         is_line = rule.subject is Subject.LINE

@@ -55,7 +55,7 @@ class Knowledge:
         self._held_buyers = Names()
         self._held_buyers.extend(sorted(config.held_buyers))
         self._goods = Goods(by_sku, self._channel_of)
-        self._stores = _Stores()
+        self._stores = _Stores(config.reach_km)
         self._shares: Shares | None = None
         self._off_shelf = np.zeros(2, dtype=np.uint64)
         self._areas: Areas | None = None
@@ -65,11 +65,15 @@ class Knowledge:
         engine, config, goods = self._engine, self._config, self._goods
         with engine._lock:
             now_ns = max(engine._last_ns, engine._clock.now_ns())
-            is_new = goods.follow(engine._stock.skus)
-            shares = engine._shares
+            new_skus = engine._stock.skus[goods.count :]
+            shares, layout = engine._shares, engine._network.layout
+            is_moved = layout is not self._stores.layout
+            code_of = dict(engine._network.code_of) if is_moved else {}
             self._areas = engine._drawn_areas()
-            self._stores.follow(engine, config.reach_km)
-        if is_new or shares is not self._shares:
+        if is_moved:
+            self._stores.follow(layout, code_of)
+        goods.follow(new_skus)
+        if new_skus or shares is not self._shares:
             self._shares = shares
             self._off_shelf = self._with_hidden(shares)
         return Known(
@@ -134,23 +138,19 @@ class Knowledge:
 class _Stores:
     """The stores, as far as rules look at them. Numbers are places in the order of `number_of`."""
 
-    def __init__(self) -> None:
+    def __init__(self, reach_km: float) -> None:
+        self.layout: Layout | None = None
         self.number_of = Names()
         self.closed = np.zeros(2, dtype=np.bool_)
-        self._layout: Layout | None = None
         self._places = np.zeros((0, 2))
         self._reach: Reach | None = None
-        self._reach_km = 0.0
+        self._reach_km = reach_km
 
-    def follow(self, engine: Engine, reach_km: float) -> None:
-        """Take in what has changed of the network, under the engine's lock."""
-        network, self._reach_km = engine._network, reach_km
-        if network.layout is self._layout:
-            return
-        self._layout = layout = network.layout
-        ids, codes = list(network.code_of), list(network.code_of.values())
-        self.number_of = Names()
-        self.number_of.extend(ids)
+    def follow(self, layout: Layout, code_of: Mapping[str, int]) -> None:
+        """Take in another layout, and the stores that there are."""
+        codes = list(code_of.values())
+        self.layout, self.number_of = layout, Names()
+        self.number_of.extend(list(code_of))
         self.closed = np.append(layout.closed[codes], [False, False])
         places = np.array([layout.place(code) for code in codes]).reshape(-1, 2)
         if not np.array_equal(places, self._places):  # a pause moves nobody

@@ -45,10 +45,10 @@ class Known:
     `store_of`, which has no store that was removed. `serves`: whether places, degrees in the
     engine's `datum`, are in reach. `recent`: the orders that were judged before, which `judge`
     adds to. `barcode_sku`: SKU codes, by the numbers of `barcode_of`. By SKU code: `is_supply`
-    (nobody orders by that name), `list_price` (minor units, or NOT_SAID), `unit` (of `unit_of`, or -1),
-    `has_barcode`, `off_shelf` (a bit a channel), `restricted`, `protected` (pieces in all stores
-    together that are not for everybody), `most_per_order` (pieces; 0: any number). `free`: from
-    SKU codes to the pieces that all stores together have and have not reserved.
+    (nobody orders by that name), `list_price` (minor units, or NOT_SAID), `unit` (of `unit_of`, or
+    -1), `has_barcode`, `off_shelf` (a bit a channel), `restricted`, `protected` (pieces in all
+    stores together that are not for everybody), `most_per_order` (pieces; 0: any number). `free`:
+    from SKU codes to the pieces that all stores together have and have not reserved.
     """
 
     now_ns: int

@@ -1,16 +1,34 @@
 """What a platform sent, as it came: kept for whoever has to look at it, masked for the log."""
 
+import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["MOST_PAYLOAD_BYTES", "Breakage", "Broken", "RawPayload", "UnreadableError", "masked"]
+from fendan import columns
+from fendan.engine.network import is_usable_id
+from fendan.errors import Fault, refuse
+from fendan.times import NEVER_NS
+
+__all__ = [
+    "MOST_PAYLOAD_BYTES",
+    "Breakage",
+    "Broken",
+    "RawPayload",
+    "UnreadableError",
+    "checked_payloads",
+    "masked",
+]
 
 # The largest basket in the real order lines has 1,110 of them, some 300 kB as platforms write them.
 MOST_PAYLOAD_BYTES = 1024 * 1024
 
 # What is kept of a payload that nobody could read: enough to see what it was meant to be.
 MOST_KEPT_BYTES = 16 * 1024
+
+# Enough to tell payloads apart.
+DIGEST_CHARACTERS = 12
 
 # What a log line shows of it.
 MOST_SHOWN = 400
@@ -61,6 +79,16 @@ class RawPayload:
         left = len(self.data) - MOST_KEPT_BYTES
         return f"{text}… ({left:,} bytes more)" if left > 0 else text
 
+    def name(self, order_id: str = "") -> str:
+        """What an exception is called that has no id of its own: of the same bytes, the same.
+
+        A broken copy of an order must not take the place of the order itself.
+        """
+        data = self.platform.encode(errors="replace") + b"\0" + self.data
+        digest = hashlib.sha256(data).hexdigest()[:DIGEST_CHARACTERS]
+        name = f"{order_id or 'payload'}~{digest}"
+        return name if is_usable_id(name) else f"payload~{digest}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
@@ -77,6 +105,25 @@ class Broken:
     hint: str = ""
 
 
+def checked_payloads(payloads: Iterable[RawPayload]) -> list[RawPayload]:
+    """Payloads that may hold anything, but are payloads. Raises InvalidInputError."""
+    rows = columns.rows("payloads", payloads)
+    for row, payload in enumerate(rows):
+        if not isinstance(payload, RawPayload):
+            hint = "must be fendan.RawPayload values"
+            refuse(Fault.WRONG_TYPE, "payloads", payload, row=row, hint=hint)
+        for name, kind in (("platform", str), ("data", bytes)):
+            value = getattr(payload, name)
+            if not isinstance(value, kind):
+                hint = f"must be {kind.__name__}, as it came"
+                refuse(Fault.WRONG_TYPE, f"payloads[{row}].{name}", value, row=row, hint=hint)
+        time_ns = payload.received_ns
+        if time_ns is not None and not (isinstance(time_ns, int) and 0 <= time_ns <= NEVER_NS):
+            hint = "must be nanoseconds since 1970"
+            refuse(Fault.OUT_OF_RANGE, f"payloads[{row}].received_ns", time_ns, row=row, hint=hint)
+    return rows
+
+
 # -- LOGS ----------------------------------------------------------------------------------------
 
 # A string that may be cut off, or a number.
@@ -89,7 +136,7 @@ NO_JSON = re.compile(r"(?!\b(?:true|false|null)\b)[^\s{}\[\],:]+")
 # so that a field nobody thought of is not shown either.
 SHOWN_KEY = re.compile(
     r"(order_?id|tid|sku\w*|sku_?code|upc|barcode|quantity|qty|num|count|\w*(price|fee|amount|money)"
-    r"|total|\w*time|status|\w*type|unit)",
+    r"|total|\w*time|status|\w*type)",
     re.IGNORECASE,
 )
 

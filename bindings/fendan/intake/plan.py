@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 
 from fendan.given import Given
@@ -12,7 +13,7 @@ from fendan.intake.mapping_file import mappings_from
 from fendan.intake.platforms import PLATFORMS
 from fendan.toml_file import parsed, read_text
 
-__all__ = ["IntakePlan", "read_plan"]
+__all__ = ["IntakePlan", "read_intake_plan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +25,12 @@ class IntakePlan:
     items: tuple[Item, ...] = ()
 
 
-def read_plan(path: Path) -> IntakePlan:
+def read_intake_plan(path: str | PathLike[str]) -> IntakePlan:
     """What a file says, and the items that it names.
 
     Raises FileFormatError, InvalidInputError naming the file and the field.
     """
+    path = Path(path)
     tables = Given(parsed(read_text(path), "intake", where=path.name), where=path.name)
     found = tables.fields(
         {

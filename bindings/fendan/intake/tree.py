@@ -131,6 +131,13 @@ class Path:
 
     def first(self, tree: Any) -> Any:
         """The first at the path that says anything, or None."""
+        if EACH not in self.steps:  # as most are, and orders have some twenty of them
+            for step in self.steps:
+                tree = tree if isinstance(tree, dict) else opened(tree)
+                if not isinstance(tree, dict):
+                    return None
+                tree = tree.get(step)
+            return None if tree == "" else tree
         for value in _all(tree, self.steps):
             if value is not None and value != "":
                 return value

@@ -32,7 +32,7 @@ BUYERS_WINDOW_NS = 3600 * 10**9
 
 def fitting(values: NDArray[np.int64], most: int = MOST_MONEY) -> NDArray[np.int64]:
     """Numbers that can be added up: what is beyond `most`, either way, as `most`."""
-    return np.clip(values, -most, most)
+    return np.minimum(np.maximum(values, -most), most)  # for few of them, faster than np.clip
 
 
 class View:
@@ -107,7 +107,8 @@ class View:
     @cached_property
     def lines(self) -> NDArray[np.int64]:
         """How many lines each order has."""
-        return np.diff(self.received.line_start)
+        start = self.received.line_start
+        return start[1:] - start[:-1]
 
     @cached_property
     def order_of_line(self) -> NDArray[np.int64]:
@@ -118,6 +119,7 @@ class View:
     def sku(self) -> NDArray[np.int64]:
         """The engine's code of each line's SKU, or STRANGE."""
         codes = self.known.sku_of.codes(self.received.skus, STRANGE, STRANGE)
+        codes[codes >= len(self.known.is_supply) - 2] = STRANGE  # it came a moment ago
         codes[self.known.is_supply[codes]] = STRANGE
         return codes
 
@@ -134,14 +136,16 @@ class View:
     @cached_property
     def basket(self) -> NDArray[np.uint64]:
         """A hash of what each order asks for, however its lines are put."""
-        sku = self.sku.view(np.uint64)
+        sku = self.sku.view(np.uint64) + np.uint64(1)  # 0 stays 0, however it is mixed
         sku = (sku ^ (sku >> np.uint64(30))) * MIX
-        sku = (sku ^ (sku >> np.uint64(27))) * MIX
-        pieces: NDArray[np.uint64] = sku * self.received.quantity.view(np.uint64)
+        sku = (sku ^ (sku >> np.uint64(27))) * MIX | np.uint64(1)  # only 0 times odd is 0
+        quantity = fitting(self.received.quantity, MOST_FACTOR)  # whose sums do not come round to 0
+        pieces: NDArray[np.uint64] = sku * quantity.view(np.uint64)
         return self.per_order(pieces.view(np.int64)).view(np.uint64)
 
     def per_order(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Values of lines, added up by order; what is beyond 64 bits is lost."""
         sums = np.zeros(self.line_count + 1, dtype=np.int64)
         np.cumsum(values, out=sums[1:])
-        return np.diff(sums[self.received.line_start])
+        start = self.received.line_start
+        return sums[start[1:]] - sums[start[:-1]]

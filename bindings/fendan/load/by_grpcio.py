@@ -7,12 +7,14 @@ import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.channel import WRITE_FAILED
 from fendan.engine import wire
 from fendan.errors import Fault, refuse
 from fendan.load.messages import Call, Messages
@@ -55,10 +57,8 @@ class _Sending:
     async def go(self, patience_s: float, watch: Watch | None) -> Came:
         """Open, send, wait, close."""
         address = self._target.checked()
-        address_of_one = type(address)(
-            address.target, address.credentials, (*address.options, OWN), address.metadata
-        )
-        channels = [address_of_one.aio_channel() for _ in range(self._target.connections)]
+        alone = replace(address, options=(*address.options, OWN))
+        channels = [alone.aio_channel() for _ in range(self._target.connections)]
         try:
             await self._connect(channels, patience_s)
             self._start_ns = time.monotonic_ns()
@@ -171,7 +171,9 @@ class _Sending:
         self._answers.append(data)
 
     def _ended(self, number: int, error: Any) -> None:
-        self._failed(number, error.code().value[0], error.details() or "")
+        words = error.details() or ""
+        code = grpc.StatusCode.UNAVAILABLE if WRITE_FAILED in words else error.code()
+        self._failed(number, code.value[0], words)
 
     def _failed(self, number: int, status: int, words: str) -> None:
         self._settle(number, status)

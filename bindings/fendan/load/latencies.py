@@ -3,6 +3,7 @@
 Its encoded form is the one that all HdrHistogram libraries read, so that runs can be added up.
 """
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -24,11 +25,7 @@ class Latencies:
     """A histogram; `percentile_ms` and the like are 0 where nothing was answered."""
 
     def __init__(self) -> None:
-        try:
-            from hdrh.histogram import HdrHistogram
-        except ModuleNotFoundError:
-            refuse(Fault.MISSING, "package", "hdrhistogram", hint=EXTRA_HINT)
-        self._histogram: Any = HdrHistogram(1, MOST_US, DIGITS, b64_wrap=True)
+        self._histogram: Any = _library().HdrHistogram(1, MOST_US, DIGITS)
 
     @classmethod
     def of(cls, latencies_ns: NDArray[np.int64]) -> Self:
@@ -63,3 +60,15 @@ class Latencies:
         made = cls()
         made._histogram.decode_and_add(text.encode())
         return made
+
+
+def _library() -> Any:
+    """The module, imported where it is needed."""
+    with warnings.catch_warnings():
+        # From Python 3.14 on its structures should say which layout they mean.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            from hdrh import histogram
+        except ImportError:
+            refuse(Fault.MISSING, "package", "hdrhistogram", hint=EXTRA_HINT)
+        return histogram

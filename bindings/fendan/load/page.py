@@ -5,7 +5,7 @@ from html import escape
 
 from fendan.load.chart import COLORS, Axis, Series, bars, lines
 from fendan.load.latencies import PERCENTILES
-from fendan.load.report import Report
+from fendan.load.report import HEADINGS, Report, cells
 from fendan.load.step import Step
 
 __all__ = ["page"]
@@ -35,6 +35,10 @@ NOTE = (
     "Latency counts from the moment an order was due, not from when it could be sent: a stall of "
     "the server delays all that was due meanwhile, and all of that is in these numbers. Messages "
     "that were refused or never answered are counted as errors and are in no latency."
+)
+OF_STAGES = (
+    "Means, as the server's metrics have them: of a message, or of a turn of the native door, "
+    "which is all that waited for the engine at a time. Sync is waiting for the disk."
 )
 # Nines of the slowest, as far as so many messages can tell.
 SLOWEST = (0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 99.995, 99.999)
@@ -85,17 +89,10 @@ def _list(pairs: dict[str, str]) -> str:
 
 
 def _table(steps: Sequence[Step]) -> str:
-    names = ["offered/s", "answered/s", *(f"p{at:g} ms" for at in PERCENTILES), "most ms"]
-    head = "".join(f"<th>{name}</th>" for name in [*names, "errors", "no store", "load's cores"])
-    rows = []
-    for step in steps:
-        waits = [*(step.latencies.percentile_ms(at) for at in PERCENTILES), step.latencies.most_ms]
-        cells = [f"{step.offered_per_s:,.0f}", f"{step.answered_per_s:,.0f}"]
-        cells += [f"{ms:,.2f}" for ms in waits]
-        errors = ", ".join(f"{name} {count:,}" for name, count in step.errors.items())
-        cells += [errors or "0", f"{step.unassigned:,}", f"{step.load_cores:.2f}"]
-        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    head = "".join(f"<th>{escape(name)}</th>" for name in HEADINGS)
+    written = ["".join(f"<td>{escape(cell)}</td>" for cell in cells(step)) for step in steps]
+    rows = "".join(f"<tr>{line}</tr>" for line in written)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 # -- PICTURES ------------------------------------------------------------------------------------
@@ -110,7 +107,11 @@ def _pictures(steps: Sequence[Step], p99_ms: float | None) -> list[str]:
     if answered:
         parts.append(_slowest(_some(answered)))
     if any(step.stages for step in steps):
-        parts += ["<h2>Where the server spent it</h2>", _stages([s for s in steps if s.stages])]
+        parts += [
+            "<h2>Where the server spent it</h2>",
+            _stages([step for step in steps if step.stages]),
+            f'<p class="note">{OF_STAGES}</p>',
+        ]
     return parts
 
 

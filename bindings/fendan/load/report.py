@@ -16,7 +16,7 @@ from fendan.load.latencies import PERCENTILES
 from fendan.load.run import Run
 from fendan.load.step import Step
 
-__all__ = ["Report", "loader", "now"]
+__all__ = ["HEADINGS", "Report", "cells", "loader", "now"]
 
 # From here on a load that may use one core is what limits the rate.
 BUSY_CORES = 0.85
@@ -84,28 +84,33 @@ class Report:
         return sorted(said)
 
     def table(self) -> Table:
-        """A line for each step, by rate."""
-        table = Table("offered/s", "answered/s")
-        for percentile in PERCENTILES:
-            table.add_column(f"p{percentile:g} ms")
-        for name in ("most ms", "errors", "no store"):
-            table.add_column(name)
+        """A line for each step, by rate; the last of HEADINGS has no room on a terminal."""
+        table = Table(*HEADINGS[:-1])
         for column in table.columns:
             column.justify = "right"
         for step in sorted(self.run.steps, key=lambda step: step.offered_per_s):
-            table.add_row(*_cells(step))
+            table.add_row(*map(escape, cells(step)[:-1]))
         return table
 
 
-def _cells(step: Step) -> list[str]:
+HEADINGS = (
+    *("offered/s", "answered/s"),
+    *(f"p{percentile:g} ms" for percentile in PERCENTILES),
+    *("most ms", "errors", "no store", "load's cores"),
+)
+
+
+def cells(step: Step) -> list[str]:
+    """A step's line of a table with these HEADINGS."""
     waits = [step.latencies.percentile_ms(percentile) for percentile in PERCENTILES]
-    errors = ", ".join(f"{escape(name)} {count:,}" for name, count in step.errors.items())
+    errors = ", ".join(f"{name} {count:,}" for name, count in step.errors.items())
     return [
         f"{step.offered_per_s:,.0f}",
         f"{step.answered_per_s:,.0f}",
         *(f"{ms:,.2f}" for ms in [*waits, step.latencies.most_ms]),
         errors or "0",
         f"{step.unassigned:,}",
+        f"{step.load_cores:.2f}",
     ]
 
 

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fendan.client import Client
 from fendan.errors import Fault, FendanError, ServiceError, refuse
@@ -13,7 +14,7 @@ from fendan.load.arrivals import Arrivals
 from fendan.load.knee import find_knee
 from fendan.load.messages import Messages, Pool, Reserved
 from fendan.load.release import release
-from fendan.load.sending import Came, Target, Watch, send
+from fendan.load.sending import UNANSWERED, UNSENT, Came, Target, Watch, send
 from fendan.load.stages import Stages
 from fendan.load.step import Step, status_name
 
@@ -72,7 +73,7 @@ class Load:
             if run.steps:
                 self._ask_one()
             messages, came, step = self._sent(rate_per_s, len(run.steps))
-        except ServiceError as error:
+        except FendanError as error:  # or there are too many orders for one step
             run.failure = error.message
             return None
         run.steps.append(step)
@@ -84,10 +85,12 @@ class Load:
         return step
 
     def check(self) -> None:
-        """Whether the server answers an order at all; to begin with.
+        """Whether the server answers an order at all, and its metrics are there; to begin with.
 
         Raises UnavailableError with its words.
         """
+        if self.metrics is not None:
+            Stages.read(self.metrics)
         until_s = time.monotonic() + self.patience_s
         while True:
             came = self._ask_one()
@@ -120,12 +123,12 @@ class Load:
         """Send at a rate of orders a second. Raises UnavailableError where nobody answers."""
         whole_s = self.warm_s + self.seconds
         count = max(1, round(rate_per_s * whole_s / self.pool.per_message))
-        due_ns = self.arrivals.due_ns(count, whole_s, turn)
         messages = self.pool.take(count)
+        due_ns = self.arrivals.due_ns(count, whole_s, turn)
         before = self._stages()
         wall_s, cpu_s = time.monotonic(), time.process_time()
         with self.watched(rate_per_s, count) as watch:
-            came = send(self.target, messages, due_ns, patience_s=self.patience_s, watch=watch)
+            came = self._send(messages, due_ns, watch)
         wall_s, cpu_s = time.monotonic() - wall_s, time.process_time() - cpu_s
         after = self._stages()
         step = Step.of(
@@ -139,6 +142,25 @@ class Load:
             stages=None if before is None or after is None else after.since(before),
         )
         return messages, came, step
+
+    def _send(self, messages: Messages, due_ns: NDArray[np.int64], watch: Watch | None) -> Came:
+        """Send; after Ctrl-C, what had begun is given back all the same."""
+        begun: list[tuple[NDArray[np.int64], NDArray[np.int8]]] = []
+
+        def noted(latencies_ns: NDArray[np.int64], statuses: NDArray[np.int8]) -> None:
+            begun[:] = [(latencies_ns, statuses)]
+            if watch is not None:
+                watch(latencies_ns, statuses)
+
+        patience_s = self.patience_s
+        try:
+            return send(self.target, messages, due_ns, patience_s=patience_s, watch=noted)
+        except KeyboardInterrupt:
+            for latencies_ns, statuses in begun:
+                # What has begun and has no status yet is under way.
+                known = np.where(statuses == UNSENT, UNANSWERED, statuses)
+                self._give_back(messages, Came(latencies_ns=latencies_ns, statuses=known))
+            raise
 
     def _stages(self) -> Stages | None:
         """What the server has counted; None where it does not say, or no longer."""

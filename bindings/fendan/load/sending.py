@@ -1,7 +1,7 @@
 """Where messages are sent, and what came of them: the same for both clients."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -60,9 +60,9 @@ class Came:
 
     latencies_ns: NDArray[np.int64]
     statuses: NDArray[np.int8]
-    said: dict[int, str]
-    lost: int
-    answers: bytes
+    said: dict[int, str] = field(default_factory=dict)
+    lost: int = 0
+    answers: bytes = b""
 
 
 def send(
@@ -77,7 +77,7 @@ def send(
 
     Raises UnavailableError where no server answers at all, InvalidInputError.
     """
-    if target.compiled:
+    if target.compiled and target.call is not Call.STREAM:
         from fendan.load import compiled as client
     else:
         from fendan.load import by_grpcio as client  # type: ignore[no-redef]

@@ -1,8 +1,8 @@
 """What the server itself counts, read from its Prometheus endpoint: time by stage."""
 
 import re
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import NamedTuple
 
 from fendan.errors import Fault, refuse
@@ -48,8 +48,9 @@ class Stages:
         try:
             with opener.open(f"http://{address}/metrics", timeout=TIMEOUT_S) as answer:
                 return cls.of(answer.read().decode())
-        except (OSError, ValueError) as error:
-            refuse(Fault.UNAVAILABLE, "--metrics", address, hint=str(error))
+        except (OSError, ValueError, HTTPException):
+            hint = "no metrics there; the server's setting is metrics.listen"
+            refuse(Fault.UNAVAILABLE, "--metrics", address, hint=hint)
 
     def since(self, before: "Stages") -> dict[str, Stage]:
         """What happened in between, by stage; `sync` is waiting for the disk."""

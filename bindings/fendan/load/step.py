@@ -4,6 +4,7 @@ due   │ warm-up │ second 0 │ second 1 │ …        latencies: of answers
       0       warm_s                     end     errors: all there were, in the warm-up, too
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,7 +100,7 @@ class Step:
             lost=came.lost,
             load_cores=load_cores,
             latencies=Latencies.of(came.latencies_ns[good]),
-            timeline=list(_timeline(came, due_ns, counted, warm_s)),
+            timeline=list(_timeline(came, due_ns, counted, warm_s, seconds)),
             stages=stages or {},
         )
 
@@ -128,10 +129,15 @@ class Step:
 
 
 def _timeline(
-    came: Came, due_ns: NDArray[np.int64], counted: NDArray[np.bool_], warm_s: float
+    came: Came,
+    due_ns: NDArray[np.int64],
+    counted: NDArray[np.bool_],
+    warm_s: float,
+    seconds: float,
 ) -> Iterator[Second]:
-    """By the second in which messages were due."""
+    """By the second in which messages were due; the very end belongs to the last one."""
     second = ((due_ns - int(warm_s * NS_PER_S)) // NS_PER_S)[counted]
+    second = np.minimum(second, math.ceil(seconds) - 1)
     statuses, waits_ms = came.statuses[counted], came.latencies_ns[counted] / 1e6
     edges = np.searchsorted(second, np.arange(int(second[-1]) + 2 if len(second) else 1))
     for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):

@@ -30,6 +30,7 @@ _HEADQUARTERS = frozenset({Scope.HEADQUARTERS})
 _REGIONS = _HEADQUARTERS | {Scope.REGION}
 _STORES = _REGIONS | {Scope.STORE}
 _LEDGER = _STORES | {Scope.SETTLEMENT}
+_DESK = _HEADQUARTERS | {Scope.EXCEPTIONS}
 _ORDERS_IN = _HEADQUARTERS | {Scope.INGEST}
 
 METHODS: dict[str, frozenset[Scope]] = {
@@ -86,6 +87,16 @@ METHODS: dict[str, frozenset[Scope]] = {
     "/fendan.v1.SetupService/ReceiveSupply": _STORES,
     "/fendan.v1.SetupService/ListSupply": _STORES,
     "/fendan.v1.IntakeService/Submit": _ORDERS_IN,
+    # Whoever looks after exceptions gives orders to any store.
+    "/fendan.v1.ExceptionService/ListExceptions": _DESK,
+    "/fendan.v1.ExceptionService/ExportExceptions": _DESK,
+    "/fendan.v1.ExceptionService/GetException": _DESK,
+    "/fendan.v1.ExceptionService/RetryExceptions": _DESK,
+    "/fendan.v1.ExceptionService/AssignException": _DESK,
+    "/fendan.v1.ExceptionService/ApproveException": _DESK,
+    "/fendan.v1.ExceptionService/CancelException": _DESK,
+    "/fendan.v1.ExceptionService/GetExceptionStats": _DESK,
+    "/fendan.v1.ExceptionService/GetExceptionFigures": _DESK,
 }
 
 # Load balancers and orchestrators ask for health, and have no tokens; it tells nothing else.

@@ -14,13 +14,14 @@ from grpc_reflection.v1alpha import reflection
 from fendan.api import Engine
 from fendan.errors import Fault, FendanError, refuse
 from fendan.intake.intake import Intake
-from fendan.intake.plan import read_plan
+from fendan.intake.plan import read_intake_plan
 from fendan.server import logs, tls
 from fendan.server.access import AccessInterceptor
 from fendan.server.answers import Answers
 from fendan.server.calls import CallInterceptor
 from fendan.server.config import Config
 from fendan.server.decisions import STREAM_ROUTE
+from fendan.server.exceptions import ExceptionService
 from fendan.server.intake import IntakeService
 from fendan.server.inventory import InventoryService
 from fendan.server.lane import Lane
@@ -33,6 +34,8 @@ from fendan.server.setups import SetupService
 from fendan.server.tokens import Tokens
 from fendan.server.tracing import Tracing
 from fendan.v1 import (
+    exception_service_pb2,
+    exception_service_pb2_grpc,
     intake_service_pb2,
     intake_service_pb2_grpc,
     inventory_service_pb2,
@@ -64,6 +67,7 @@ SERVICES: tuple[str, ...] = tuple(
         policy_service_pb2,
         setup_service_pb2,
         intake_service_pb2,
+        exception_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -81,6 +85,10 @@ NOTICE_S = 0.1
 
 # How often it is looked for orders that no store has accepted in time.
 LOOK_EVERY_S = 1.0
+
+# How often it is looked for waiting orders that a change concerns, which takes some microseconds
+# where there are none.
+RETRY_EVERY_S = 0.05
 
 
 class Server:
@@ -206,6 +214,19 @@ class Server:
                 told = stats.snapshot_failure
                 logs.log.warning("snapshot", failure=told or None)
 
+    async def _retry(self) -> None:
+        """Again and again: try the waiting orders that something concerns that changed."""
+        while True:
+            await asyncio.sleep(RETRY_EVERY_S)
+            has_more = self.engine.keeps_exceptions
+            while has_more:
+                has_more = False
+                with suppress(FendanError):  # busy now, or at the end
+                    turn = await self._lane.run(self.engine.retry_due)
+                    has_more = turn.has_more
+                    if turn.assigned:
+                        logs.log.info("retried", tried=turn.tried, assigned=len(turn.assigned))
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -238,8 +259,8 @@ class Server:
         self._open_door(tokens)
         self._listen_for_prometheus()
         await self._grpc.start()
-        looking = asyncio.create_task(self._look_after())
-        self._at_the_end.callback(looking.cancel)
+        for looking in (self._look_after(), self._retry()):
+            self._at_the_end.callback(asyncio.create_task(looking).cancel)
 
     def _open_door(self, tokens: Tokens | None) -> None:
         """Open the native door, which is not in every build, if one is wanted."""
@@ -263,14 +284,22 @@ class Server:
         engine, lane = self.engine, self._lane
         network = NetworkService(engine, lane, self.metrics)
         file = self.config.intake.file
-        plan = None if file is None else await asyncio.to_thread(read_plan, file)
-        intake = IntakeService(Intake(engine, plan), lane)
+        plan = None if file is None else await asyncio.to_thread(read_intake_plan, file)
+        metrics = self.metrics
+        intake = Intake(engine, plan, on_judged=lambda judged: metrics.judged(judged.counts()))
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
             (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),
             (policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, PolicyService(engine)),
             (setup_service_pb2_grpc.add_SetupServiceServicer_to_server, SetupService(engine, lane)),
-            (intake_service_pb2_grpc.add_IntakeServiceServicer_to_server, intake),
+            (
+                intake_service_pb2_grpc.add_IntakeServiceServicer_to_server,
+                IntakeService(intake, lane, metrics),
+            ),
+            (
+                exception_service_pb2_grpc.add_ExceptionServiceServicer_to_server,
+                ExceptionService(engine, lane),
+            ),
             (health_pb2_grpc.add_HealthServicer_to_server, self._health),
         ]
         for add, service in register:

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import grpc
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["BUCKETS_S", "OTHER_METHOD", "CallCollector", "CallCounts", "Calls"]
+__all__ = ["BUCKETS_S", "OTHER_METHOD", "CallCollector", "CallCounts", "Calls", "buckets_of"]
 
 # From 10 us, where one order is routed, to 1 s, where a client has long given up.
 BUCKETS_S = (
@@ -66,6 +66,12 @@ class CallCounts:
         calls.seconds[row] += seconds
 
 
+def buckets_of(within: ArrayLike) -> list[tuple[str, float]]:
+    """Counts by bucket as Prometheus has them: those up to each edge."""
+    edges = (*map(str, BUCKETS_S), "+Inf")
+    return list(zip(edges, np.cumsum(within).astype(float).tolist(), strict=True))
+
+
 class CallCollector(Collector):
     """Tells Prometheus of all calls that any of `sources` has counted, by names they share."""
 
@@ -85,10 +91,7 @@ class CallCollector(Collector):
                 if calls.ended[number]:
                     requests.add_metric((method, code), float(calls.ended[number]))
             if calls.within.any():
-                edges = (*map(str, BUCKETS_S), "+Inf")
-                counts = np.cumsum(calls.within).astype(float).tolist()
-                buckets = list(zip(edges, counts, strict=True))
-                seconds.add_metric((method,), buckets, float(calls.seconds))
+                seconds.add_metric((method,), buckets_of(calls.within), float(calls.seconds))
         yield requests
         yield seconds
 

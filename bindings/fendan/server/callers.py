@@ -22,6 +22,8 @@ class Scope(Enum):
     """The services that bring orders in, from every platform."""
     SETTLEMENT = "settlement"
     """The modules that read what was decided."""
+    EXCEPTIONS = "exceptions"
+    """The desk that looks after orders which nobody fills."""
 
     @property
     def is_bound(self) -> bool:

@@ -199,6 +199,23 @@ class Intake(toml.Section):
     """Rules, goods and mappings, as `fendan intake` takes them. Without it: the built-in ones."""
 
 
+class Exceptions(toml.Section):
+    """Orders that nobody fills: they wait, and are tried again as things change."""
+
+    keep: bool = False
+    """Whether they are kept in the queue. Who sends orders must know UNASSIGNED may pass."""
+    first_wait_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 1.0
+    """After an attempt an order is not tried again so soon; each time twice as long,"""
+    longest_wait_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 600.0
+    """up to so long, after which it is tried whatever has changed."""
+    most_attempts: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """After so many attempts it is held for review,"""
+    most_age_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 172_800.0
+    """or so long after it came."""
+    most_per_turn: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """How many are tried before others have their turn at the engine."""
+
+
 class Limits(toml.Section):
     """How much the server accepts before it says no."""
 
@@ -282,6 +299,7 @@ class Config(toml.Section):
     data: Data = Data()
     orders: Orders = Orders()
     intake: Intake = Intake()
+    exceptions: Exceptions = Exceptions()
     limits: Limits = Limits()
     door: Door = Door()
     keepalive: Keepalive = Keepalive()

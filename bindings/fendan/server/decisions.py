@@ -66,6 +66,6 @@ class Decisions:
         metrics.stage("search", routed_s - read_s)
         metrics.stage("reply", time.perf_counter() - routed_s)
         if not request.dry_run:
-            metrics.routed(reply.statuses, reply.reasons)
+            metrics.routed(reply.outcomes)
         logs.routed(self._logged_orders, reply, callers)
         return answer

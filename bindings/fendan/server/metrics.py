@@ -1,18 +1,16 @@
 """What the server counts and measures, for Prometheus.
 
-A batch is counted with a handful of additions, whatever its length. Gauges that describe the engine
-are read when Prometheus asks, and cost nothing before.
+What is counted a message is in `tallies`, what is counted a call in `call_counts`. Gauges that
+describe the engine are read when Prometheus asks, and cost nothing before.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Self
 from wsgiref.simple_server import WSGIServer
 
-import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -24,21 +22,15 @@ from prometheus_client import (
 
 from fendan.api import Engine
 from fendan.durable import JournalStats
-from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, refuse
+from fendan.intake.result import IntakeOutcome
+from fendan.intake.rule import Severity
 from fendan.server.access import METHODS
 from fendan.server.call_counts import BUCKETS_S, CallCollector, CallCounts, Calls
+from fendan.server.exception_metrics import ExceptionCollector
+from fendan.server.tallies import STAGES, Tallies
 
 __all__ = ["STAGES", "Endpoint", "Metrics"]
-
-# Where the time of a hot request goes, in this order; after the queue, that of a routing one.
-STAGES = ("queue", "decode", "search", "reply")
-
-# The reasons for which more stock would have helped.
-STOCK_OUTS = (Reason.NO_STOCK, Reason.NO_STOCK_IN_RADIUS)
-
-# A pair of status and reason as one small number, to be counted by np.bincount.
-REASONS = max(Reason) + 1
 
 # Of the native door's numbers, those that say how it stands.
 DOOR_READINGS = {
@@ -59,41 +51,38 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = CollectorRegistry() if registry is None else registry
         ProcessCollector(registry=self.registry)  # memory, processor time, open files
-        self._orders = self._counter("orders", "Orders by outcome.", "status", "reason")
-        self._outcomes = _outcomes(self._orders)
-        self._stock_outs = self._counter("stock_outs", "Orders unassigned for want of stock.")
+        self._tallies = Tallies()
+        self.registry.register(self._tallies)
+        self.stage, self.routed = self._tallies.stage, self._tallies.routed
         self._shortfalls = self._counter(
             "shortfalls", "Pairs of store and SKU of which more was reserved than is there."
         )
-        stages = self._histogram("stage_seconds", "Time of hot requests by stage.", "stage")
-        self._stages = {stage: stages.labels(stage) for stage in STAGES}
         self._calls = CallCounts(tuple(METHODS))
         self._collector = CallCollector()
         self._collector.sources.append(lambda: self._calls.calls)
         self.registry.register(self._collector)
+        self._findings = self._counter(
+            "intake_findings", "Orders in which an intake rule found something.", "rule", "severity"
+        )
+        self._taken_in = self._counter(
+            "intake_orders", "Orders as platforms send them, by what became of them.", "outcome"
+        )
         self._queue_requests = self._gauge("queue_requests", "Requests that wait for the engine.")
         self._queue_bytes = self._gauge("queue_bytes", "Bytes of the requests that wait.")
         self._watchers = self._gauge("watchers", "Open calls of WatchAvailability.")
         self._syncs = self._histogram("sync_seconds", "Time that answers waited for the disk.")
 
-    # -- ROUTING -------------------------------------------------------------------------------
+    # -- WHAT WAITS ----------------------------------------------------------------------------
 
-    def stage(self, name: str, seconds: float) -> None:
-        """How long a request, or what the native door does as one, spent in one of STAGES."""
-        self._stages[name].observe(seconds)
+    def judged(self, counts: Mapping[tuple[str, Severity], int]) -> None:
+        """So many orders had findings, by the rule's code and severity: `Judged.counts`."""
+        for (code, severity), orders in counts.items():
+            self._findings.labels(code, severity.name.lower()).inc(orders)
 
-    def routed(self, statuses: NDArray[np.uint8], reasons: NDArray[np.uint8]) -> None:
-        """Count decisions, given as arrays of equal length: values of Status and Reason."""
-        if len(statuses) == 1:  # numpy takes longer than that
-            self._outcomes[int(statuses[0]) * REASONS + int(reasons[0])].inc()
-            self._stock_outs.inc(int(reasons[0] in STOCK_OUTS))
-            return
-        counts = np.bincount(statuses.astype(np.intp) * REASONS + reasons)
-        for outcome in np.flatnonzero(counts).tolist():
-            orders = int(counts[outcome])
-            self._outcomes[outcome].inc(orders)
-            if outcome % REASONS in STOCK_OUTS:
-                self._stock_outs.inc(orders)
+    def taken_in(self, counts: Mapping[IntakeOutcome, int]) -> None:
+        """So many orders came as platforms send them, by what became of them."""
+        for outcome, orders in counts.items():
+            self._taken_in.labels(outcome.name.lower()).inc(orders)
 
     def queue(self, requests: int, bytes: int) -> None:
         """What has been accepted and waits for the engine, now."""
@@ -137,6 +126,7 @@ class Metrics:
             readings |= _journal_readings(engine)
         for (name, meaning), reading in readings.items():
             self._gauge(name, meaning).set_function(reading)
+        self.registry.register(ExceptionCollector(engine))
 
     def of_door(self, read: Callable[[str], float]) -> None:
         """Tell of a native door, too, whose numbers `read` gives by name."""
@@ -189,15 +179,6 @@ def _journal_readings(engine: Engine) -> dict[tuple[str, str], Callable[[], floa
         ("snapshot_failed", "1 if the last snapshot that was due could not be taken."): of(
             lambda stats: bool(stats.snapshot_failure)
         ),
-    }
-
-
-def _outcomes(orders: Counter) -> dict[int, Counter]:
-    """The counter of each outcome there can be: all stand at 0 from the start."""
-    unassigned = [(Status.UNASSIGNED, reason) for reason in Reason if reason is not Reason.NONE]
-    return {
-        status * REASONS + reason: orders.labels(status.name.lower(), reason.name.lower())
-        for status, reason in [(Status.ASSIGNED, Reason.NONE), *unassigned]
     }
 
 

@@ -1,0 +1,86 @@
+"""`fendan report`: what a folder's engine has to tell of its days."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fendan.core import Core
+from fendan.engine.geo import Datum
+from fendan.engine.orders import REMEMBERED
+from fendan.errors import Fault, refuse
+from fendan.exception_face import HOUR
+from fendan.exception_figures import Figures
+from fendan.exception_report import ExceptionReport, day_table, reason_table, report_of
+from fendan.filelog import FileLog
+from fendan.journal_look import segments_of
+from fendan.recovery import recover
+from fendan.report import show
+from fendan.terminal import new_file, plain_errors, progress_bars, step
+
+__all__ = ["report_app"]
+
+report_app = typer.Typer(no_args_is_help=True, help="What became of orders, day by day.")
+
+MOST_DAYS = 92  # as long as counts are kept
+
+
+@report_app.callback()
+def _report() -> None:
+    """Keep `exceptions` a command of its own, however many there are."""
+
+
+@report_app.command()
+def exceptions(
+    *,
+    data: Annotated[Path, typer.Option(help="Where an engine keeps its journal.")],
+    day: Annotated[str, typer.Option(help="The last day, 2026-12-01; else the newest.")] = "",
+    days: Annotated[int, typer.Option(help="How many days, up to 92.")] = 1,
+    utc_offset: Annotated[int, typer.Option(help="Hours east of UTC, where days begin.")] = 8,
+    picture: Annotated[Path | None, typer.Option(help="Also draw it: a .png file.")] = None,
+) -> None:
+    """How many orders nobody had to touch, and what stopped the others. Beside a server, too."""
+    with plain_errors():
+        if not 1 <= days <= MOST_DAYS:
+            refuse(Fault.OUT_OF_RANGE, "--days", days, hint=f"must be from 1 to {MOST_DAYS}")
+        figures, newest = _figures(data, utc_offset)
+        last = _day(day) if day else newest
+        wanted = [last - timedelta(days=back) for back in reversed(range(days))]
+        report = report_of([figures.of_day(one, utc_offset) for one in wanted])
+        show(day_table(report, str(data)))
+        if report.stuck:
+            show(reason_table(report))
+        if picture is not None:
+            _draw(picture, report)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        refuse(Fault.OUT_OF_RANGE, "--day", text, hint="must be a day such as 2026-12-01")
+
+
+def _figures(data: Path, utc_offset_h: int) -> tuple[Figures, date]:
+    """The counts that a folder keeps, and the day of the newest."""
+    segments_of(data)
+    core = Core(Datum.WGS84, REMEMBERED)
+    with progress_bars() as progress, step(progress, f"Reading {data}"):
+        recover(core, FileLog(data))
+    texts = {name: text for (kind, name), text in core._documents.items() if kind == HOUR}
+    if not texts:
+        hint = "its engine keeps no exception queue, or has had no order since: keep_exceptions"
+        refuse(Fault.MISSING, "--data", hint=hint)
+    newest = datetime.fromisoformat(max(texts) + ":00").replace(tzinfo=UTC)
+    return Figures(texts), (newest + timedelta(hours=utc_offset_h)).date()
+
+
+def _draw(path: Path, report: ExceptionReport) -> None:
+    try:
+        from fendan.exception_picture import draw_exceptions
+    except ModuleNotFoundError as error:
+        hint = "the picture needs it: pip install 'fendan[demo]'"
+        refuse(Fault.MISSING, "package", error.name, hint=hint)
+    with new_file(path, (".png",)) as part:
+        draw_exceptions(part, report)
