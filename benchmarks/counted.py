@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from ctypes import CDLL
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def _engine(workload: Workload, policy: str | None = None) -> fendan.Engine:
     return engine
 
 
-def _arrays(workload: Workload, engine: fendan.Engine, lines: int, **options: object) -> Work:
+def _arrays(workload: Workload, engine: fendan.Engine, lines: int, **options: Any) -> Work:
     """Batches of arrays, the first of which is not counted."""
     first, second = (workload.more_orders(ORDERS, lines=lines, batch=b) for b in (1, 2))
     engine.route_arrays(**vars(first), **options)

@@ -7,6 +7,7 @@ search and the layout say it must (ARCHITECTURE.md). The two parts are fitted; t
 """
 
 import gc
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
@@ -52,12 +53,14 @@ class Point:
 
     @property
     def looks(self) -> float:
-        """Leaves that hold a store with every line, one after another: how many until the first.
+        """How many leaves are looked at until one holds a store with every line.
 
-        A store has all lines with the chance density^lines; more leaves than there are cannot be.
+        A store has all lines with the chance density^lines. A leaf without any store for one of the
+        lines is skipped by its summary bit; and there are no more leaves than there are.
         """
-        has_all = self.density**self.lines
-        return min(self.stores / FILL, 1 + 1 / (FILL * has_all))
+        has_all = 1 - (1 - self.density**self.lines) ** FILL
+        is_seen = (1 - (1 - self.density) ** FILL) ** self.lines
+        return is_seen * min(self.stores / FILL, 1 / has_all)
 
     @property
     def bytes_a_pair(self) -> float:
@@ -80,40 +83,59 @@ class Curve:
         """All else as it is, or small."""
         rest = replace(Point(), stores=300, skus=200, batch=100) if smoke else Point()
         rest = replace(rest, **self.others)
-        fields = [{self.what: value} for value in (self.tiny if smoke else self.values)]
-        return [replace(rest, **field) for field in fields]
+        values = self.tiny if smoke else self.values
+        return [Point(**{**asdict(rest), self.what: value}) for value in values]
 
 
+EVER_MORE = (1000, 3000, 10_000, 30_000, 100_000)
 CURVES = {
     curve.what: curve
     for curve in (
         Curve(
-            *("stores", (1000, 3000, 10_000, 30_000, 100_000), (100, 200, 400)),
-            *(lambda point: np.log2(point.stores), "a step of the search a doubling"),
+            what="stores",
+            values=EVER_MORE,
+            tiny=(100, 200, 400),
+            growth=lambda point: math.log2(point.stores),
+            says="a step of the search a doubling",
         ),
         Curve(
-            *("skus", (1000, 3000, 10_000, 30_000, 100_000), (100, 200, 400)),
-            *(None, "not at all"),
-            {"stores": 2000},
+            what="skus",
+            values=EVER_MORE,
+            tiny=(100, 200, 400),
+            growth=None,
+            says="not at all",
+            others={"stores": 2000},
         ),
         Curve(
-            *("lines", (1, 2, 3, 5, 8, 12, 20), (1, 2, 5)),
-            *(lambda point: point.lines * point.looks, "lines × leaves looked at"),
-            {"density": 0.8},
+            what="lines",
+            values=(1, 2, 3, 5, 8, 12, 20),
+            tiny=(1, 2, 5),
+            growth=lambda point: point.lines * point.looks,
+            says="lines × leaves looked at",
+            others={"density": 0.8},
         ),
         Curve(
-            *("density", (0.01, 0.03, 0.1, 0.25, 0.5, 1.0), (0.05, 0.2, 1.0)),
-            *(lambda point: point.looks, "leaves looked at"),
+            what="density",
+            values=(0.01, 0.03, 0.1, 0.25, 0.5, 1.0),
+            tiny=(0.05, 0.2, 1.0),
+            growth=lambda point: point.looks,
+            says="leaves looked at",
         ),
         Curve(
-            *("batch", (1, 10, 100, 1000, 10_000, 100_000), (1, 10, 100)),
-            *(lambda point: 1 / point.batch, "a call's own time, shared by its orders"),
+            what="batch",
+            values=(1, 10, 100, 1000, 10_000, 100_000),
+            tiny=(1, 10, 100),
+            growth=lambda point: 1 / point.batch,
+            says="a call's own time, shared by its orders",
         ),
         Curve(
-            *("regions", (1, 4, 16, 64, 256), (1, 4)),
-            *(None, "not at all"),
+            what="regions",
+            values=(1, 4, 16, 64, 256),
+            tiny=(1, 4),
+            growth=None,
+            says="not at all",
             # Else a region of so few stores would have nobody for many orders, which costs more.
-            {"density": 0.8},
+            others={"density": 0.8},
         ),
     )
 }

@@ -159,7 +159,7 @@ RIVALS = (
 # -- THE RUN -----------------------------------------------------------------------------------
 
 
-def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report:
+def measure(sizes: Sizes, say: Callable[[str], object] = lambda _: None) -> Report:
     """Run everything; `say` hears what is under way."""
     say("stores, stock and orders")
     workload = metro(sizes.stores, sizes.skus, sizes.skus_per_store, sizes.orders, SEED)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -70,7 +71,7 @@ class Placed(EngineArrays):
 
     radius_m: float | None = None
 
-    def run(self, given: dict[str, object]) -> fendan.Routed:
+    def run(self, given: dict[str, Any]) -> fendan.Routed:
         """One call."""
         return self.engine.route_arrays(**given, policy=fendan.Policy(radius_m=self.radius_m))
 
