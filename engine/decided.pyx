@@ -24,13 +24,14 @@ from fendan.engine.loads cimport Loads, order_came
 from fendan.engine.names cimport NameTable
 from fendan.engine.network cimport Leaves
 from fendan.engine.records cimport (
-    FLAG_SPLIT, NEVER_NS, SUFFIX_BYTES, Record, Table, find_shipment, grant_at, id_at, pin,
-    record_at, set_state, set_verdict, state_of_shipments,
+    FLAG_SPLIT, SUFFIX_BYTES, Record, Table, find_shipment, grant_at, id_at, pin, record_at,
+    set_state, set_verdict, state_of_shipments,
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
 from fendan.engine.shipments cimport IN_GROUP, Grant, Part, PartList, keep_of, lines_of
 from fendan.engine.splits cimport add_shipments, share_amounts
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, quantity, take
+from fendan.engine.terms cimport NEVER_NS
 
 
 cdef Basket basket_in(const Columns* orders, int64_t row) noexcept nogil:

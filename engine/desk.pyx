@@ -16,7 +16,7 @@ from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.geo cimport distance_between_m
-from fendan.engine.larder cimport Keep
+from fendan.engine.larder cimport Keep, keep_day
 from fendan.engine.loads cimport Loads, back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
@@ -194,7 +194,7 @@ cdef void promise(Desk* desk, Job* job, const Verdict* verdict, int32_t shipment
     grant.step, grant.shipment_count = verdict.step, <uint8_t>shipments
     grant.promised_ns = when_ns
     grant.least_life_days = keep.least_life_days
-    grant.keep_day = keep.day + keep.least_life_days
+    grant.keep_day = keep_day(keep)
     if job.terms.rule.timeout_ns < <int64_t>NEVER_NS - desk.now_ns:
         grant.due_ns = desk.now_ns + job.terms.rule.timeout_ns
 
@@ -212,7 +212,7 @@ cdef bint add_shipment(Desk* desk, Job* job, const Basket* lines, const Bid* bid
     part = add_part(desk.parts, job.row, lines, NULL)
     take(desk.shelves, bid.ordinal, lines, desk.parts.before + part.first_line, &keep)
     part.store, part.distance_m = bid.store, bid.distance_m
-    part.promised_ns, part.keep_day = when_ns, keep.day + keep.least_life_days
+    part.promised_ns, part.keep_day = when_ns, keep_day(keep)
     order_came(desk.book.loads, part.store, desk.now_ns)
     return True
 

@@ -32,8 +32,8 @@ from fendan.engine.plan cimport (
 )
 from fendan.engine.reasons cimport of_these, reason_for
 from fendan.engine.router cimport (
-    REASON_GROUP_NOT_WHOLE, REASON_NO_SUPPLY, REASON_PICKUP_STORE, STATUS_ASSIGNED,
-    STATUS_UNASSIGNED, Verdict,
+    REASON_GROUP_NOT_WHOLE, REASON_NO_SUPPLY, REASON_PICKUP_STORE, STATUS_UNASSIGNED,
+    Verdict,
 )
 from fendan.engine.shipments cimport IN_GROUP, OF_BUNDLES, PICKUP_NAMED, Grant, PartList
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, lowest_bit

@@ -11,7 +11,7 @@ from fendan.engine.events cimport (
     EVENT_ASSIGNED, EVENT_REJECTED, EVENT_RETURNED, EVENT_SHIPPED, EVENT_SPLIT, EVENT_UNASSIGNED,
     HAS_DUE, HAS_GRANT, HAS_MOVED, HAS_PLACE, OrderEvent, moved,
 )
-from fendan.engine.larder cimport Keep, Larder, day_of, first_good
+from fendan.engine.larder cimport Keep, Larder, day_of, first_good, keep_day
 from fendan.engine.loads cimport Loads, order_came, order_left
 from fendan.engine.lots cimport hold, put_back, release, ship
 from fendan.engine.merges cimport Merge, MergeTable, begin_merges, merge_of, note_merge
@@ -20,11 +20,14 @@ from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
     FLAG_GRANTED, FLAG_SHIPMENT, FLAG_SPLIT, NEVER_NS, RETURNED_TO_STOCK, STATE_ASSIGNED,
     STATE_REJECTED, STATE_UNASSIGNED, Record, Table, add_rejection, grant_at, holds, order_of, pin, record_at,
+    FLAG_GRANTED, FLAG_SHIPMENT, FLAG_SPLIT, RETURNED_TO_STOCK, STATE_ASSIGNED, STATE_REJECTED,
+    Record, Table, add_rejection, grant_at, holds, order_of, pin, record_at,
     reserve_rejection, set_due, set_state, tell_shipment,
 )
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
 from fendan.engine.shelves cimport Quantity, Shelves, has_lots, quantity, show
 from fendan.engine.shipments cimport keep_of
+from fendan.engine.terms cimport NEVER_NS
 
 from fendan.engine.fault import Fault
 from fendan.errors import refuse
@@ -34,6 +37,7 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
                            int64_t time_ns) except -1:
     cdef Table* table = &orders.records.table
     cdef Record* record = record_at(table, number)
+    cdef Keep keep = keep_by(event, time_ns)
     cdef bint moves = event.flags & HAS_MOVED
     cdef int32_t was_at = record.current.store if holds(record) else NO_STORE
     if moves and not is_as_found(orders, event):
@@ -42,7 +46,7 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
     if event.kind == EVENT_REJECTED and not reserve_rejection(table, number):
         raise MemoryError("no room for more rejections")
     if moves:
-        move(orders, event, keep_by(event, time_ns), from_day_of(table, number))
+        move(orders, event, keep, from_day_of(table, number))
     if event.kind == EVENT_REJECTED:
         add_rejection(table, number, event.store, time_ns)
     if event.kind == EVENT_RETURNED and moves:
@@ -61,6 +65,7 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
         )
     if (event.flags & HAS_PLACE or record.state == STATE_UNASSIGNED) and event.grant.merge_key:
         join(&orders.merges.table, event, time_ns)
+        grant_at(table, number).keep_day = keep_day(keep)
     record.attempts = event.attempts
     set_due(table, number, event.due_ns if event.flags & HAS_DUE else NEVER_NS)
     set_state(table, number, state_after(event))

@@ -23,8 +23,8 @@ cdef bint gather(MemberList* list, const Columns* orders) noexcept nogil
 cdef int64_t members_from(const MemberList* list, uint64_t group, int64_t row,
                           const Member** members) noexcept nogil
 
-# A line as one number, which sorts by SKU; such numbers in place, one for each SKU: how many there
-# are then, -1 where the pieces of one cannot be counted.
+# A line as one number, which sorts by SKU. `add_up` sorts such numbers and writes one line for each
+# SKU: how many there are then, -1 where the pieces of one cannot be counted.
 cdef inline int64_t line_number(int32_t sku, int32_t quantity) noexcept nogil:
     return <int64_t>sku << 32 | quantity
 

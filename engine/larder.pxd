@@ -46,6 +46,10 @@ cdef inline int32_t day_of(int64_t time_ns) noexcept nogil:
     """The day of an instant where no policy says in which time zone a store is."""
     return <int32_t>((time_ns + OFFSET_NS) // NS_PER_DAY)
 
+cdef inline int32_t keep_day(Keep keep) noexcept nogil:
+    """The first sell-by day that is late enough, whatever the SKU asks for."""
+    return keep.day + keep.least_life_days
+
 cdef inline int32_t first_good(const Larder* larder, int32_t sku, Keep keep) noexcept nogil:
     """The first sell-by day that is late enough for a line."""
     cdef int32_t least = keep.least_life_days

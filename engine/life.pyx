@@ -25,12 +25,13 @@ from fendan.engine.events cimport EVENT_CANCELLED, EVENT_EXPIRED, EVENT_RETURNED
 from fendan.engine.network cimport NO_STORE
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    FLAG_SPLIT, NEVER_NS, NO_REJECTION, PAGE_ORDERS, RETURNED_TO_STOCK, Page, Record, Rejection,
+    FLAG_SPLIT, NO_REJECTION, PAGE_ORDERS, RETURNED_TO_STOCK, Page, Record, Rejection,
     Table, basket_at, find_shipment, holds, record_at, rejection_of, retire,
 )
 from fendan.engine.rejection cimport due_after, missing_of, reject_all, skus_of
 from fendan.engine.steps cimport make_room, take_step
 from fendan.engine.shelves cimport MAX_QUANTITY, Basket, Quantity, quantity
+from fendan.engine.terms cimport NEVER_NS
 
 from fendan.engine.fault import Fault
 from fendan.engine.records import OrderState

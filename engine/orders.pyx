@@ -25,13 +25,14 @@ from fendan.engine.names cimport Span, hash_of, span_of
 from fendan.engine.network cimport Leaves
 from fendan.engine.outcome cimport Outcome
 from fendan.engine.records cimport (
-    NEVER_NS, NO_RECORD, PAGE_ORDERS, Record, Records, Table, basket_at, find_record,
+    NO_RECORD, PAGE_ORDERS, Record, Records, Table, basket_at, find_record,
     holds, id_at, is_open, order_of, record_at, retire,
 )
 from fendan.engine.router cimport route_many
 from fendan.engine.shipments cimport Shipments
 from fendan.engine.shelves cimport Basket, Quantity
 from fendan.engine.stock cimport Stock
+from fendan.engine.terms cimport NEVER_NS
 
 import numpy as np
 

@@ -9,6 +9,7 @@ from fendan.engine.shelves cimport Basket
 cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket,
                         const uint64_t* open_ones) noexcept nogil
 
-# Those of the stores that a step may ask that may have the order at all, in room of the desk's.
+# Those of the stores that a step may ask that may have the order at all: `allowed` itself, or words
+# of the book's room for sharing.
 cdef const uint64_t* of_these(const Desk* desk, const uint64_t* allowed,
                               const uint64_t* open_ones) noexcept nogil

@@ -7,7 +7,6 @@ from fendan.engine.network cimport MAX_ID_BYTES
 from fendan.engine.router cimport Verdict
 from fendan.engine.shelves cimport Basket
 from fendan.engine.shipments cimport Grant
-from fendan.engine.terms cimport NEVER_NS
 
 cdef enum:
     PAGE_ORDERS = 16384         # a power of two

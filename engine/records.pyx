@@ -35,6 +35,7 @@ from fendan.engine.room cimport prefetch
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict
 from fendan.engine.shelves cimport Basket
 from fendan.engine.shipments cimport Grant
+from fendan.engine.terms cimport NEVER_NS
 
 from fendan.engine.router import _Named
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from fendan.engine.book cimport Rules
 from fendan.engine.events cimport Lines
 from fendan.engine.orders cimport Orders
-from fendan.engine.records cimport NEVER_NS
+from fendan.engine.terms cimport NEVER_NS
 
 # Why a store would not have an order: the `reason` of an EVENT_REJECTED.
 cdef enum RejectCode:

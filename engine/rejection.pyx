@@ -19,7 +19,7 @@ from fendan.engine.lots cimport correct as correct_lots
 from fendan.engine.network cimport Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    NEVER_NS, NO_REJECTION, Record, Rejection, Table, basket_at, grant_at, record_at, rejection_of,
+    NO_REJECTION, Record, Rejection, Table, basket_at, grant_at, record_at, rejection_of,
 )
 from fendan.engine.router cimport (
     REASON_GROUP_NOT_WHOLE, REASON_NONE, REASON_PICKUP_STORE, REASON_TOO_MANY_ATTEMPTS,
@@ -29,6 +29,7 @@ from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, quantit
 from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant
 from fendan.engine.steps cimport add_lines, begin_event, happen, make_room, take_step
 from fendan.engine.stock cimport Stock
+from fendan.engine.terms cimport NEVER_NS
 
 import numpy as np
 

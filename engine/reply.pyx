@@ -17,6 +17,7 @@ from fendan.engine.network cimport NO_STORE, Layout
 from fendan.engine.request cimport Request, text_of
 from fendan.engine.router cimport Verdict
 from fendan.engine.shipments cimport Grant, Part, PartList, Shipments, first_part
+from fendan.engine.terms cimport NS_PER_S
 
 import numpy as np
 
@@ -29,7 +30,6 @@ _OUTCOMES = (max(Status) + 1, max(Reason) + 1)
 
 cdef enum:
     SUPPLY_MARK = 0x1f          # between a SKU and the date of its supply
-    NS_PER_S = 1000000000
 
 
 @cython.final

@@ -43,7 +43,7 @@ from fendan.engine.shelves cimport (
 )
 from fendan.engine.stock cimport Stock
 from fendan.engine.terms cimport (
-    Bid, Standing, Terms, compare, fit_words, may_have, offers_all, rank, reach_m,
+    Bid, Standing, Terms, compare, counts_suffice, fit_words, may_have, offers_all, rank, reach_m,
 )
 
 from enum import IntEnum
@@ -283,7 +283,9 @@ cdef inline void prefetch_values(const Terms* terms, int32_t store, float square
 
 
 cdef void consider_under(Search* search, int32_t ordinal, float squared) noexcept nogil:
-    """As `consider` under terms: what is cheap to know is asked first, the counts last."""
+    """As `consider` under terms: counts that were fetched for the whole leaf are asked first, since
+    they rule out the most; what expires, which needs the distance, last.
+    """
     cdef const Leaves* leaves = search.leaves
     cdef Terms* terms = search.terms
     cdef Bid bid
@@ -291,6 +293,8 @@ cdef void consider_under(Search* search, int32_t ordinal, float squared) noexcep
     cdef double reach
     bid.ordinal = ordinal
     bid.store = leaves.store_at[ordinal]
+    if search.verify and not counts_suffice(terms, search.shelves, &bid, search.basket):
+        return
     prefetch_values(terms, bid.store, squared)
     bid.distance_m = distance_between_m(&search.plan.place, leaves.places + ordinal)
     if bid.distance_m > search.radius_m:

@@ -1,7 +1,7 @@
 """A SKU's shelf through all stores: who has it, how many, and what may be sold of them."""
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from fendan.engine.larder cimport Keep, Larder, good_from
+from fendan.engine.larder cimport Keep, Larder
 from fendan.engine.network cimport Leaves
 
 cdef extern from *:

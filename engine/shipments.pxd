@@ -24,7 +24,7 @@ cdef struct Grant:
     int64_t merge_group         # from 1; 0: none
     uint64_t merge_key          # what its orders have in common, see merges; 0: none
     uint64_t asked_hash         # of what the order says beside its place and lines
-    int64_t due_ns              # when what is reserved times out, or records.NEVER_NS; not kept
+    int64_t due_ns              # when what is reserved times out, or terms.NEVER_NS; not kept
     int32_t policy_version
     int32_t channel             # code in Asking, or NO_NAME
     int32_t region              # code in Asking, or NO_NAME

@@ -1,10 +1,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import Any, final
 
 import numpy as np
 
 GRANT_DTYPE: np.dtype[Any]
+
+class GrantFlag(IntFlag):
+    PICKUP_NAMED = ...
+    IN_GROUP = ...
+    OF_BUNDLES = ...
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipment:

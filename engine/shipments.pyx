@@ -19,12 +19,18 @@ from fendan.engine.room cimport grow
 from fendan.engine.shelves cimport Basket, Quantity
 
 from dataclasses import dataclass
+from enum import IntFlag
 
 import numpy as np
 
 cdef enum:
     LEAST_PARTS = 64
 
+
+GrantFlag = IntFlag("GrantFlag", {
+    "PICKUP_NAMED": PICKUP_NAMED, "IN_GROUP": IN_GROUP, "OF_BUNDLES": OF_BUNDLES,
+})
+"""The bits of `flags` in a grant."""
 
 # shipments.Grant as numpy sees it.
 GRANT_DTYPE = np.dtype(

@@ -182,6 +182,8 @@ cdef class Stock:
             self.shelves.larder.life_count = <int32_t>lives.shape[0]
         if sku < lives.shape[0] and lives[sku] != days:
             lives[sku] = days
+            if sku >= self.shelves.sku_count or not has_lots(&self.shelves, sku):
+                return
             for store in range(self.network.layout.leaves.store_count):
                 if pair_of(&self.lots.table, store, sku) != NULL:
                     note(&self.changes.ring, store, sku)

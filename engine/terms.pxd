@@ -140,6 +140,9 @@ cdef int64_t offered_to(const Terms* terms, const Shelves* shelves, int32_t sku,
                         const Bid* bid) noexcept nogil
 # Whether a store that the bitmaps let through may have the order, apart from its counts.
 cdef bint may_have(Terms* terms, const Place* place, int32_t store, double distance_m) noexcept nogil
+# Whether it would offer every line if nothing expired: quick to tell, and without its distance.
+cdef bint counts_suffice(const Terms* terms, const Shelves* shelves, const Bid* bid,
+                         const Basket* basket) noexcept nogil
 # Whether it offers every line.
 cdef bint offers_all(const Terms* terms, const Shelves* shelves, const Bid* bid,
                      const Basket* basket) noexcept nogil

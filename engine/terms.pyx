@@ -25,6 +25,16 @@ cdef enum:
 
 cdef int64_t offered_to(const Terms* terms, const Shelves* shelves, int32_t sku,
                         const Bid* bid) noexcept nogil:
+    cdef int64_t free = counted_for(terms, shelves, sku, bid)
+    if free and has_lots(shelves, sku):
+        free = min(free, good_from(&shelves.larder, bid.store, sku,
+                                   good_day(terms, shelves, sku, bid)))
+    return free
+
+
+cdef inline int64_t counted_for(const Terms* terms, const Shelves* shelves, int32_t sku,
+                                const Bid* bid) noexcept nogil:
+    """As `offered_to`, if nothing expired."""
     cdef const Quantity* pair
     cdef int64_t free
     if terms.hidden != NULL and terms.hidden[sku]:
@@ -35,10 +45,16 @@ cdef int64_t offered_to(const Terms* terms, const Shelves* shelves, int32_t sku,
     free = on_sale(shelves, sku, bid.ordinal, pair)
     if terms.millionths != NULL:
         free = offered(free, terms.millionths[bid.store])
-    if has_lots(shelves, sku):
-        free = min(free, good_from(&shelves.larder, bid.store, sku,
-                                   good_day(terms, shelves, sku, bid)))
     return free
+
+
+cdef bint counts_suffice(const Terms* terms, const Shelves* shelves, const Bid* bid,
+                         const Basket* basket) noexcept nogil:
+    cdef int64_t line
+    for line in range(basket.line_count):
+        if counted_for(terms, shelves, basket.skus[line], bid) < basket.quantities[line]:
+            return False
+    return True
 
 
 cdef inline int32_t good_day(const Terms* terms, const Shelves* shelves, int32_t sku,

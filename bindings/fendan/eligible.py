@@ -18,7 +18,7 @@ from fendan.exclusions import Exclusion
 from fendan.opening import HORIZON_DAYS, Moment, Opening
 from fendan.profiles import StoreProfile
 from fendan.rules import Hours, Rule, Step
-from fendan.times import EPOCH, NEVER_NS
+from fendan.times import EPOCH, NEVER_NS, NS_PER_S
 
 __all__ = ["Facts", "abilities", "eligible", "eligible_by_step", "exclusion", "next_edge_ns"]
 
@@ -120,7 +120,7 @@ def _bits(numbers: Iterable[int]) -> int:
 
 
 def _ns(seconds: float) -> int:
-    return round(seconds * 1e9)
+    return round(seconds * NS_PER_S)
 
 
 # -- EXPLANATIONS ------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ def _local_time(time_ns: int, zone: str, today: int) -> str:
     """What the store's clock shows then: ``09:00``, with the date where that is not today's."""
     if time_ns == NEVER_NS:
         return f"not within {HORIZON_DAYS} days"
-    local = (EPOCH + timedelta(seconds=time_ns // 10**9)).astimezone(ZoneInfo(zone))
+    local = (EPOCH + timedelta(seconds=time_ns // NS_PER_S)).astimezone(ZoneInfo(zone))
     is_today = local.date() == (EPOCH + timedelta(days=today)).date()
     return format(local, "%H:%M" if is_today else "%Y-%m-%d %H:%M")
 

@@ -111,9 +111,8 @@ def _parts(
     scene: Scene, telling: Telling, decision: Decision, distances_m: Distances
 ) -> Iterator[Part]:
     """What kept the store of each shipment from sending all of the order from its stock."""
-    code_of = {name: code for code, name in enumerate(scene.stores.ids)}
     for one in decision.shipments:
-        store, reason = code_of[one.store_id], None
+        store, reason = scene.stores.codes[one.store_id], None
         if one.supply_date and scene.later:
             text = f"sold against supply: {_named(scene.later)}"
         elif scene.later and not telling.shared:

@@ -49,11 +49,13 @@ def explain(
     it is explained as the first one to be routed.
     """
     with plain_errors():
+        checked_limit(limit)
+        checked_attempt(attempt)
         if data is not None and stores is None and stock is None and orders is None:
-            told = _told_by_folder(data, order_id, radius_m, limit, checked_attempt(attempt))
+            told = _told_by_folder(data, order_id, radius_m, limit, attempt)
         elif data is None and stores is not None and stock is not None and orders is not None:
             engine = _engine_of_files(stores, stock, policy, radius_m)
-            told = engine._explain_now(_order_of_file(orders, order_id), checked_limit(limit))
+            told = engine._explain_now(_order_of_file(orders, order_id), limit)
         else:
             hint = "give either --data, or --stores, --stock and --orders"
             refuse(Fault.MISSING, "--data", hint=hint)
@@ -71,7 +73,7 @@ def _told_by_folder(
     recovery = recover(engine, log)
     with engine._command():
         decided = engine._decided_of(order_id)
-    return engine._explain_by(log, recovery.last_sequence, decided, checked_limit(limit), attempt)
+    return engine._explain_by(log, recovery.last_sequence, decided, limit, attempt)
 
 
 def _engine_of_files(

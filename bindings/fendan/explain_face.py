@@ -11,6 +11,7 @@ from fendan.engine.events import EventKind
 from fendan.engine.history import Event
 from fendan.engine.outcome import Decision, decisions
 from fendan.engine.router import Reason, Status
+from fendan.engine.shipments import GrantFlag
 from fendan.errors import Fault, refuse
 from fendan.explain import USUAL_EXCLUDED, checked_attempt, checked_limit, explained
 from fendan.explanation import Candidate, Explanation
@@ -22,8 +23,6 @@ from fendan.scene import NOBODY, Scene
 from fendan.scene_face import Asker, SceneFace
 
 __all__ = ["Decided", "ExplainFace", "Told"]
-
-PICKUP_NAMED, IN_GROUP, OF_BUNDLES = 1, 2, 4  # of Grant.flags
 
 # Why a rejected order goes to no other store, whoever has what it asks for.
 UNASKED = frozenset({Reason.TOO_MANY_ATTEMPTS, Reason.PICKUP_STORE, Reason.GROUP_NOT_WHOLE})
@@ -149,7 +148,7 @@ class Decided(NamedTuple):
     @property
     def is_named(self) -> bool:
         """Whether the customer named the store."""
-        return self.grant is not None and bool(int(self.grant["flags"]) & PICKUP_NAMED)
+        return self.grant is not None and bool(int(self.grant["flags"]) & GrantFlag.PICKUP_NAMED)
 
 
 class Told(NamedTuple):
@@ -207,8 +206,8 @@ def _asker_then(event: Event, decided: Decided) -> Asker:
         region=int(grant["region"]),
         named_store=decided.store if decided.is_named else NOBODY,
         merge_group=int(grant["merge_group"]),
-        members=int(bool(int(grant["flags"]) & IN_GROUP)),
-        bundles=None if int(grant["flags"]) & OF_BUNDLES else (),
+        members=int(bool(int(grant["flags"]) & GrantFlag.IN_GROUP)),
+        bundles=None if int(grant["flags"]) & GrantFlag.OF_BUNDLES else (),
     )
 
 

@@ -11,7 +11,6 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NoReturn
@@ -19,7 +18,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from fendan.errors import Fault, refuse
 from fendan.profiles import StoreProfile
-from fendan.times import EPOCH_DAY
+from fendan.times import day_of
 
 __all__ = ["Interval", "OpeningHours", "always_open", "parse_hours", "path"]
 
@@ -104,7 +103,7 @@ def _day_of(key: Any, field: str) -> int:
         hint = KEY_HINT + (f"; did you mean {near[0]}?" if near else "")
         refuse(Fault.OUT_OF_RANGE, field, key, hint=hint)
     try:
-        return date.fromisoformat(key).toordinal() - EPOCH_DAY
+        return day_of(key)
     except ValueError:
         refuse(Fault.OUT_OF_RANGE, field, key, hint="there is no such day")
 

@@ -1,6 +1,5 @@
 """The engine's face for perishables: stock of which each piece has a last day to be sold."""
 
-import datetime
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,13 +14,12 @@ from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, FendanError, refuse
 from fendan.hours import path
 from fendan.model import Lot, Shortfall
-from fendan.supplies import JOINT, checked_date
-from fendan.times import EPOCH_DAY
+from fendan.supplies import JOINT, MOST, check_quantity, checked_date
+from fendan.times import date_of, day_of
 
 __all__ = ["LotFace", "check_lots", "check_sku"]
 
 NONE = np.empty(0, dtype=np.int32)
-MOST = 2**31 - 1
 MOST_LOTS = 64  # of one pair: two months of a daily delivery
 TOTAL_HINT = f"at most {MOST:,} in all"
 
@@ -122,7 +120,7 @@ class LotFace(Core):
             store = self._store_code(store_id)
             code = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "sku", sku)
             return [
-                Lot(date=_date_of(day), on_hand=on_hand, reserved=reserved)
+                Lot(date=date_of(day), on_hand=on_hand, reserved=reserved)
                 for day, on_hand, reserved in self._stock.lots.lots_of(store, code)
             ]
 
@@ -146,17 +144,13 @@ def check_lots(lots: Mapping[str, int]) -> Days:
     if len(lots) > MOST_LOTS:
         refuse(Fault.TOO_MANY, "lots", len(lots), hint=f"at most {MOST_LOTS} dates a pair")
     units_of = {}
-    hint = f"must be a whole number from 0 to {MOST}"
     for date, units in lots.items():
-        day = datetime.date.fromisoformat(checked_date(date, path("lots", str(date))))
-        field = path("lots", date)
-        if not isinstance(units, int) or isinstance(units, bool):
-            refuse(Fault.WRONG_TYPE, field, units, hint=hint)
-        if not 0 <= units <= MOST:
-            refuse(Fault.OUT_OF_RANGE, field, units, hint=hint)
-        units_of[day.toordinal() - EPOCH_DAY] = units
+        field = path("lots", str(date))
+        day = day_of(checked_date(date, field))
+        check_quantity(units, field)
+        units_of[day] = units
     if units_of and min(units_of) < 0:
-        refuse(Fault.OUT_OF_RANGE, path("lots", _date_of(min(units_of))), hint="from 1970 on")
+        refuse(Fault.OUT_OF_RANGE, path("lots", date_of(min(units_of))), hint="from 1970 on")
     days = np.array(sorted(units_of), dtype=np.int32)
     return Days(days, np.array([units_of[day] for day in days.tolist()], dtype=np.int32))
 
@@ -170,7 +164,7 @@ def _days(field: str, dates: Column) -> NDArray[np.int32]:
         if not len(rows):
             continue
         try:
-            days[number] = datetime.date.fromisoformat(checked_date(text)).toordinal() - EPOCH_DAY
+            days[number] = day_of(checked_date(text))
         except FendanError as error:
             refuse(error.fault, field, text, row=int(rows[0]), hint=error.hint)
         if days[number] < 0:
@@ -194,7 +188,7 @@ def _first_rows(
     twice = np.flatnonzero(is_same & (np.diff(days) == 0))
     if len(twice):
         row = int(rows[twice + 1].min())
-        date = _date_of(int(days[np.flatnonzero(rows == row)[0]]))
+        date = date_of(int(days[np.flatnonzero(rows == row)[0]]))
         refuse(Fault.OUT_OF_RANGE, "dates", date, row=row, hint="the pair has two lots of that day")
     first = np.concatenate([[0], np.flatnonzero(~is_same) + 1])
     counts = np.diff(np.append(first, len(rows)))
@@ -203,7 +197,3 @@ def _first_rows(
         hint = f"at most {MOST_LOTS} dates a pair"
         refuse(Fault.TOO_MANY, "dates", int(counts.max()), row=row, hint=hint)
     return first
-
-
-def _date_of(day: int) -> str:
-    return datetime.date.fromordinal(EPOCH_DAY + day).isoformat()

@@ -19,9 +19,9 @@ from fendan.exclusions import Exclusion
 from fendan.rules import Hours, Rule, Step, StepName, StoreKind
 from fendan.scene import Line, Lot, Pair, Scene
 from fendan.shares import WHOLE
-from fendan.times import EPOCH, NS_PER_S
+from fendan.times import EPOCH, NS_PER_S, date_of
 
-__all__ = ["Obstacle", "date_of", "eligible_count", "obstacles"]
+__all__ = ["Obstacle", "eligible_count", "obstacles"]
 
 MOST_LOTS_TOLD = 3
 NS_PER_MINUTE = 60 * NS_PER_S
@@ -40,7 +40,7 @@ def obstacles(scene: Scene, step: Step, store: int, distance_m: float) -> Iterat
     if scene.wish.only == store:  # the customer comes to it, wherever it is
         step = replace(step, radius_m=math.inf, areas=False)
     yield from _not_eligible(scene, step, store)
-    yield from _not_able(scene, step, store)
+    yield from _not_able(scene, store, scene.needs_at(step))
     yield from _too_far(scene, step, store, distance_m)
     if store in scene.wish.rejected:
         yield Obstacle(
@@ -61,8 +61,8 @@ def eligible_count(scene: Scene, step: Step, near: set[int]) -> tuple[int, list[
     may = eligible(scene.rule, step, stores.facts, stores.moment, stores.closed)
     for store in stores.gone:
         may[store] = False
-    asked = np.flatnonzero(may).tolist()
-    found = [store for store in asked if next(_not_able(scene, step, store), None) is None]
+    asked, needs = np.flatnonzero(may).tolist(), scene.needs_at(step)
+    found = [store for store in asked if next(_not_able(scene, store, needs), None) is None]
     return len(found), [store for store in found if store in near]
 
 
@@ -118,10 +118,10 @@ def _opens(scene: Scene, store: int) -> bool:
     return moment.now_ns < int(moment.opens_ns[store]) <= moment.now_ns + a_day_ns
 
 
-def _not_able(scene: Scene, step: Step, store: int) -> Iterator[Obstacle]:
+def _not_able(scene: Scene, store: int, needs: frozenset[str]) -> Iterator[Obstacle]:
     """Abilities and room."""
     profile, name, orders = scene.stores.profiles[store], scene.stores.ids[store], scene.wish.orders
-    lacking = sorted(scene.needs_at(step) - profile.abilities)
+    lacking = sorted(needs - profile.abilities)
     if lacking:
         words = ", ".join(lacking)
         yield Obstacle(Exclusion.ABILITY, f"it has no {words}", f"{words} at {name}")
@@ -229,11 +229,6 @@ def _lots(lots: Sequence[Lot]) -> str:
     if len(free) > MOST_LOTS_TOLD:
         told.insert(0, f"{sum(lot.free for lot in free[:-MOST_LOTS_TOLD]):,} before")
     return "free " + (", ".join(told) or "none")
-
-
-def date_of(day: int) -> str:
-    """A day since 1970 as it is written."""
-    return (EPOCH + timedelta(days=day)).date().isoformat()
 
 
 def _not_sold(channel: str, sku: str) -> Obstacle:

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.hours import DAY_MINUTES, Interval, OpeningHours, always_open
-from fendan.times import NEVER_NS, NS_PER_S
-from fendan.wall_clock import DAY_S, WallClock
+from fendan.times import NEVER_NS, NS_PER_S, S_PER_DAY
+from fendan.wall_clock import WallClock
 
 __all__ = ["HORIZON_DAYS", "Moment", "Opening"]
 
 NEVER_S = NEVER_NS // NS_PER_S
 # How far ahead openings and closings are looked for.
 HORIZON_DAYS = 400
-HORIZON_NS = HORIZON_DAYS * DAY_S * NS_PER_S
+HORIZON_NS = HORIZON_DAYS * S_PER_DAY * NS_PER_S
 # For how many days a table is good, from the day it is made.
 TABLE_DAYS = 32
 # An opening may have begun two days ago, and local days are up to two away from those of UTC.
@@ -90,7 +90,7 @@ class Opening:
 
     def at(self, now_ns: int) -> Moment:
         """What the clock says to each store at an instant."""
-        table, today = self._table, now_ns // NS_PER_S // DAY_S
+        table, today = self._table, now_ns // NS_PER_S // S_PER_DAY
         if table is None or today not in table.days:
             self._table = table = self._table_of(range(today, today + TABLE_DAYS))
         shown = [table.clocks[zone].shown(now_ns // NS_PER_S) for zone in self._zones]
@@ -156,7 +156,7 @@ class _Table:
         """The table of some days. `known`: another one of the same days."""
         clocks, rows = ({}, {}) if known is None else (known.clocks, known.rows)
         looked_at = np.arange(days.start - MARGIN_DAYS, days.stop + HORIZON_DAYS + MARGIN_DAYS)
-        span_s = int(looked_at[0] - 1) * DAY_S, int(looked_at[-1] + 3) * DAY_S
+        span_s = int(looked_at[0] - 1) * S_PER_DAY, int(looked_at[-1] + 3) * S_PER_DAY
         clocks = {zone: clocks.get(zone) or WallClock.of(zone, *span_s) for zone in zones}
         rows = {
             one: rows.get(one) or _openings(one, clocks[one.time_zone], looked_at)

@@ -6,6 +6,7 @@ A scene is taken in the engine's turn, and is copies: it stays as it was while t
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +97,7 @@ class Wish:
     orders: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Stores:
     """The stores of the chain by their codes, as they are at the scene's time.
 
@@ -119,6 +120,11 @@ class Stores:
     open_orders: NDArray[np.int32]
     lately: NDArray[np.int32]
     outlines: Mapping[str, str]
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """By id, of all stores."""
+        return {name: code for code, name in enumerate(self.ids)}
 
     def share(self, store: int) -> int:
         """What part of its stock the order's channel is offered, in millionths."""

@@ -1,7 +1,6 @@
 """The engine's way to a scene: what the routing of one order looks at now, taken in its turn."""
 
 from collections.abc import Sequence
-from datetime import date
 from itertools import compress
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from fendan.rules import OrderType, Rule, StepName
 from fendan.ruling import Chain
 from fendan.ruling_face import RulingFace
 from fendan.scene import NOBODY, Line, Scene, Stores, Wish, lines_of, plain_rule
-from fendan.times import EPOCH_DAY
+from fendan.supplies import SupplyArrays
 
 __all__ = ["Asker", "SceneFace"]
 
@@ -67,12 +66,16 @@ class SceneFace(RulingFace):
         )
         wish = self._wish(asker, rule)
         by_supply = wish.waits and rule.order_type is OrderType.PRESALE
+        waits = any(step.name is StepName.BACKORDER for step in rule.steps)
+        supplies = chain.supplies if waits else None
         return Scene(
             policy_version=self._versions.active,
             rule=rule,
             wish=wish,
-            lines=self._lines(asker, rule, [not (by_supply and one.presale) for one in profiles]),
-            later=self._lines(asker, rule, [by_supply and one.presale for one in profiles]),
+            lines=self._lines(
+                asker, [not (by_supply and one.presale) for one in profiles], supplies
+            ),
+            later=self._lines(asker, [by_supply and one.presale for one in profiles], supplies),
             bundle_needs=frozenset(need for one in of_bundles for need in one.needs),
             least_life_days=max(
                 rule.least_life_days, *(one.least_life_days for one in of_bundles), 0
@@ -109,22 +112,19 @@ class SceneFace(RulingFace):
             policy_version=0,
             rule=plain_rule(radius_m),
             wish=Wish(place=asker.place, rejected=asker.rejected),
-            lines=self._lines(asker, None, [True] * len(asker.lines)),
+            lines=self._lines(asker, [True] * len(asker.lines)),
             hidden=frozenset(),
             stores=stores,
         )
 
-    def _lines(self, asker: Asker, rule: Rule | None, wanted: Sequence[bool]) -> tuple[Line, ...]:
-        """Some lines of an order; with what is to arrive, where its rule asks for that."""
+    def _lines(
+        self, asker: Asker, wanted: Sequence[bool], supplies: SupplyArrays | None = None
+    ) -> tuple[Line, ...]:
+        """Some lines of an order; with what is to arrive, where supplies are told."""
         lines = list(compress(asker.lines, wanted))
         profiles = [self._catalogue.profile(self._stock.skus[sku]) for sku, _ in lines]
-        supplies: dict[int, list[tuple[int, int]]] = {}
-        if rule is not None and any(step.name is StepName.BACKORDER for step in rule.steps):
-            for code, (own, day) in self._known_supplies().of.items():
-                since_1970 = date.fromisoformat(day).toordinal() - EPOCH_DAY
-                supplies.setdefault(own, []).append((since_1970, code))
-        in_turn = {own: sorted(found) for own, found in supplies.items()}
-        return lines_of(self._stock, lines, profiles, in_turn)
+        coming = {} if supplies is None else {code: supplies.of(code) for code, _ in lines}
+        return lines_of(self._stock, lines, profiles, coming)
 
     def _stores_of(self, chain: Chain, channel: int, now_ns: int) -> Stores:
         assert self._ruling is not None

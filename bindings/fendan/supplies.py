@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fendan.engine.names import Names
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
-from fendan.times import EPOCH_DAY, NS_PER_S
+from fendan.times import NS_PER_S, date_of, day_of
 
 __all__ = [
     "JOINT",
@@ -42,6 +42,11 @@ class SupplyArrays(NamedTuple):
     first: NDArray[np.int32]
     days: NDArray[np.int32]
     skus: NDArray[np.int32]
+
+    def of(self, sku: int) -> list[tuple[int, int]]:
+        """On which days some of a SKU is to arrive, and as which code, ascending."""
+        rows = slice(self.first[sku], self.first[sku + 1])
+        return list(zip(self.days[rows].tolist(), self.skus[rows].tolist(), strict=True))
 
 
 class Supplies:
@@ -70,10 +75,7 @@ class Supplies:
 
     def arrays(self, sku_count: int) -> SupplyArrays:
         """All supplies there ever were, by SKU and day."""
-        rows = sorted(
-            (own, datetime.date.fromisoformat(day).toordinal() - EPOCH_DAY, code)
-            for code, (own, day) in self.of.items()
-        )
+        rows = sorted((own, day_of(day), code) for code, (own, day) in self.of.items())
         table = np.array(rows, dtype=np.int32).reshape(-1, 3)
         counts = np.bincount(table[:, 0], minlength=sku_count)
         first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
@@ -84,9 +86,9 @@ class Supplies:
 def begins_ns(days: Sequence[int], zones: Collection[str]) -> NDArray[np.int64]:
     """When each of these days since 1970 begins in each of the time zones, by the clocks there."""
     begins = {
-        (day, zone): datetime.datetime.combine(
-            datetime.date.fromordinal(day + EPOCH_DAY), datetime.time(), ZoneInfo(zone)
-        ).timestamp()
+        (day, zone): datetime.datetime.fromisoformat(date_of(day))
+        .replace(tzinfo=ZoneInfo(zone))
+        .timestamp()
         for zone in zones
         for day in set(days)
     }
@@ -104,13 +106,13 @@ def supply_name(sku: str, day: str) -> str:
     return name
 
 
-def check_quantity(quantity: Any) -> None:
-    """Refuse how much is to arrive where it cannot be counted."""
+def check_quantity(quantity: Any, field: str = "quantity") -> None:
+    """Refuse how much there is, or is to arrive, where it cannot be counted."""
     hint = f"must be a whole number from 0 to {MOST}"
     if not isinstance(quantity, int) or isinstance(quantity, bool):
-        refuse(Fault.WRONG_TYPE, "quantity", quantity, hint=hint)
+        refuse(Fault.WRONG_TYPE, field, quantity, hint=hint)
     if not 0 <= quantity <= MOST:
-        refuse(Fault.OUT_OF_RANGE, "quantity", quantity, hint=hint)
+        refuse(Fault.OUT_OF_RANGE, field, quantity, hint=hint)
 
 
 def checked_date(day: Any, field: str = "date") -> str:

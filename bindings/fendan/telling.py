@@ -72,7 +72,7 @@ def _given(scene: Scene, decision: Decision, telling: Telling) -> tuple[int, ...
     if telling.able or not scene.lines:
         return tuple(telling.able[:1])
     names = [one.store_id for one in decision.shipments if not one.supply_date]
-    return tuple(code for code, name in enumerate(scene.stores.ids) if name in names)
+    return tuple(sorted(scene.stores.codes[name] for name in names))
 
 
 def _tried(
@@ -106,9 +106,8 @@ def _is_shared(scene: Scene, step: Step, decision: Decision, distances_m: Distan
     shipments = [one for one in decision.shipments if not one.supply_date]
     if step.split.mode is SplitMode.NEVER or len(shipments) < 2:
         return False
-    code_of = {name: code for code, name in enumerate(scene.stores.ids)}
     for shipment in shipments:
-        store, pieces = code_of[shipment.store_id], dict(shipment.lines)
+        store, pieces = scene.stores.codes[shipment.store_id], dict(shipment.lines)
         lines = tuple(
             replace(one, quantity=pieces[one.sku]) for one in scene.lines if one.sku in pieces
         )

@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.times import S_PER_DAY
+
 __all__ = ["Shown", "WallClock"]
 
 Seconds = NDArray[np.int64]
 
-DAY_S = 86_400
 HOUR_S = 3_600
 # No zone has ever changed its offset and changed it back within so short a time.
 PROBE_S = 6 * HOUR_S
@@ -88,16 +89,16 @@ class WallClock:
         """What the clock shows at an instant."""
         at = int(np.searchsorted(self.starts_s, now_s, side="right")) - 1
         offset_s = int(self.offsets_s[at])
-        day, second = divmod(now_s + offset_s, DAY_S)
+        day, second = divmod(now_s + offset_s, S_PER_DAY)
         hour_changes_s = min(now_s + HOUR_S - second % HOUR_S, int(self.ends_s[at]))
-        day_ends = self.last_before(np.array([(day + 1) * DAY_S], dtype=np.int64))
+        day_ends = self.last_before(np.array([(day + 1) * S_PER_DAY], dtype=np.int64))
         return Shown(day, second // HOUR_S, offset_s, hour_changes_s, int(day_ends[0]))
 
 
 def _offset_s(zone: ZoneInfo, instant_s: int) -> int:
     offset = datetime.fromtimestamp(instant_s, zone).utcoffset()
     assert offset is not None
-    return offset.days * DAY_S + offset.seconds
+    return offset.days * S_PER_DAY + offset.seconds
 
 
 def _change_s(zone: ZoneInfo, before_s: int, after_s: int) -> int:
