@@ -143,6 +143,16 @@ def test_where_nobody_sells_a_sku_its_crowd_is_not_tried(at: Setting) -> None:
     assert (turn.tried, len(turn.assigned)) == (4, 3)
 
 
+def test_what_others_buy_concerns_nobody_who_waits(at: Setting) -> None:
+    at.engine.set_stock([("S1", "tea", 2)])
+    at.engine.route(order("A", quantity=3))
+    at.engine.retry_due()
+    assert at.engine.route(order("B")).store_id == "S1"
+    assert at.engine.retry_due().tried == 0
+    at.engine.adjust_stock([("S1", "tea", 2)])
+    assert at.engine.retry_due().assigned == ("A",)
+
+
 def test_an_attempt_that_failed_is_not_repeated_before_its_time() -> None:
     at = Setting(RetryPolicy(first_wait_s=10.0))
     at.engine.route(order("A", quantity=3))

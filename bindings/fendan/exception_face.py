@@ -180,7 +180,8 @@ class ExceptionFace(RetryFace):
                     hint = "only orders that wait are tried again; approve it"
                     refuse(Fault.WRONG_STATE, "order_ids", name, row=row, hint=hint)
             for name in order_ids:
-                self._try_now(name, command.now_ns)
+                if name in self._kept_queue():  # or its group was assigned with another of it
+                    self._try_now(name, command.now_ns)
             self._write_exceptions()
             return [_status(name, self._life.status(name)) for name in order_ids]
 
@@ -265,7 +266,7 @@ class ExceptionFace(RetryFace):
         """Route a batch; whoever is not assigned waits, if that is kept."""
         whole = self._as_parts(batch, rules)
         turns = turns_of(priorities) if by_priority and priorities is not None else None
-        taken = self._orders.taken
+        taken, changes = self._orders.taken, len(self._stock.changes)
         outcome = self._orders.route(
             whole if turns is None else whole.subset(turns),
             radius_m,
@@ -277,6 +278,7 @@ class ExceptionFace(RetryFace):
         if turns is not None:
             outcome = arranged(outcome, np.argsort(turns))
         if self._orders.taken > taken:
+            self._pass_over(changes)
             self._note_routed(batch, outcome, self._orders.taken - taken, said_at, now_ns)
         return outcome
 

@@ -103,6 +103,11 @@ class RetryFace(LifeFace, RulingFace):
             codes = {part for each in parts for part in each}
         return {self._known_supplies().of.get(code, (code, ""))[0] for code in codes}
 
+    def _pass_over(self, first: int) -> None:
+        """Changes from this one on were reservations: they leave less, which concerns nobody."""
+        if self._queue is not None and self._seen_changes == first:
+            self._seen_changes = len(self._stock.changes)
+
     def _follow_changes(self, now_ns: int) -> None:
         """Mark those whom something concerns that changed since this was last looked at."""
         changes, waiting = self._stock.changes, self._waiting
