@@ -33,6 +33,7 @@ from fendan.intake.result import IntakeOutcome, IntakeResult
 from fendan.intake.rule import Severity
 from fendan.model import Line, Order
 from fendan.priority import PRIORITY, priority_of
+from fendan.retry import RetryPolicy
 from fendan.rules import OrderType
 
 __all__ = ["Intake"]
@@ -46,7 +47,8 @@ class Intake:
     """Takes orders in for one engine. Any thread may call; calls take turns.
 
     `plan`: mappings, rules and goods; without it the built-in ones, and no goods. `on_judged`: is
-    told what rules found, such as for metrics. The engine keeps its exception queue from then on.
+    told what rules found, such as for metrics. With the first call the engine begins to keep its
+    exception queue, by the policy `retry`, unless it does so already.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Intake:
         engine: Engine,
         plan: IntakePlan | None = None,
         *,
+        retry: RetryPolicy | None = None,
         on_judged: Callable[[Judged], object] | None = None,
     ) -> None:
         plan = IntakePlan() if plan is None else plan
@@ -61,6 +64,7 @@ class Intake:
         self._adapter = Adapter(plan.mappings, engine.datum)
         self._config = plan.config
         self._knowledge = Knowledge(engine, plan.config, plan.items)
+        self._retry = retry
         self._on_judged = on_judged
         self._lock = threading.Lock()
 
@@ -82,7 +86,7 @@ class Intake:
         """The other half: `adapted` is what `read` made of the payloads."""
         with self._lock:
             if not self._engine.keeps_exceptions:
-                self._engine.keep_exceptions()
+                self._engine.keep_exceptions(self._retry)
             batch = _Batch(payloads, adapted.received)
             self._judge(batch)
             self._route(batch)

@@ -286,7 +286,12 @@ class Server:
         file = self.config.intake.file
         plan = None if file is None else await asyncio.to_thread(read_intake_plan, file)
         metrics = self.metrics
-        intake = Intake(engine, plan, on_judged=lambda judged: metrics.judged(judged.counts()))
+        intake = Intake(
+            engine,
+            plan,
+            retry=self.config.exceptions.retry,
+            on_judged=lambda judged: metrics.judged(judged.counts()),
+        )
         register: list[tuple[Callable[[Any, grpc.aio.Server], None], Any]] = [
             (network_service_pb2_grpc.add_NetworkServiceServicer_to_server, network),
             (ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server, self._ledger),

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from fendan.engine.geo import Datum
 from fendan.errors import Fault, refuse
+from fendan.retry import RetryPolicy
 from fendan.server import toml
 
 __all__ = [
@@ -203,7 +204,7 @@ class Exceptions(toml.Section):
     """Orders that nobody fills: they wait, and are tried again as things change."""
 
     keep: bool = False
-    """Whether they are kept in the queue. Who sends orders must know UNASSIGNED may pass."""
+    """Whether they are kept in the queue; with the first IntakeService.Submit they always are."""
     first_wait_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 1.0
     """After an attempt an order is not tried again so soon; each time twice as long,"""
     longest_wait_s: Annotated[float, Field(ge=0.0, le=YEAR_S)] = 600.0
@@ -214,6 +215,11 @@ class Exceptions(toml.Section):
     """or so long after it came."""
     most_per_turn: Annotated[int, Field(ge=1, le=10_000)] = 256
     """How many are tried before others have their turn at the engine."""
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """What the engine is told of them."""
+        return RetryPolicy(**self.model_dump(exclude={"keep"}))
 
 
 class Limits(toml.Section):

@@ -12,7 +12,6 @@ from rich.console import Console
 from fendan.api import Engine
 from fendan.errors import Fault, refuse
 from fendan.model import Policy
-from fendan.retry import RetryPolicy
 from fendan.server.app import Server
 from fendan.server.config import Config, Data
 from fendan.server.logs import log
@@ -53,7 +52,7 @@ def load(config: Config, folder: Path, demo: tuple[int, int] | None = None) -> E
                 _generate(engine, *demo)
         _load(engine, data, console)
         if config.exceptions.keep:
-            engine.keep_exceptions(RetryPolicy(**config.exceptions.model_dump(exclude={"keep"})))
+            engine.keep_exceptions(config.exceptions.retry)
     except BaseException:
         engine.close()
         raise
