@@ -18,10 +18,8 @@ from fendan.engine.merges cimport Merge, MergeTable, begin_merges, merge_of, not
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    FLAG_GRANTED, FLAG_SHIPMENT, FLAG_SPLIT, NEVER_NS, RETURNED_TO_STOCK, STATE_ASSIGNED,
-    STATE_REJECTED, STATE_UNASSIGNED, Record, Table, add_rejection, grant_at, holds, order_of, pin, record_at,
     FLAG_GRANTED, FLAG_SHIPMENT, FLAG_SPLIT, RETURNED_TO_STOCK, STATE_ASSIGNED, STATE_REJECTED,
-    Record, Table, add_rejection, grant_at, holds, order_of, pin, record_at,
+    STATE_UNASSIGNED, Record, Table, add_rejection, grant_at, holds, order_of, pin, record_at,
     reserve_rejection, set_due, set_state, tell_shipment,
 )
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
@@ -60,12 +58,9 @@ cdef int apply_order_event(Orders orders, int64_t number, const OrderEvent* even
         record.flags |= FLAG_SPLIT
         record.current.shipments = event.grant.shipment_count
     elif event.kind == EVENT_ASSIGNED and record.flags & FLAG_GRANTED:
-        grant_at(table, number).keep_day = keep_by(event, time_ns).day + (
-            event.grant.least_life_days if event.flags & HAS_GRANT else 0
-        )
+        grant_at(table, number).keep_day = keep_day(keep)
     if (event.flags & HAS_PLACE or record.state == STATE_UNASSIGNED) and event.grant.merge_key:
         join(&orders.merges.table, event, time_ns)
-        grant_at(table, number).keep_day = keep_day(keep)
     record.attempts = event.attempts
     set_due(table, number, event.due_ns if event.flags & HAS_DUE else NEVER_NS)
     set_state(table, number, state_after(event))

@@ -26,7 +26,7 @@ from fendan.engine.merges cimport begin_merges, forget_past
 from fendan.engine.network cimport Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    FLAG_GRANTED, NEVER_NS, STATE_EXPIRED, STATE_REJECTED, STATE_UNASSIGNED, SUFFIX_BYTES, Table,
+    FLAG_GRANTED, STATE_EXPIRED, STATE_REJECTED, STATE_UNASSIGNED, SUFFIX_BYTES, Table,
     basket_at, find_shipment, has_slots, id_at, record_at, retire,
 )
 from fendan.engine.rejection cimport due_after, route_again
@@ -35,6 +35,7 @@ from fendan.engine.shelves cimport Basket, Quantity, give_back
 from fendan.engine.shipments cimport Part, lines_of
 from fendan.engine.splits cimport add_shipments
 from fendan.engine.steps cimport add_counts, add_lines, begin_event, happen, make_room
+from fendan.engine.terms cimport NEVER_NS
 
 import numpy as np
 
