@@ -322,6 +322,16 @@ def test_an_entry_that_cannot_be_is_refused_by_its_row(at: Setting) -> None:
     assert ids(at.engine) == []
 
 
+def test_an_order_that_expired_stays_in_the_queue_though_it_was_assigned_once() -> None:
+    at = Setting(policy=Policy(reservation_timeout_s=60.0))
+    at.engine.set_stock([("S1", "tea", 1)])
+    at.engine.route(order("A"))
+    at.clock.ns += 61 * S
+    at.engine.expire_orders()
+    at.engine.mend_exceptions(["A"])
+    assert ids(at.engine) == ["A"]
+
+
 # -- LOOKING -----------------------------------------------------------------------------------
 
 

@@ -120,7 +120,9 @@ class ExceptionFace(RetryFace):
             queue = self._kept_queue()
             for name in order_ids:
                 entry = queue.get(name)
-                if entry is not None and entry.kind is not ExceptionKind.WAITING:
+                if entry is None or entry.kind is ExceptionKind.WAITING:
+                    continue
+                if self._state_of(name) not in HOMELESS:  # what it was told first may have passed
                     self._leave(name, "cancelled")
             self._write_exceptions()
 
