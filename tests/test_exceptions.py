@@ -16,6 +16,7 @@ from fendan import (
     RejectReason,
     RetryPolicy,
     Store,
+    exception_face,
 )
 from fendan.errors import (
     InvalidInputError,
@@ -320,6 +321,27 @@ def test_an_entry_that_cannot_be_is_refused_by_its_row(at: Setting) -> None:
             at.engine.add_exceptions([held("C"), bad])
         assert (caught.value.field, caught.value.row) == (field, 1)
     assert ids(at.engine) == []
+
+
+def test_an_order_that_expired_stays_in_the_queue_though_it_was_assigned_once() -> None:
+    at = Setting(policy=Policy(reservation_timeout_s=60.0))
+    at.engine.set_stock([("S1", "tea", 1)])
+    at.engine.route(order("A"))
+    at.clock.ns += 61 * S
+    at.engine.expire_orders()
+    at.engine.mend_exceptions(["A"])
+    assert ids(at.engine) == ["A"]
+
+
+def test_no_more_is_put_into_the_queue_than_it_can_bear(
+    at: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exception_face, "MOST_ENTRIES", 2)
+    at.engine.add_exceptions([held("A")])
+    with pytest.raises(InvalidInputError, match="2 are the most"):
+        at.engine.add_exceptions([held("B"), held("C")])
+    at.engine.route_batch([order(name) for name in ("D", "E", "F")])
+    assert ids(at.engine) == ["A", "D", "E", "F"]  # what was routed must not be lost
 
 
 # -- LOOKING -----------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from fendan.exception_entry import (
 )
 from fendan.exception_figures import DayFigures, Figures
 from fendan.exception_queue import (
+    MOST_ENTRIES,
     ExceptionFilter,
     ExceptionPage,
     ExceptionQueue,
@@ -97,6 +98,9 @@ class ExceptionFace(RetryFace):
         entries = [checked(one, row) for row, one in enumerate(columns.rows("entries", entries))]
         with self._command() as command:
             queue = self._kept_queue()
+            if len(queue) + len(entries) > MOST_ENTRIES:
+                hint = f"the queue has {len(queue):,}, and {MOST_ENTRIES:,} are the most"
+                refuse(Fault.TOO_MANY, "entries", len(entries), hint=hint)
             for entry in entries:
                 known = queue.get(entry.id)
                 if self._state_of(entry.id) is not None:
@@ -120,7 +124,9 @@ class ExceptionFace(RetryFace):
             queue = self._kept_queue()
             for name in order_ids:
                 entry = queue.get(name)
-                if entry is not None and entry.kind is not ExceptionKind.WAITING:
+                if entry is None or entry.kind is ExceptionKind.WAITING:
+                    continue
+                if self._state_of(name) not in HOMELESS:  # what it was told first may have passed
                     self._leave(name, "cancelled")
             self._write_exceptions()
 

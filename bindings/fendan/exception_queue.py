@@ -8,9 +8,10 @@ from heapq import heapify, heappop, heappush
 from fendan.exception_entry import ExceptionEntry, ExceptionKind
 from fendan.ranks import Ranks
 
-__all__ = ["ExceptionFilter", "ExceptionPage", "ExceptionQueue", "ExceptionStats"]
+__all__ = ["MOST_ENTRIES", "ExceptionFilter", "ExceptionPage", "ExceptionQueue", "ExceptionStats"]
 
-# More wait only where something else is wrong; they take some 2 GB.
+# More are held only where something else is wrong; they take some 2 GB. What was routed always has
+# room: it must not be lost.
 MOST_ENTRIES = 1_000_000
 
 Place = tuple[int, int, str]
@@ -89,11 +90,6 @@ class ExceptionQueue:
 
     def __iter__(self) -> Iterator[ExceptionEntry]:
         return iter([self._entries[name] for _, _, name in self._places])
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there is no room for more."""
-        return len(self._entries) >= MOST_ENTRIES
 
     def get(self, name: str) -> ExceptionEntry | None:
         """The entry of an order, if it has one."""
