@@ -63,6 +63,13 @@ def test_a_past_order_is_explained_by_its_folder(folder: Path) -> None:
     assert "S1 would have it with S1 resumed" in text
 
 
+def test_a_limit_that_cannot_be_is_refused_before_any_journal_is_read(tmp_path: Path) -> None:
+    for words in (("--limit", "-1"), ("--attempt", "0")):
+        result = run("A", "--data", tmp_path / "nowhere", *words)
+        assert result.exit_code == 2
+        assert result.output.startswith(f"{words[0].strip('-')}: out of range")
+
+
 def test_an_order_without_a_store_says_what_the_nearest_lacked(folder: Path) -> None:
     text = said(run("B", "--data", folder, "--limit", "2"))
     assert "Order B has no store: no stock" in text
