@@ -5,6 +5,7 @@ returns the same work on other orders. `instructions.py` runs this file under ca
 it counts nothing and prints nothing.
 """
 
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from ctypes import CDLL
@@ -222,6 +223,8 @@ def main(library: str) -> None:
     callgrind = CDLL(library)
     for prepare in COUNTED:
         work = prepare()
+        gc.collect()  # what was made before is not looked through in the midst of the work
+        gc.disable()
         callgrind.begin_counting()
         work()
         callgrind.end_counting(prepare.__name__.encode())

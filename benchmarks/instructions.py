@@ -94,8 +94,10 @@ def _run(folder: Path) -> None:
         f"--callgrind-out-file={folder / 'counts'}",
         *(sys.executable, counted.__file__, str((folder / COUNTING).with_suffix(".so"))),
     ]
-    # Names are hashed with Python's key, which must be the same every time.
-    surrounding = {**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
+    # Names are hashed with Python's key, which must be the same every time; and of what else is in
+    # the environment, nothing should matter.
+    needed = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    surrounding = {**needed, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
     ran = subprocess.run(
         command, env=surrounding, capture_output=True, text=True, timeout=LONGEST_S, check=False
     )

@@ -137,11 +137,6 @@ def test_the_other_tables_of_the_benchmarks_page_are_what_was_written(
     page = importlib.import_module("page")
     text = read("benchmarks/README.md")
     assert page.with_tables(text) == text
-    named = {section.report for section in page.SECTIONS.values()}
-    others = [words.source.report for words in readme_tables().ENGLISH.tables]
-    assert {path.name for path in BENCHMARKS.glob("*.json")} <= {
-        *(named | {*others, "rules.json", "door.json"})
-    }
 
 
 # Those that were measured in more sizes than one say so in other words.
