@@ -14,7 +14,6 @@ import pytest
 from matplotlib.image import imread
 
 import fendan
-from fendan.loaders import read_orders
 from fendan.v1.routing_service_pb2 import RouteRequest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -383,28 +382,6 @@ def test_every_intake_rule_is_measured_and_two_runs_find_the_same(load, tmp_path
     assert [row.name for row in report.rows if row.met is not None] == ["all rules"]
     assert report.orders_found["PLACE_SWAPPED"] > 0
     assert intake.measure(intake.SMOKE).findings == report.findings
-
-
-def test_a_workload_written_as_files_is_the_same_chain_and_the_same_orders(load, tmp_path):
-    load("as_files").main(["metro", str(tmp_path), "--smaller", "60"])
-    named, workload = load("named"), load("workload")
-    made, batches = named.made(named.NAMED["metro"].smaller(60))
-    routed = workload.engine_for(made).route_arrays(**vars(workload.joined(batches)))
-    engine = fendan.Engine()
-    engine.load_stores(tmp_path / "stores.parquet")
-    engine.load_stock(tmp_path / "stock.parquet")
-    orders = [
-        order
-        for order in read_orders(tmp_path / "orders.parquet")
-        if all(sku in engine.skus for sku, *_ in order.lines)  # else nobody lists it
-    ]
-    known = {order.id: engine.route(order) for order in orders}
-    ids = workload.store_ids(made)
-    expected = [ids[code] if code >= 0 else None for code in routed.store_codes]
-    assert any(expected)
-    for row, store in enumerate(expected):
-        decision = known.get(f"O{row}")
-        assert (decision.store_id if decision else None) == store
 
 
 def test_whoever_waits_is_found_when_stock_arrives_and_the_report_says_how_soon(
