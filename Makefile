@@ -35,8 +35,9 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 # Python itself has many. GEOS throws C++ exceptions, which the sanitizer must know of from the start.
 SANITIZED := build/sanitized
 JUDGES := areas arrays availability bad_input breach door door_calls door_connections door_fuzz \
-	engine_machine exactness frames geo life life_machine link log_damage lots lots_machine names \
-	order_events orders pieces protocol records rejections reservations scale scraps snapshot split \
+	engine_machine exactness exception_machine exception_recovery exceptions frames geo intake_rules life \
+	life_machine link log_damage lots lots_machine names \
+	order_events orders pieces priority protocol records rejections reservations scale scraps snapshot split \
 	stock_updates stores threads traffic wire
 sanitize: $(VENV)/built
 	FENDAN_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-base build/sanitize \
