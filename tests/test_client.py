@@ -135,6 +135,7 @@ IN_PROCESS_ONLY = {
     "load_stock",
     "load_stores",
     "mend_exceptions",
+    "place_of",
     "receive_supply",
     "region_of",
     "retry_due",

@@ -220,6 +220,13 @@ def test_a_warning_lets_an_order_pass_and_is_told() -> None:
     assert (result.outcome, result.warnings) == (ASSIGNED, ("LINE_TOTAL_OFF",))
 
 
+def test_whoever_fetches_an_order_need_not_say_where_they_are() -> None:
+    counter = Counter()
+    fetched = order(lat=None, lng=None, order_type="PICKUP", pickup_store_id="S2")
+    (result,) = counter.take(fetched)
+    assert (result.outcome, result.store_id, result.distance_m) == (ASSIGNED, "S2", 0.0)
+
+
 def test_what_the_customer_pays_for_a_line_goes_with_the_order() -> None:
     counter = Counter()
     said = [

@@ -114,6 +114,14 @@ class StoreFace(Core):
         with self._lock:
             return self._network.regions[self._store_code(store_id)]
 
+    def place_of(self, store_id: str) -> tuple[float, float]:
+        """Where a store is: latitude and longitude, in the engine's datum.
+
+        Raises UnknownStoreError.
+        """
+        with self._lock:
+            return self._network.layout.place(self._store_code(store_id))
+
     def _read_stores(
         self, stores: list[Store], *, known: bool
     ) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64], list[str]]:

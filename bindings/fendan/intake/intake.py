@@ -14,6 +14,7 @@ before anyone hears of it.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from fendan.api import Engine
 from fendan.engine.outcome import Decision
 from fendan.engine.router import Status
-from fendan.errors import InvalidInputError
+from fendan.errors import InvalidInputError, UnknownStoreError
 from fendan.exception_entry import ExceptionEntry, ExceptionKind
 from fendan.intake.adapter import Adapted, Adapter
 from fendan.intake.judge import Judged, judge
@@ -89,6 +90,7 @@ class Intake:
                 self._engine.keep_exceptions(self._retry)
             batch = _Batch(payloads, adapted.received)
             self._judge(batch)
+            self._place(batch)
             self._route(batch)
             results = [batch.result(row) for row in range(len(batch.received))]
             for broken in adapted.broken:
@@ -112,6 +114,14 @@ class Intake:
             self._on_judged(judged)
         for number in np.flatnonzero(judged.worst).tolist():
             batch.found[int(rows[number])] = list(judged.of_order(number))
+
+    def _place(self, batch: "_Batch") -> None:
+        """Whoever fetches an order, and says of no place where they are, is where the store is."""
+        of = batch.received
+        for row in np.flatnonzero(np.isnan(of.lat) | np.isnan(of.lng)).tolist():
+            if store_id := of.pickup_store_ids[row]:
+                with suppress(UnknownStoreError):
+                    batch.lat[row], batch.lng[row] = self._engine.place_of(store_id)
 
     def _route(self, batch: "_Batch") -> None:
         """Route what no rule stops: what is new by priority, then what came before."""
@@ -154,6 +164,7 @@ class _Batch:
     def __init__(self, payloads: Sequence[RawPayload], received: Received) -> None:
         self.payloads = payloads
         self.received = received
+        self.lat, self.lng = received.lat.copy(), received.lng.copy()
         self.now_ns = 0
         self.is_known: list[bool] = []
         self.found: dict[int, list[tuple[str, int, Severity]]] = {}
@@ -171,8 +182,8 @@ class _Batch:
         order_type = OrderType(int(of.order_type[row]))
         return Order(
             id=of.order_ids[row],
-            lat=float(of.lat[row]),
-            lng=float(of.lng[row]),
+            lat=float(self.lat[row]),
+            lng=float(self.lng[row]),
             lines=[self._line(line) for line in range(first, end)],
             order_type=order_type,
             channel=of.channels[row],
