@@ -11,12 +11,15 @@ from fendan.model import OrderStatus
 
 __all__ = ["entry_table", "queue_table", "status_line"]
 
+MINUTES = len("2026-11-22T12:00")  # what a list needs of a time
+
 
 def queue_table(entries: Iterable[ExceptionEntry], title: str) -> Table:
     """A row for each entry."""
     table = Table(title=title, title_justify="left")
     for column in ("order", "kind", "reason", "channel", "store", "since"):
-        table.add_column(column, no_wrap=column == "order")
+        # A name that is cut can be neither read nor asked for; one that is folded can.
+        table.add_column(column, no_wrap=column == "order", overflow="fold")
     for column in ("priority", "tried"):
         table.add_column(column, justify="right")
     for entry in entries:
@@ -26,7 +29,7 @@ def queue_table(entries: Iterable[ExceptionEntry], title: str) -> Table:
             Text(entry.reason),
             Text(entry.channel),
             Text(entry.store_id),
-            iso_time(entry.since_ns),
+            iso_time(entry.since_ns)[:MINUTES].replace("T", " "),
             str(entry.priority),
             str(entry.attempts),
         )

@@ -1,5 +1,7 @@
 """What a routed batch comes to, for people: how many orders found a store, how far, how fast."""
 
+import os
+
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -8,6 +10,8 @@ from fendan.engine.router import Reason, Status
 from fendan.model import Routed
 
 __all__ = ["length", "show", "summary"]
+
+WIDE = 240  # characters: more than any of our tables needs
 
 
 def summary(routed: Routed, *, title: str, seconds: float) -> Table:
@@ -39,8 +43,15 @@ def summary(routed: Routed, *, title: str, seconds: float) -> Table:
 
 
 def show(table: Table, console: Console | None = None) -> None:
-    """Print a summary, on standard output unless a console says otherwise."""
-    (Console() if console is None else console).print(table)
+    """Print a summary, on standard output unless a console says otherwise.
+
+    Where that is no terminal, which would have a width, nothing is cut to fit one.
+    """
+    if console is None:
+        console = Console()
+        if not console.is_terminal and "COLUMNS" not in os.environ:
+            console.width = WIDE
+    console.print(table)
 
 
 def _share(part: int, whole: int) -> str:
