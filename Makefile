@@ -66,6 +66,7 @@ bench: $(VENV)/built
 	$(BIN)/python benchmarks/instructions.py
 	$(BIN)/python benchmarks/rules.py $(call report,rules)
 	$(BIN)/python benchmarks/intake.py $(call report,intake)
+	$(BIN)/python benchmarks/waiting.py $(call report,waiting)
 	$(BIN)/python benchmarks/service.py $(call report,service)
 	$(BIN)/python benchmarks/journal.py $(call report,journal)
 	$(if $(RECORD),$(BIN)/python benchmarks/readme.py)
