@@ -72,7 +72,7 @@ cdef void prefetch_name(const NameTable* table, uint64_t wanted) noexcept nogil:
     """Have the name in the first slot of a hash brought from memory, if there is one."""
     cdef uint64_t slot = table.slots[wanted & table.mask]
     cdef int32_t code = <int32_t>(<uint32_t>slot - 1)
-    if slot >> 32 == wanted:
+    if slot and slot >> 32 == wanted:  # "" has hash 0, as an empty slot seems to have
         prefetch(table.text + (table.ends[code - 1] if code else 0))
 
 

@@ -56,6 +56,14 @@ def test_no_text_at_all_is_a_name_like_others() -> None:
     assert (len(names), names.get(""), names.get("tea")) == (1, 0, None)
 
 
+def test_many_texts_are_looked_up_at_once_and_no_text_is_told_apart() -> None:
+    names = Names()
+    names.extend(["b", "c"])
+    asked = ["c", "", "d", *[""] * 40, "b"]
+    found = names.codes(asked, otherwise=-1, empty=-2)
+    assert found.tolist() == [1, -2, -1, *[-2] * 40, 0]
+
+
 def test_prefixes_of_one_another_are_different_names() -> None:
     prefixes = ["x" * size for size in range(1, 256)]
     names = Names()
