@@ -143,6 +143,7 @@ def test_the_other_tables_of_the_benchmarks_page_are_what_was_written(
 OF_MANY_SIZES = {
     "arrivals.json": lambda report: report["sizes"]["smaller"] == 1,
     "curves.json": lambda report: not report["smoke"],
+    "waiting.json": lambda report: report["sizes"]["waiting"] == 100_000,
     "workloads.json": lambda report: report["smaller"] == 1,
     "instructions.json": lambda report: report["orders"] > 0,
 }
