@@ -23,7 +23,7 @@ import command
 import fendan
 from machine import machine
 from named import NAMED, SEED, made
-from rows import Row, as_json
+from rows import Row
 from workload import Orders, engine_for, joined
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -75,10 +75,6 @@ class Report:
     waits: list[Waited]
     not_run: dict[str, str]
     rows: list[Row]
-
-    def as_json(self) -> str:
-        """The report."""
-        return as_json(self, self.rows)
 
 
 # -- THE CURVES --------------------------------------------------------------------------------
@@ -187,8 +183,7 @@ def _parts(orders: Orders, first: int, end: int) -> Iterator[Orders]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine and the table."""
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
+    """Print the table."""
     table = Table("", "offered/s", "busiest/s", "largest turn", "p50 ms", "p99", "p99.9", "most")
     for one in report.waits:
         table.add_row(
@@ -203,9 +198,7 @@ def show(report: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """What the command line asks for; `arguments` as on it."""
-    return command.run(
-        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
-    )
+    return command.run(arguments, __doc__, measure, show, full=FULL, smoke=SMOKE)
 
 
 if __name__ == "__main__":

@@ -1,41 +1,52 @@
 """The command line that the benchmarks share: `[--smoke] [--json FILE]`, and names of parts."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rich.console import Console
+
+from rows import Row, as_json
 
 # Wide enough for every table where the output is a file.
 PRINTED_WIDTH = 108
 
 
 class Report(Protocol):
-    """What a benchmark found out."""
+    """What a benchmark found out, a dataclass; it may say more than this."""
 
-    def as_json(self) -> str:
-        """All of it."""
+    @property
+    def machine(self) -> Mapping[str, str]:
+        """Where it was found."""
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The numbers."""
 
 
 Found = TypeVar("Found", bound=Report)
-
-
+Sizes = TypeVar("Sizes")
 Say = Callable[[str], object]
 
 
 def run(
     arguments: Sequence[str] | None,
     description: str | None,
-    measure: Callable[[bool, Say], Found],
+    measure: Callable[[Sizes, Say], Found],
     show: Callable[[Found, Console], None],
+    *,
+    full: Sizes,
+    smoke: Sizes,
 ) -> Found:
     """Parse, measure, print; `arguments` as on the command line.
 
-    `measure` is told whether only to smoke, and whom to tell what it is about to do.
+    `measure` is told in which sizes, and whom to tell what it is about to do; `show` prints what
+    comes below the machine.
     """
     chosen = _parser(description).parse_args(arguments)
-    return _report(chosen, lambda say: measure(chosen.smoke, say), show)
+    sizes = smoke if chosen.smoke else full
+    return _report(chosen, lambda say: measure(sizes, say), show)
 
 
 def run_some(
@@ -73,7 +84,10 @@ def _report(
     with errors.status("") as status:
         report = measure(status.update)
     console = Console()
-    show(report, console if console.is_terminal else Console(width=PRINTED_WIDTH))
+    if not console.is_terminal:
+        console = Console(width=PRINTED_WIDTH)
+    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
+    show(report, console)
     if chosen.json:
-        chosen.json.write_text(report.as_json() + "\n", encoding="utf-8")
+        chosen.json.write_text(as_json(report) + "\n", encoding="utf-8")
     return report

@@ -23,7 +23,7 @@ import fendan
 from contest import EngineArrays, take_turns
 from fendan.engine.network import FILL
 from machine import machine
-from rows import Row, as_json
+from rows import Row
 from workload import Workload, engine_for, metro, store_ids
 
 SEED = 1
@@ -177,10 +177,6 @@ class Report:
     curves: list[Grown]
     rows: list[Row]
 
-    def as_json(self) -> str:
-        """The report."""
-        return as_json(self, self.rows)
-
 
 # -- MEASURING ---------------------------------------------------------------------------------
 
@@ -288,8 +284,7 @@ def measure(names: Sequence[str], *, smoke: bool, say: Callable[[str], object]) 
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine, and a table a curve."""
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
+    """Print a table a curve."""
     for curve in report.curves:
         title = f"{curve.what}; should grow: {curve.says}; off by at most {curve.off:.2f}×"
         table = Table("", "µs an order", "expected", "bytes a pair", "expected", title=title)

@@ -29,7 +29,7 @@ from fendan.engine.link import Tls
 from fendan.v1.routing_service_pb2 import RouteRequest
 from journal import Disk
 from machine import machine
-from rows import Row, as_json, as_table
+from rows import Row, as_table
 from served import ANY_PORT, Chain, Served
 from workload import metro
 
@@ -98,10 +98,6 @@ class Report:
     seed: int
     rows: list[Row] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
-
-    def as_json(self) -> str:
-        """The report, with whether each target is met."""
-        return as_json(self, self.rows)
 
 
 def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -238,9 +234,8 @@ def _frames(
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine, a line for each number of callers, and the rest."""
+    """Print the sizes, a line for each number of callers, and the rest."""
     sizes = report.sizes
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
     console.print(
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs, {sizes.skus_per_store:,} in a store; every "
         f"request another order of two lines; load and server on the same cores; seed {report.seed}"
@@ -261,9 +256,7 @@ def show(report: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """What the command line asks for; `arguments` as on it."""
-    return command.run(
-        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
-    )
+    return command.run(arguments, __doc__, measure, show, full=FULL, smoke=SMOKE)
 
 
 if __name__ == "__main__":

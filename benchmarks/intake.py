@@ -26,7 +26,7 @@ from fendan.intake.received import Received
 from fendan.intake.rules import RULES
 from fendan.rules import OrderType
 from machine import machine
-from rows import Row, as_json, as_table
+from rows import Row, as_table
 from workload import Workload, engine_for, metro, sku_names
 
 SEED = 1
@@ -72,10 +72,6 @@ class Report:
     findings: str
     orders_found: dict[str, int]
     rows: list[Row]
-
-    def as_json(self) -> str:
-        """The report, with whether each target is met."""
-        return as_json(self, self.rows)
 
 
 # -- THE ORDERS --------------------------------------------------------------------------------
@@ -215,9 +211,8 @@ def _hash(found: Sequence[Judged]) -> str:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine, and the table."""
+    """Print the sizes and the table."""
     sizes = report.sizes
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
     console.print(
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs, {len(RULES)} rules; one thread; "
         f"{sizes.batches} batches of {sizes.orders:,} orders of two lines; seed {report.seed}"
@@ -229,9 +224,7 @@ def show(report: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """What the command line asks for; `arguments` as on it."""
-    return command.run(
-        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
-    )
+    return command.run(arguments, __doc__, measure, show, full=FULL, smoke=SMOKE)
 
 
 if __name__ == "__main__":

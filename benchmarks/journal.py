@@ -24,7 +24,7 @@ from rich.console import Console
 import command
 import fendan
 from machine import machine
-from rows import Row, as_json, as_table
+from rows import Row, as_table
 from workload import Orders, Workload, fill, metro
 
 SEED = 1
@@ -60,10 +60,6 @@ class Report:
     machine: dict[str, str]
     seed: int
     rows: list[Row]
-
-    def as_json(self) -> str:
-        """The report, with whether each target is met."""
-        return as_json(self, self.rows)
 
 
 def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -257,9 +253,8 @@ def _recovery(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> Iterato
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine and the table."""
+    """Print the sizes and the table."""
     sizes = report.sizes
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
     console.print(
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs, {sizes.skus_per_store:,} in a store; two "
         f"lines and an id of {ID_BYTES} bytes an order; seed {report.seed}"
@@ -273,9 +268,7 @@ def show(report: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """What the command line asks for; `arguments` as on it."""
-    return command.run(
-        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
-    )
+    return command.run(arguments, __doc__, measure, show, full=FULL, smoke=SMOKE)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from contest import EngineArrays, EngineObjects, Peer, take_turns
 from machine import machine
 from memory import measured_apart
 from peers import MOST_CANDIDATES, AllStores, NearestThenStock, dense_stock
-from rows import Row, as_json, target, verdict
+from rows import Row, target, verdict
 from workload import (
     Orders,
     Workload,
@@ -77,10 +77,6 @@ class Report:
     decisions: str
     rows: list[Row]
     agreements: list[Agreement]
-
-    def as_json(self) -> str:
-        """The report, with whether each target is met."""
-        return as_json(self, self.rows)
 
 
 def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -196,9 +192,8 @@ def _loading(workload: Workload, sizes: Sizes) -> Iterator[Row]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine, the table, and who agreed with whom."""
+    """Print the sizes, the table, and who agreed with whom."""
     sizes = report.sizes
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
     console.print(
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs, {sizes.skus_per_store:,} in a store; "
         f"one thread\n{sizes.turns} turns of {sizes.batches} batches of {sizes.orders:,} orders of "
@@ -231,9 +226,7 @@ def show(report: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """What the command line asks for; `arguments` as on it."""
-    return command.run(
-        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
-    )
+    return command.run(arguments, __doc__, measure, show, full=FULL, smoke=SMOKE)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from contest import EngineArrays, Peer, Routes, take_turns
 from machine import machine
 from peers import AngleTree, NearestThenStock, dense_stock
 from plain import PlainLoop
-from rows import Row, as_json, as_table
+from rows import Row, as_table
 from workload import Orders, Workload, engine_for, joined, metro
 
 SEED = 1
@@ -79,10 +79,6 @@ class Report:
     rows: list[Row]
     agreements: list[Agreement]
     not_run: dict[str, str]
-
-    def as_json(self) -> str:
-        """The report, with whether each target is met."""
-        return as_json(self, self.rows)
 
 
 # -- THE PEERS ---------------------------------------------------------------------------------
@@ -223,9 +219,8 @@ def _metres(workload: Workload, orders: Orders, stores: NDArray[np.int32]) -> ND
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine, the table, and who agreed with whom."""
+    """Print the sizes, the table, and who agreed with whom."""
     sizes = report.sizes
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
     console.print(
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs, {sizes.skus_per_store:,} in a store; "
         f"{sizes.turns} turns of {sizes.batches} batches of {sizes.orders:,} orders of 2 lines; "
@@ -243,9 +238,7 @@ def show(report: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """What the command line asks for; `arguments` as on it."""
-    return command.run(
-        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
-    )
+    return command.run(arguments, __doc__, measure, show, full=FULL, smoke=SMOKE)
 
 
 if __name__ == "__main__":

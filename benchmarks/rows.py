@@ -59,9 +59,9 @@ def as_table(rows: Sequence[Row], *, judged: bool) -> Table:
     return table
 
 
-def as_json(report: Any, rows: Sequence[Row]) -> str:
-    """A report, a dataclass that has these as its `rows`, with whether each target is met."""
+def as_json(report: Any) -> str:
+    """A report, a dataclass with `rows`, and whether each of their targets is met."""
     fields = asdict(report)
-    for written, row in zip(fields["rows"], rows, strict=True):
+    for written, row in zip(fields["rows"], report.rows, strict=True):
         written["met"] = row.met
     return json.dumps(fields, indent=2, ensure_ascii=False)

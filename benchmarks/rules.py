@@ -24,7 +24,7 @@ from contest import EngineArrays, take_turns
 from fendan.profiles import SkuProfile, StoreProfile
 from fendan.rules import OrderType
 from machine import machine
-from rows import Row, as_json, as_table
+from rows import Row, as_table
 from workload import KM_PER_DEGREE, Workload, engine_for, metro, sku_names, store_ids
 
 SEED = 1
@@ -110,10 +110,6 @@ class Report:
     decisions: dict[str, str]
     assigned: dict[str, float]
     rows: list[Row]
-
-    def as_json(self) -> str:
-        """The report, with whether each target is met."""
-        return as_json(self, self.rows)
 
 
 class UnderRules(EngineArrays):
@@ -255,9 +251,8 @@ def _compared(
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine, and the table."""
+    """Print the sizes and the table."""
     sizes = report.sizes
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
     console.print(
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs, {sizes.skus_per_store:,} in a store; one "
         f"thread; {sizes.turns} turns of {sizes.batches} batches of {sizes.orders:,} orders; "
@@ -270,9 +265,7 @@ def show(report: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """What the command line asks for; `arguments` as on it."""
-    return command.run(
-        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
-    )
+    return command.run(arguments, __doc__, measure, show, full=FULL, smoke=SMOKE)
 
 
 if __name__ == "__main__":

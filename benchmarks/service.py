@@ -17,7 +17,7 @@ import command
 import trials
 from load import Tally
 from machine import machine
-from rows import Row, as_json, target, verdict
+from rows import Row, target, verdict
 from served import Chain, Served
 from trials import FULL, SEED, SMOKE, Bench, Sizes
 
@@ -31,10 +31,6 @@ class Report:
     seed: int
     rows: list[Row]
     tallies: list[Tally]
-
-    def as_json(self) -> str:
-        """The report, with whether each target is met."""
-        return as_json(self, self.rows)
 
 
 def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report:
@@ -76,9 +72,8 @@ def served(sizes: Sizes, remembered_orders: int) -> Iterator[Bench]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine, the table, and what became of the orders."""
+    """Print the sizes, the table, and what became of the orders."""
     sizes = report.sizes
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
     console.print(
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs, {sizes.skus_per_store:,} in a store; "
         f"client and server on the same cores, without TLS\n"
@@ -102,9 +97,7 @@ def show(report: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """What the command line asks for; `arguments` as on it."""
-    return command.run(
-        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
-    )
+    return command.run(arguments, __doc__, measure, show, full=FULL, smoke=SMOKE)
 
 
 if __name__ == "__main__":

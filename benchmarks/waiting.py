@@ -18,7 +18,7 @@ from rich.console import Console
 import command
 from fendan import Engine, Order, RetryPolicy
 from machine import machine
-from rows import Row, as_json, as_table
+from rows import Row, as_table
 from workload import Workload, engine_for, metro
 
 SEED = 1
@@ -52,10 +52,6 @@ class Report:
     decisions: str
     assigned: int
     rows: list[Row]
-
-    def as_json(self) -> str:
-        """All of it."""
-        return as_json(self, self.rows)
 
 
 # -- WHO WAITS ---------------------------------------------------------------------------------
@@ -151,9 +147,8 @@ def _row(name: str, values: Sequence[float], unit: str, at_most: float | None = 
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine, and the table."""
+    """Print the sizes and the table."""
     sizes = report.sizes
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
     console.print(
         f"{sizes.stores:,} stores, {sizes.skus:,} SKUs; {sizes.waiting:,} orders wait; "
         f"{sizes.arrivals} arrivals; seed {report.seed}; decisions {report.decisions}; "
@@ -164,9 +159,7 @@ def show(report: Report, console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """What the command line asks for; `arguments` as on it."""
-    return command.run(
-        arguments, __doc__, lambda smoke, say: measure(SMOKE if smoke else FULL, say=say), show
-    )
+    return command.run(arguments, __doc__, measure, show, full=FULL, smoke=SMOKE)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import fendan
 from contest import EngineArrays, take_turns
 from machine import machine
 from named import NAMED, SEED, Named, made
-from rows import Row, as_json
+from rows import Row
 from workload import engine_for
 
 TURNS = 3
@@ -60,10 +60,6 @@ class Report:
     workloads: list[Found]
     not_run: dict[str, str]
     rows: list[Row]
-
-    def as_json(self) -> str:
-        """The report."""
-        return as_json(self, self.rows)
 
 
 class Placed(EngineArrays):
@@ -137,8 +133,7 @@ def measure(names: Sequence[str], *, smaller: int, say: Callable[[str], object])
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the machine and the table."""
-    console.print(", ".join(f"{label} {value}" for label, value in report.machine.items()))
+    """Print the table."""
     console.print(f"ms are for 10,000 orders, one thread; seed {report.seed}")
     table = Table(
         *(
