@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -194,7 +193,7 @@ def _disk(server: Served, folder: Path, before: tuple[int, int]) -> Iterator[Row
     took_ms = [1e3 * disk.sync_s(size) for _ in range(DISK_SYNCS)]
     yield Row(f"{JOURNAL}, bytes a sync", size, "bytes")
     name = f"{JOURNAL}, the disk's own sync of as many"
-    yield Row(name, median(took_ms), "ms", min(took_ms), max(took_ms))
+    yield Row.of(name, took_ms, "ms")
 
 
 def _frames(

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 from rich.console import Console
@@ -153,14 +152,12 @@ def _compared(name: str, seconds: dict[str, list[float]], at_most_ms: float) -> 
     ms = {who: [1e3 * value for value in values] for who, values in seconds.items()}
     said = {"memory": "in memory", "journal": "with the journal synced", "sync": "the disk's sync"}
     for who, values in ms.items():
-        yield Row(f"{name}, {said[who]}", median(values), "ms", min(values), max(values))
+        yield Row.of(f"{name}, {said[who]}", values, "ms")
     more = [
         journal - memory - sync
         for journal, memory, sync in zip(ms["journal"], ms["memory"], ms["sync"], strict=True)
     ]
-    yield Row(
-        f"{name}, the journal's own", median(more), "ms", min(more), max(more), None, at_most_ms
-    )
+    yield Row.of(f"{name}, the journal's own", more, "ms", at_most=at_most_ms)
 
 
 def _arrays(orders: Orders) -> dict[str, np.ndarray]:
@@ -211,7 +208,7 @@ def _snapshots(
             call += 1
         thread.join()
     name = f"snapshot of {pairs:,} pairs, from the one before"
-    yield Row(name, median(took_s), "s", min(took_s), max(took_s), None, 2)
+    yield Row.of(name, took_s, "s", at_most=2)
     p99 = float(np.percentile(calls_ms, 99))
     name = f"… route_arrays of {PER_CALL:,} orders meanwhile, p99"
     yield Row(name, p99, "ms", min(calls_ms), max(calls_ms), None, 10)
@@ -246,7 +243,7 @@ def _recovery(folder: Path, sizes: Sizes, say: Callable[[str], None]) -> Iterato
             del engine
             gc.collect()
         name = f"recovery of {sizes.recovered:,} orders from {how}"
-        yield Row(name, median(seconds), "s", min(seconds), max(seconds), None, at_most_s)
+        yield Row.of(name, seconds, "s", at_most=at_most_s)
 
 
 # -- THE PRINT ---------------------------------------------------------------------------------

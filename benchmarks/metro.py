@@ -8,7 +8,7 @@ same hash did the same work. `--smoke` runs all of it in tiny sizes, where the t
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -20,7 +20,7 @@ from contest import EngineArrays, EngineObjects, Peer, take_turns
 from machine import machine
 from memory import measured_apart
 from peers import MOST_CANDIDATES, AllStores, NearestThenStock, dense_stock
-from rows import Row, target, verdict
+from rows import MILLISECONDS, Row, target, verdict
 from workload import (
     Orders,
     Workload,
@@ -35,7 +35,6 @@ from workload import (
 SEED = 1
 ARRAYS, OBJECTS = "route_arrays", "route_batch"
 SCIPY, SCAN = "scipy + numpy", "every store, numpy"
-MILLISECONDS = "ms"  # for 10,000 orders
 TARGET_MS = 5
 
 
@@ -95,7 +94,7 @@ def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report
     say("every store for every order")
     start = time.perf_counter()
     scanned = AllStores(workload, left).route(joined(batches))
-    speed.append(_routing(SCAN, [time.perf_counter() - start], len(scanned)))
+    speed.append(Row.routing(SCAN, [time.perf_counter() - start], len(scanned)))
     chosen = arrays.decided.store_codes
     found = {
         OBJECTS: objects.decided.store_codes,
@@ -128,16 +127,11 @@ def _made(sizes: Sizes, stores: int) -> tuple[Workload, list[Orders]]:
 # -- THE ROWS ----------------------------------------------------------------------------------
 
 
-def _routing(name: str, seconds: Sequence[float], orders: int) -> Row:
-    ms = [1e3 * value * 10_000 / orders for value in seconds]
-    return Row(name, median(ms), MILLISECONDS, low=min(ms), high=max(ms))
-
-
 def _speed(seconds: dict[str, list[float]], sizes: Sizes) -> Iterator[Row]:
     middle = {name: median(values) for name, values in seconds.items()}
     for name, values in seconds.items():
-        row = _routing(name, values, sizes.orders)
-        yield replace(row, at_most=TARGET_MS) if name == ARRAYS else row
+        at_most = TARGET_MS if name == ARRAYS else None
+        yield Row.routing(name, values, sizes.orders, at_most=at_most)
     yield Row(f"{SCIPY} / {ARRAYS}", middle[SCIPY] / middle[ARRAYS], "times", at_least=20)
     yield Row(f"{OBJECTS} / {ARRAYS}", middle[OBJECTS] / middle[ARRAYS], "times", at_most=5)
 
@@ -155,7 +149,7 @@ def _growth(few: EngineArrays, sizes: Sizes) -> list[Row]:
     seconds = take_turns([few, many], sizes.turns)
     ratio = median(seconds[many.name]) / median(seconds[few.name])
     return [
-        _routing(many.name, seconds[many.name], sizes.orders),
+        Row.routing(many.name, seconds[many.name], sizes.orders),
         Row(f"{stores:,} / {sizes.stores:,} stores, as dense", ratio, "times", at_most=2),
     ]
 
@@ -185,7 +179,7 @@ def _loading(workload: Workload, sizes: Sizes) -> Iterator[Row]:
             del engine
             gc.collect()
         name = f"load {len(stores):,} rows, {kind}"
-        yield Row(name, median(seconds), "s", min(seconds), max(seconds), at_most=5)
+        yield Row.of(name, seconds, "s", at_most=5)
 
 
 # -- THE PRINT ---------------------------------------------------------------------------------

@@ -28,12 +28,11 @@ from contest import EngineArrays, Peer, Routes, take_turns
 from machine import machine
 from peers import AngleTree, NearestThenStock, dense_stock
 from plain import PlainLoop
-from rows import Row, as_table
+from rows import MILLISECONDS, Row, as_table
 from workload import Orders, Workload, engine_for, joined, metro
 
 SEED = 1
 ENGINE = "fendan"
-MILLISECONDS = "ms"  # for 10,000 orders
 HALF_EARTH_KM = 6371.0088 * np.pi
 
 
@@ -186,8 +185,7 @@ def measure(sizes: Sizes, say: Callable[[str], object] = lambda _: None) -> Repo
 
 def _rows(seconds: dict[str, list[float]], sizes: Sizes) -> Iterator[Row]:
     for name, values in seconds.items():
-        ms = [1e3 * value * 10_000 / sizes.orders for value in values]
-        yield Row(name, median(ms), MILLISECONDS, low=min(ms), high=max(ms))
+        yield Row.routing(name, values, sizes.orders)
     for name, values in seconds.items():
         if name != ENGINE:
             yield Row(f"{name} / {ENGINE}", median(values) / median(seconds[ENGINE]), "times")

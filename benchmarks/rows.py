@@ -3,9 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from statistics import median
+from typing import Any, Self
 
 from rich.table import Table
+
+MILLISECONDS = "ms"  # for 10,000 orders, where routing is timed
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,21 @@ class Row:
     high: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+
+    @classmethod
+    def of(
+        cls, name: str, values: Sequence[float], unit: str, *, at_most: float | None = None
+    ) -> Self:
+        """The median of repetitions, the least and the most."""
+        return cls(name, median(values), unit, min(values), max(values), at_most=at_most)
+
+    @classmethod
+    def routing(
+        cls, name: str, seconds: Sequence[float], orders: int, *, at_most: float | None = None
+    ) -> Self:
+        """Milliseconds for 10,000 orders, from the seconds of calls with so many."""
+        ms = [1e3 * value * 10_000 / orders for value in seconds]
+        return cls.of(name, ms, MILLISECONDS, at_most=at_most)
 
     @property
     def met(self) -> bool | None:

@@ -11,7 +11,6 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from rich.console import Console
 
@@ -119,11 +118,11 @@ def measure(sizes: Sizes, say: Callable[[str], object] = lambda _: None) -> Repo
     others = [_other_turn(engine, sizes, number) for number in range(sizes.arrivals)]
     idle = [_timed_ms(engine) for _ in range(sizes.arrivals)]
     rows = [
-        _row("ten orders found and assigned", turns, "ms", TARGET_MS),
-        _row("a turn after stock that nobody waits for", others, "ms"),
-        _row("a turn after nothing", idle, "ms"),
-        _row("route_batch, an order that comes to wait", kept, "us an order"),
-        _row("… where no queue is kept", forgotten, "us an order"),
+        Row.of("ten orders found and assigned", turns, "ms", at_most=TARGET_MS),
+        Row.of("a turn after stock that nobody waits for", others, "ms"),
+        Row.of("a turn after nothing", idle, "ms"),
+        Row.of("route_batch, an order that comes to wait", kept, "us an order"),
+        Row.of("… where no queue is kept", forgotten, "us an order"),
     ]
     return Report(sizes, machine(), SEED, digest.hexdigest()[:16], assigned, rows)
 
@@ -137,10 +136,6 @@ def _timed_ms(engine: Engine) -> float:
     start = time.perf_counter()
     engine.retry_due()
     return 1e3 * (time.perf_counter() - start)
-
-
-def _row(name: str, values: Sequence[float], unit: str, at_most: float | None = None) -> Row:
-    return Row(name, median(values), unit, low=min(values), high=max(values), at_most=at_most)
 
 
 # -- THE PRINT ---------------------------------------------------------------------------------
