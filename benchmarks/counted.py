@@ -17,13 +17,21 @@ from numpy.typing import NDArray
 
 import fendan
 from fendan.engine import wire
-from workload import Workload, engine_for, metro, order_objects, sku_names, store_ids
+from workload import (
+    KM_PER_DEGREE,
+    Noon,
+    Workload,
+    engine_for,
+    metro,
+    order_objects,
+    sku_names,
+    store_ids,
+)
 
 SEED = 1
 ORDERS = 200  # a unit of work; also rows of stock, or steps in the life of orders
 STORES, SKUS, SKUS_PER_STORE = 640, 400, 100
 FAR_KM = 2000.0
-NOON_NS = 1_767_585_600 * 10**9  # 2026-01-05, noon in China
 
 RULES = """
 default_type = "SAME_DAY"
@@ -42,14 +50,6 @@ steps = [{ name = "STORE", radius_m = 20000, split = { mode = "FEWEST", most_shi
 """
 
 Work = Callable[[], object]
-
-
-class Noon:
-    """A clock that stands: what an order costs must not depend on the hour."""
-
-    def now_ns(self) -> int:
-        """Nanoseconds since 1970."""
-        return NOON_NS
 
 
 @cache
@@ -98,7 +98,7 @@ def out_of_range() -> Work:
     workload = _workload()
     engine = _engine(workload)
     orders = dict(vars(workload.more_orders(ORDERS, batch=1)))
-    orders["lat"] = orders["lat"] - FAR_KM / 111.195
+    orders["lat"] = orders["lat"] - FAR_KM / KM_PER_DEGREE
     policy = fendan.Policy(radius_m=3000)
     engine.route_arrays(**orders, policy=policy)
     return lambda: engine.route_arrays(**orders, policy=policy)

@@ -12,7 +12,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 from rich.console import Console
@@ -27,23 +26,14 @@ from fendan.intake.rules import RULES
 from fendan.rules import OrderType
 from machine import machine
 from rows import Row, as_table
-from workload import Workload, engine_for, metro, sku_names
+from workload import NOON_NS, Noon, Workload, engine_for, metro, sku_names
 
 SEED = 1
 CHANNELS = ("meituan", "eleme", "jd", "douyin", "taobao", "wechat", "shop", "pos")
 UNITS = ("瓶", "盒", "袋", "500g")
-NOON_NS = 1_767_585_600 * 10**9
 MINUTE_NS = 60 * 10**9
 ODD = 100  # one order in so many has something that is not as it should be
 TARGET_US = 1.0
-
-
-class Noon:
-    """A clock that stands, so that every turn is the same."""
-
-    def now_ns(self) -> int:
-        """Nanoseconds since 1970."""
-        return NOON_NS
 
 
 @dataclass(frozen=True)
@@ -196,7 +186,7 @@ def measure(sizes: Sizes, say: Callable[[str], None] = lambda _: None) -> Report
 
 def _row(name: str, seconds: Sequence[float], sizes: Sizes, at_most: float | None = None) -> Row:
     us = [1e6 * value / sizes.orders for value in seconds]
-    return Row(name, median(us), "us an order", low=min(us), high=max(us), at_most=at_most)
+    return Row.of(name, us, "us an order", at_most=at_most)
 
 
 def _hash(found: Sequence[Judged]) -> str:

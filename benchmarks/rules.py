@@ -24,15 +24,13 @@ from contest import EngineArrays, take_turns
 from fendan.profiles import SkuProfile, StoreProfile
 from fendan.rules import OrderType
 from machine import machine
-from rows import Row, as_table
-from workload import KM_PER_DEGREE, Workload, engine_for, metro, sku_names, store_ids
+from rows import MILLISECONDS, Row, as_table
+from workload import KM_PER_DEGREE, Noon, Workload, engine_for, metro, sku_names, store_ids
 
 SEED = 1
 PLAIN, RULES = "nearest in stock", "every rule on"
 ONE_LINES, SPLIT_LINES = "5 lines, one store", "5 lines, split"
-MILLISECONDS = "ms"  # for 10,000 orders
 CHANNELS = ("meituan", "eleme", "jd")
-NOON_NS = 1_767_585_600 * 10**9  # 2026-01-05, noon in China
 
 EVERY_RULE = """
 default_type = "SAME_DAY"
@@ -74,14 +72,6 @@ default_type = "NEXT_DAY"
 steps = [{ name = "STORE", radius_m = 20000, split = { mode = "NEVER" } }]
 """
 FEWEST = ONE_STORE.replace('mode = "NEVER"', 'mode = "FEWEST", most_shipments = 5')
-
-
-class Noon:
-    """A clock that stands, so that every turn is the same."""
-
-    def now_ns(self) -> int:
-        """Nanoseconds since 1970."""
-        return NOON_NS
 
 
 @dataclass(frozen=True)
@@ -241,8 +231,7 @@ def _compared(
     """What both take for 10,000 orders, and how many times more the second."""
     seconds = take_turns((less, more), sizes.turns)
     for name, values in seconds.items():
-        ms = [1e3 * value * 10_000 / sizes.orders for value in values]
-        yield Row(name, median(ms), MILLISECONDS, low=min(ms), high=max(ms))
+        yield Row.routing(name, values, sizes.orders)
     ratio = median(seconds[more.name]) / median(seconds[less.name])
     yield Row(f"{more.name} / {less.name}", ratio, "times", at_most=at_most)
 
