@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from fendan.engine.geo import Datum
 from fendan.errors import Fault, refuse
 from fendan.load.arrivals import Arrivals, Pattern, read_instants
 from fendan.load.messages import Call, Pool, Reserved
+from fendan.report import show
 from fendan.terminal import new_file, plain_errors, say
 
 if TYPE_CHECKING:
@@ -28,12 +28,10 @@ __all__ = ["load"]
 
 FAILED = 1
 USUAL_PER_S = 1_000.0
-USUAL_BATCH = 100
+USUAL_PER_MESSAGE = {Call.UNARY: 1, Call.BATCH: 100, Call.STREAM: 1}
 USUAL_STREAMS = {Call.UNARY: 1_000, Call.BATCH: 100, Call.STREAM: 1}
 LONGEST_S = 86_400.0
 LOCALHOST = "127.0.0.1:50051"
-# Wide enough for the table where the output is a file.
-PRINTED_WIDTH = 108
 
 
 def _says(help: str, *names: str, **more: Any) -> typer.models.OptionInfo:
@@ -153,8 +151,7 @@ def load(
 
 
 def _print(report: "Report") -> None:
-    console = Console()
-    (console if console.is_terminal else Console(width=PRINTED_WIDTH)).print(report.table())
+    show(report.table())
     for line in report.warnings():
         say(line, style="yellow")
 
@@ -240,6 +237,10 @@ class _Asked:
             if not 0.0 < rate < 1e9:
                 refuse(Fault.OUT_OF_RANGE, "--rate", rate, hint="must be orders a second")
 
+    @property
+    def _per_message(self) -> int:
+        return self.per_message or USUAL_PER_MESSAGE[self.call]
+
     def _target(self) -> "Target":
         """Where to. Raises InvalidInputError."""
         from fendan.load.sending import Target
@@ -265,10 +266,9 @@ class _Asked:
 
     def _pool(self, target: "Target") -> Pool:
         """The orders, as bytes."""
-        batch = USUAL_BATCH if self.call is Call.BATCH else 1
         return Pool(
             self._orders(target),
-            per_message=self.per_message or batch,
+            per_message=self._per_message,
             dry_run=self.reserved is Reserved.DRY_RUN,
         )
 
@@ -303,10 +303,9 @@ class _Asked:
         client = "compiled" if target.compiled else "grpcio"
         source = self.workload or (self.orders and self.orders.name) or "learned from the server"
         replayed = "" if self.replay is None else f" of {self.replay.name}"
-        batch = USUAL_BATCH if self.call is Call.BATCH else 1
         return {
             "target": f"{self.target}{'' if target.tls is None else ' over TLS'}",
-            "call": f"{self.call}, {self.per_message or batch:,} orders a message",
+            "call": f"{self.call}, {self._per_message:,} orders a message",
             "client": f"{client}, {target.connections:,} connections of {target.streams:,} streams",
             "orders": source,
             "arrivals": f"{self.arrivals}{replayed}",
