@@ -6,7 +6,6 @@ every answer is read afterwards: none may be lost, and none be anything but a de
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from fendan.engine import wire
 from fendan.engine.link import Tls
 from fendan.engine.traffic import Outcome, Traffic
+from fendan.load.messages import field_ends
 from load import Orders
 from workload import Workload
 
@@ -43,28 +43,12 @@ class Requests:
         for first in range(0, count, AT_A_TIME):
             data = wire.write_request(orders.objects(min(AT_A_TIME, count - first)))
             parts.append(data)
-            offsets += [end + place for place in _ends(data)]
+            offsets += [end + place for place in field_ends(data)]
             end += len(data)
         return cls(b"".join(parts), np.array(offsets, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
-
-
-def _ends(data: bytes) -> Iterator[int]:
-    """Where each field of a message ends; all have a one-byte tag and a length."""
-    at = 0
-    while at < len(data):
-        size, shift, at = 0, 0, at + 1
-        while True:
-            byte = data[at]
-            at += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        at += size
-        yield at
 
 
 class Crowd:

@@ -12,7 +12,7 @@ no order is a Python object while a clock runs.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ from fendan.engine import wire
 from fendan.errors import Fault, refuse
 from fendan.model import Order
 
-__all__ = ["Call", "Messages", "Pool", "Reserved"]
+__all__ = ["Call", "Messages", "Pool", "Reserved", "field_ends"]
 
 SERVICE = "/fendan.v1.RoutingService"
 DIGITS = 9
@@ -134,3 +134,22 @@ class Pool:
             numbers, last = np.divmod(numbers, 10)
             data[places + digit] = last + ord("0")
         return Messages(data.tobytes(), offsets, self.per_message, first, self._prefix)
+
+
+def field_ends(data: bytes) -> Iterator[int]:
+    """Where each field of a message ends; all have a tag of one byte and a length.
+
+    So each order of a BatchRouteRequest, and each decision of a response, is found in it.
+    """
+    at = 0
+    while at < len(data):
+        size, shift, at = 0, 0, at + 1
+        while True:
+            byte = data[at]
+            at += 1
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        at += size
+        yield at

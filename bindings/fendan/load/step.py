@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fendan.engine import wire
 from fendan.engine.router import Status
 from fendan.load.latencies import PERCENTILES, Latencies
+from fendan.load.messages import field_ends
 from fendan.load.sending import NAMES, Came
 from fendan.load.stages import Stage
 from fendan.times import NS_PER_S
@@ -155,19 +156,10 @@ def _assigned(answers: bytes) -> int:
 
 
 def _parts(answers: bytes) -> Iterator[bytes]:
-    """Answers cut between decisions; each is a field with a tag of one byte and a length."""
-    at = begin = 0
-    while at < len(answers):
-        size, shift, at = 0, 0, at + 1
-        while True:
-            byte = answers[at]
-            at += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        at += size
-        if at - begin >= AT_A_TIME_BYTES:
-            yield answers[begin:at]
-            begin = at
+    """Answers cut between decisions, each of which is a field."""
+    begin = 0
+    for end in field_ends(answers):
+        if end - begin >= AT_A_TIME_BYTES:
+            yield answers[begin:end]
+            begin = end
     yield answers[begin:]
