@@ -21,6 +21,8 @@ from rich.table import Table
 
 import command
 import fendan
+from fendan.load.arrivals import Arrivals, Pattern
+from fendan.times import NS_PER_S
 from machine import machine
 from named import NAMED, SEED, made
 from rows import Row
@@ -108,9 +110,7 @@ def compressed(instants: NDArray[np.float64], count: int, seconds: float) -> NDA
     """
     random = np.random.default_rng(SEED)
     spread = np.sort(instants + MINUTE * random.random(len(instants)))
-    places = np.linspace(0, len(spread) - 1, count)
-    due = np.interp(places, np.arange(len(spread)), spread)
-    return (due - due[0]) * (seconds / (due[-1] - due[0]))
+    return Arrivals(Pattern.REPLAY, instants=spread).due_ns(count, seconds) / NS_PER_S
 
 
 # -- THE RUN -----------------------------------------------------------------------------------
@@ -125,9 +125,10 @@ def measure(sizes: Sizes, say: Callable[[str], object] = lambda _: None) -> Repo
         workload, batches = made(metro)
         orders = joined(batches)
         for name, read in CURVES.items():
+            instants = read(SHARED_DATA)
             for rate in sizes.rates_per_s:
                 say(f"{name}, {rate:,} a second")
-                due_s = compressed(read(SHARED_DATA), int(rate * sizes.seconds), sizes.seconds)
+                due_s = compressed(instants, int(rate * sizes.seconds), sizes.seconds)
                 # Full shelves for each: what was sold before must not make the search longer.
                 waits.append(_replayed(engine_for(workload), orders, name, due_s, rate))
     else:

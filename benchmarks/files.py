@@ -57,9 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--smaller", type=int, default=1, metavar="N")
     chosen = parser.parse_args(arguments)
-    size = NAMED[chosen.name]
-    write(size if chosen.smaller == 1 else size.smaller(chosen.smaller), chosen.folder)
-    folder = chosen.folder
+    size, folder = NAMED[chosen.name].smaller(chosen.smaller), chosen.folder
+    write(size, folder)
     radius = "" if size.radius_m is None else f" --radius-m {size.radius_m:g}"
     files = f"--stores {folder}/stores.parquet --stock {folder}/stock.parquet"
     print(f"fendan serve {files} --data {folder}/data{radius}")

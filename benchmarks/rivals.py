@@ -26,14 +26,13 @@ import redis_peer
 from compiled import compiler
 from contest import EngineArrays, Peer, Routes, take_turns
 from machine import machine
-from peers import AngleTree, NearestThenStock, dense_stock
+from peers import HALF_EARTH_M, AngleTree, NearestThenStock, dense_stock, unit_vectors
 from plain import PlainLoop
 from rows import MILLISECONDS, Row, as_table
 from workload import Orders, Workload, engine_for, joined, metro
 
 SEED = 1
 ENGINE = "fendan"
-HALF_EARTH_KM = 6371.0088 * np.pi
 
 
 @dataclass(frozen=True)
@@ -206,11 +205,9 @@ def _agreement(workload: Workload, orders: Orders, ours: EngineArrays, peer: Pee
 
 def _metres(workload: Workload, orders: Orders, stores: NDArray[np.int32]) -> NDArray[np.float64]:
     """How far each order's store is from it; of one without a store, anything."""
-    lat, lng = np.radians(orders.lat), np.radians(orders.lng)
-    to_lat, to_lng = np.radians(workload.store_lat[stores]), np.radians(workload.store_lng[stores])
-    half = np.sin((to_lat - lat) / 2) ** 2
-    half += np.cos(lat) * np.cos(to_lat) * np.sin((to_lng - lng) / 2) ** 2
-    return np.asarray(2e3 * HALF_EARTH_KM / np.pi * np.arcsin(np.sqrt(half)))
+    there = unit_vectors(workload.store_lat[stores], workload.store_lng[stores])
+    chords = np.linalg.norm(unit_vectors(orders.lat, orders.lng) - there, axis=1)
+    return np.asarray(2.0 * HALF_EARTH_M / np.pi * np.arcsin(chords / 2.0))
 
 
 # -- THE PRINT ---------------------------------------------------------------------------------

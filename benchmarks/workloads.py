@@ -118,7 +118,7 @@ def measure(names: Sequence[str], *, smaller: int, say: Callable[[str], object])
     """Run these workloads; `say` hears which is under way."""
     found, not_run = [], {}
     for name in names:
-        size = NAMED[name] if smaller == 1 else NAMED[name].smaller(smaller)
+        size = NAMED[name].smaller(smaller)
         if why := too_large(size):
             not_run[name] = why
             continue
