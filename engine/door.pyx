@@ -4,8 +4,8 @@
                    | queue            ^ eventfd
                 [ take: a turn ] -> work -> [ hand_back ]      other threads, which may wait
 
-A turn of the loop reads what has come, settles what was answered, looks at timers, and then writes
-once to each connection that has something to send. Connections are freed only there: until then
+A turn of the loop reads what has come, sends what was answered, looks at timers, and then writes to
+each connection that has something more to send. Connections are freed only there: until then
 whatever names them may be followed.
 """
 from libc.stdint cimport int64_t, uint32_t, uint64_t

@@ -175,9 +175,9 @@ cdef bint begin_all(Road* road) noexcept nogil:
     run.now_ns = clock_ns()
     while run.next < run.request_count and can_begin(road):
         begin(road, run.now_ns)
-        if road.is_alive and not gather(road):
+        if not road.is_alive or not gather(road):
             return False
-        if road.out_end >= OUT_MARK:
+        if road.out_end >= OUT_MARK and not road.link.wants_write:
             if not send_out(road):
                 return False
             run.now_ns = clock_ns()

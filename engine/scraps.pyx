@@ -28,14 +28,7 @@ cdef extern from *:
 cdef void* give(size_t size, void* data) noexcept nogil:
     cdef Scraps* scraps = <Scraps*>data
     cdef size_t steps = max(<size_t>1, (size + STEP_BYTES - 1) // STEP_BYTES)
-    cdef Scrap* head
-    if steps > SIZES:
-        head = <Scrap*>malloc(sizeof(Scrap) + size)
-        if head == NULL:
-            return NULL
-        head.room = size
-        return head + 1
-    head = scraps.free[steps - 1]
+    cdef Scrap* head = scraps.free[steps - 1] if steps <= SIZES else NULL
     if head != NULL:
         scraps.free[steps - 1] = head[1].next
         scraps.kept_bytes -= head.room

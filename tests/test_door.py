@@ -14,7 +14,7 @@ from door_client import METHODS, echo, order
 from fendan.engine.door import ENDINGS, Door, DoorLimits, Ending
 from fendan.engine.link import Tls
 from fendan.errors import UnavailableError
-from http2_frames import GOAWAY, HELLO, PING, call, frame
+from http2_frames import GOAWAY, HELLO, PING, PREFACE, call, frame
 from papers import Papers
 from siege import PATIENCE_S, until
 
@@ -178,7 +178,7 @@ def test_whoever_never_shakes_hands_is_hung_up_on(tmp_path: Path) -> None:
     tls = Tls.server(tmp_path / "server.pem", tmp_path / "server.key")
     limits = DoorLimits(header_timeout_s=0.5)
     with opened(tls=tls, limits=limits) as door:
-        for sent in (b"", b"\x16\x03\x01", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+        for sent in (b"", b"\x16\x03\x01", PREFACE):
             with socket.create_connection(("127.0.0.1", door.port), PATIENCE_S) as connection:
                 connection.sendall(sent)
                 while connection.recv(1_000):  # an alert, perhaps

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from fendan.filelog import FileLog
+from shims import shim_of
 
 TESTS = Path(__file__).parent
 SHORT = -1
@@ -52,12 +52,7 @@ os._exit(0)
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that makes calls fail."""
-    if sys.platform != "linux" or shutil.which("cc") is None:
-        pytest.skip("needs Linux and a C compiler")
-    library = tmp_path_factory.mktemp("shim") / "failing_calls.so"
-    source = str(TESTS / "failing_calls.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), source, "-ldl"], check=True)
-    return library
+    return shim_of("failing_calls.c", tmp_path_factory.mktemp("shim"))
 
 
 class Trial(NamedTuple):

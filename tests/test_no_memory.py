@@ -3,7 +3,6 @@
 import ctypes
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,9 +15,9 @@ import pytest
 
 from clock import StoppedClock
 from fendan import Engine, Order, RejectReason, Store
+from shims import shim_of
 from splitting import Share, settle
 
-TESTS = Path(__file__).parent
 NOON_NS = 1_767_240_000 * 10**9  # noon of the first of January 2026 in Shanghai
 TOMORROW = (date(2026, 1, 1) + timedelta(1)).isoformat()
 NOTED = 1024  # how many holds are noted before the notes need more room
@@ -95,12 +94,7 @@ def main(library: str, scenario: str) -> None:
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that leaves no room."""
-    if sys.platform != "linux" or shutil.which("cc") is None:
-        pytest.skip("needs Linux and a C compiler")
-    library = tmp_path_factory.mktemp("shim") / "failing_realloc.so"
-    source = str(TESTS / "failing_realloc.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), source, "-ldl"], check=True)
-    return library
+    return shim_of("failing_realloc.c", tmp_path_factory.mktemp("shim"))
 
 
 def outcome(shim: Path, scenario: str) -> Any:

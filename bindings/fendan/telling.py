@@ -71,7 +71,7 @@ def _given(scene: Scene, decision: Decision, telling: Telling) -> tuple[int, ...
     """Who sends what is in stock: the best one, or those that were told."""
     if telling.able or not scene.lines:
         return tuple(telling.able[:1])
-    names = [one.store_id for one in decision.shipments if not one.supply_date]
+    names = {one.store_id for one in decision.shipments if not one.supply_date}
     return tuple(sorted(scene.stores.codes[name] for name in names))
 
 

@@ -72,7 +72,7 @@ class Metrics:
         self._watchers = self._gauge("watchers", "Open calls of WatchAvailability.")
         self._syncs = self._histogram("sync_seconds", "Time that answers waited for the disk.")
 
-    # -- WHAT WAITS ----------------------------------------------------------------------------
+    # -- INTAKE --------------------------------------------------------------------------------
 
     def judged(self, counts: Mapping[tuple[str, Severity], int]) -> None:
         """So many orders had findings, by the rule's code and severity: `Judged.counts`."""
@@ -83,6 +83,8 @@ class Metrics:
         """So many orders came as platforms send them, by what became of them."""
         for outcome, orders in counts.items():
             self._taken_in.labels(outcome.name.lower()).inc(orders)
+
+    # -- WHAT WAITS ----------------------------------------------------------------------------
 
     def queue(self, requests: int, bytes: int) -> None:
         """What has been accepted and waits for the engine, now."""
