@@ -361,6 +361,8 @@ def test_the_queue_is_filtered_and_read_page_by_page(at: Setting) -> None:
     assert [one.id for one in at.engine.export_exceptions()] == ids(at.engine)
     with pytest.raises(InvalidInputError, match="after"):
         at.engine.exceptions(after="nowhere")
+    with pytest.raises(InvalidInputError, match="after"):
+        at.engine.exceptions(after=f"0:{'5' * 5_000}:W1")  # more digits than Python reads
 
 
 def test_the_stats_tell_kinds_reasons_and_ages(at: Setting) -> None:

@@ -26,11 +26,13 @@ from fendan.exception_entry import (
 )
 from fendan.exception_figures import DayFigures, Figures
 from fendan.exception_queue import (
+    LARGEST_PAGE,
     MOST_ENTRIES,
     ExceptionFilter,
     ExceptionPage,
     ExceptionQueue,
     ExceptionStats,
+    check_limit,
 )
 from fendan.life_face import _status
 from fendan.model import Order, OrderStatus
@@ -43,7 +45,6 @@ __all__ = ["ExceptionFace", "RetryTurn"]
 EXCEPTION, HOUR, RETRY = "exception", "exception_hour", "retry"
 """Kinds of documents: an entry by its order's id, the counts of an hour, the policy of retries."""
 
-LARGEST_PAGE = 10_000
 EXPIRED = "EXPIRED"
 
 # Whoever rejects such an order leaves it nowhere to go: a person has to see to it.
@@ -137,10 +138,9 @@ class ExceptionFace(RetryFace):
 
         Raises InvalidInputError.
         """
-        if not isinstance(limit, int) or not 1 <= limit <= LARGEST_PAGE:
-            refuse(Fault.OUT_OF_RANGE, "limit", limit, hint=f"must be 1 to {LARGEST_PAGE:,}")
+        check_limit(limit)
         with self._command():
-            page = self._kept_queue().page(wanted or ExceptionFilter(), limit, _after(after))
+            page = self._kept_queue().page(wanted or ExceptionFilter(), limit, after)
             return replace(page, entries=tuple(map(self._as_now, page.entries)))
 
     def export_exceptions(self, wanted: ExceptionFilter | None = None) -> Iterator[ExceptionEntry]:
@@ -427,13 +427,3 @@ class ExceptionFace(RetryFace):
 
 def _texts(kept: Documents, kind: str) -> dict[str, str]:
     return {name: text for (of_kind, name), text in kept.items() if of_kind == kind}
-
-
-def _after(after: str) -> str:
-    """The place of a page's last entry, if it can be one."""
-    priority, _, rest = after.partition(":")
-    since, joint, _ = rest.partition(":")
-    numbers = (priority.removeprefix("-"), since)
-    if after and not (joint and all(one.isascii() and one.isdigit() for one in numbers)):
-        refuse(Fault.OUT_OF_RANGE, "after", after, hint="must be `after` of the page before")
-    return after
