@@ -15,6 +15,7 @@ from fendan import (
     Policy,
     RejectReason,
     RetryPolicy,
+    SkuProfile,
     Store,
     exception_face,
 )
@@ -268,6 +269,22 @@ def test_an_order_is_given_to_no_store_that_is_paused(at: Setting) -> None:
     at.engine.pause_stores(["S2"])
     with pytest.raises(WrongStoreError, match="paused"):
         at.engine.assign_exception("A", "S2")
+
+
+def test_an_order_is_given_by_hand_only_to_a_store_that_has_its_bundles_together(
+    at: Setting,
+) -> None:
+    both = {name: SkuProfile(parts={"tea": 1, "milk": 1}) for name in ("supper", "breakfast")}
+    at.engine.set_sku_profiles(both)
+    lines = [("supper", 1), ("breakfast", 1)]
+    asked = Order(id="A", lat=31.2, lng=121.4, lines=lines)
+    at.engine.add_exceptions([held("A", order=asked)])
+    at.engine.set_stock([("S1", "tea", 1), ("S1", "milk", 1)])
+    with pytest.raises(WrongStoreError, match="does not have all"):
+        at.engine.assign_exception("A", "S1")
+    assert at.engine.knows(["A"]) == [False]
+    at.engine.set_stock([("S1", "tea", 2), ("S1", "milk", 2)])
+    assert at.engine.assign_exception("A", "S1").store_id == "S1"
 
 
 def test_a_cancelled_exception_is_gone_and_its_id_is_spent(at: Setting) -> None:

@@ -201,10 +201,10 @@ class ExceptionFace(RetryFace):
         with self._command() as command:
             entry = self._entry(order_id)
             store = self._store_code(store_id)
-            if self._state_of(order_id) is None:
-                self._check_has(store, store_id, self._order_of(entry))
-                self._register(entry, command.now_ns)
-            if not assign_to(self._life, order_id, store, command.now_ns):
+            has_all = self._state_of(order_id) is not None or self._register(
+                entry, store, command.now_ns
+            )
+            if not has_all or not assign_to(self._life, order_id, store, command.now_ns):
                 hint = "it is paused, or does not have all of it now"
                 refuse(Fault.WRONG_STORE, "store_id", store_id, hint=hint)
             self._leave(order_id, "by_hand")
@@ -375,16 +375,6 @@ class ExceptionFace(RetryFace):
         """Refuse an order that was never routed and never can be, such as one of unknown SKUs."""
         if self._state_of(entry.id) is None:
             self._batch_of([self._order_of(entry)], self._rules_at(now_ns))
-
-    def _check_has(self, store: int, store_id: str, order: Order) -> None:
-        """Refuse a store that is paused, or lacks a line of an order."""
-        has = not self._network.layout.closed[store]
-        for sku, quantity, *_ in order.lines:
-            code = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "lines.sku", sku)
-            has = has and self._sellable_of(store, code) >= quantity
-        if not has:
-            hint = "it is paused, or does not have all of it now"
-            refuse(Fault.WRONG_STORE, "store_id", store_id, hint=hint)
 
     def _before_close(self) -> None:
         super()._before_close()

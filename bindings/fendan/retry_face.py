@@ -251,10 +251,20 @@ class RetryFace(LifeFace, RulingFace):
         batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, "orders", asking)
         return self._as_parts(batch, rules)
 
-    def _register(self, entry: ExceptionEntry, now_ns: int) -> None:
-        """Have an order be known that never was routed, or was forgotten: UNASSIGNED so far."""
+    def _register(self, entry: ExceptionEntry, store: int, now_ns: int) -> bool:
+        """Have an order be known that never was routed, or was forgotten: UNASSIGNED so far.
+
+        False, and nothing changes, where the store is paused or does not have all of it.
+        """
         batch = self._batch_of([self._order_of(entry)], None)
-        self._orders.route(batch, NOWHERE_M, now_ns=now_ns)
+        lines = batch.lines_as_arrays
+        has_all = not self._network.layout.closed[store] and all(
+            self._stock.sellable_of(store, sku) >= quantity
+            for sku, quantity in zip(lines["skus"], lines["quantities"], strict=True)
+        )
+        if has_all:
+            self._orders.route(batch, NOWHERE_M, now_ns=now_ns)
+        return has_all
 
     def _order_of(self, entry: ExceptionEntry) -> Order:
         if entry.order is None:
