@@ -185,6 +185,7 @@ class ExceptionFace(RetryFace):
                 if self._entry(name, row).kind is not ExceptionKind.WAITING:
                     hint = "only orders that wait are tried again; approve it"
                     refuse(Fault.WRONG_STATE, "order_ids", name, row=row, hint=hint)
+                self._check_routable(self._entry(name), command.now_ns)
             for name in order_ids:
                 if name in self._kept_queue():  # or its group was assigned with another of it
                     self._try_now(name, command.now_ns)
