@@ -228,6 +228,23 @@ def test_an_order_that_no_store_accepted_in_time_is_held_for_review() -> None:
     assert at.engine.approve_exception("A").state is OrderState.ASSIGNED
 
 
+def test_what_no_policy_looks_at_may_be_anything_and_is_not_kept(at: Setting) -> None:
+    at.engine.route(order("A", order_type=["tomorrow"], channel=7))
+    at.engine.route_arrays(
+        lat=[31.2, 31.2],
+        lng=[121.4, 121.4],
+        offsets=[0, 1, 2],
+        skus=[0, 0],
+        quantities=[1, 1],
+        ids=["B", "C"],
+        channels=["jd"],  # one for two orders
+        buyer_ids=["b", "c"],
+    )
+    entries = at.engine.exceptions().entries
+    assert [(one.id, one.channel) for one in entries] == [("A", ""), ("B", ""), ("C", "")]
+    assert [one.order.buyer_id for one in entries if one.order] == ["", "b", "c"]
+
+
 # -- BY HAND -----------------------------------------------------------------------------------
 
 
