@@ -350,6 +350,11 @@ def test_an_entry_that_cannot_be_is_refused_by_its_row(at: Setting) -> None:
         (held("A", priority=10), "entries.priority"),
         (held("A", id="B"), "entries.id"),
         (held("A", reason=""), "entries.reason"),
+        (held("A", channel=["jd"]), "entries.channel"),
+        (held("A", store_id="\ud800"), "entries.store_id"),
+        (held("A", raw=b"{}"), "entries.raw"),
+        (held("A", codes=5), "entries.codes"),
+        (held("A", since_ns=10**30), "entries.since_ns"),
     ):
         with pytest.raises(InvalidInputError) as caught:
             at.engine.add_exceptions([held("C"), bad])
