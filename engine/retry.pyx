@@ -216,7 +216,6 @@ def retry_rejected(Life life not None, order_id, Rules rules, int64_t now_ns):
     for number in homeless:
         if record_at(table, number).state == STATE_UNASSIGNED:
             continue
-        begin_holds(&orders.stock.shelves.larder)
         route_again(orders, life._lines, &life._patience, rules, number, &allowed[0], now_ns, True)
         found = found or record_at(table, number).current.status == STATUS_ASSIGNED
     return found
@@ -225,36 +224,27 @@ def retry_rejected(Life life not None, order_id, Rules rules, int64_t now_ns):
 def assign_to(Life life not None, order_id, int32_t store, int64_t now_ns):
     """Give an order that is at no store, or those of its shipments, to this one; whether it can.
 
-    The store must be open, and have all of it: whatever else rules would say.
+    The store must be open, and have all of it: whatever else rules would say. Else nothing changes.
     """
     cdef Orders orders = life.orders
     cdef const Table* table = &orders.records.table
     cdef const Leaves* leaves = &orders.stock.network.layout.leaves
     cdef int64_t order = orders._number(order_id, "order_id"), number
     cdef list homeless = _homeless(life, order)
-    cdef uint64_t[::1] allowed = _no_leaves(orders)
     cdef int32_t ordinal = leaves.ordinal_of[store]
+    cdef double[::1] distances_m
+    cdef int64_t place
     cdef OrderEvent event
-    cdef Basket basket
-    cdef Verdict verdict
     if not homeless:
         refuse(Fault.WRONG_STATE, "order_id", order_id,
                hint=f"it is {_STATES[record_at(table, order).state]}")
-    allowed[ordinal >> 6] = leaves.open[ordinal >> 6] & ((<uint64_t>1) << (ordinal & 63))
+    distances_m = np.empty(len(homeless))
     make_room(orders, homeless, 1, 0)
-    cdef bint everything = True
-    for number in homeless:
-        basket = basket_at(table, number)
+    if not _has_all(orders, homeless, ordinal, distances_m):
+        return False
+    for place, number in enumerate(homeless):
         begin_event(&event, table, number, EVENT_ASSIGNED)
-        begin_holds(&orders.stock.shelves.larder)
-        verdict = route_one(leaves, &orders.stock.shelves, record_at(table, number).lat,
-                            record_at(table, number).lng, &basket, INFINITY, &allowed[0],
-                            life._lines.before)
-        if verdict.status != STATUS_ASSIGNED:
-            everything = False
-            continue
-        give_back(&orders.stock.shelves, ordinal, &basket)
-        event.store, event.distance_m = store, verdict.distance_m
+        event.store, event.distance_m = store, distances_m[place]
         event.attempts += 1
         event.flags |= HAS_DISTANCE
         event.due_ns = due_after(&life._patience, now_ns)
@@ -263,7 +253,33 @@ def assign_to(Life life not None, order_id, int32_t store, int64_t now_ns):
         add_lines(&event, table, number)
         add_counts(&event, &orders.stock.shelves, ordinal, life._lines.before)
         happen(orders, number, &event, now_ns)
-    return everything
+    return True
+
+
+cdef bint _has_all(Orders orders, list numbers, int32_t ordinal, double[::1] distances_m) except -1:
+    """Whether a store is open and has all of these together, and how far each is; nothing changes."""
+    cdef const Table* table = &orders.records.table
+    cdef const Leaves* leaves = &orders.stock.network.layout.leaves
+    cdef uint64_t[::1] allowed = _no_leaves(orders)
+    cdef int64_t number, taken = 0
+    cdef Basket basket
+    cdef Verdict verdict
+    allowed[ordinal >> 6] = leaves.open[ordinal >> 6] & ((<uint64_t>1) << (ordinal & 63))
+    begin_holds(&orders.stock.shelves.larder)
+    for number in numbers:
+        basket = basket_at(table, number)
+        verdict = route_one(leaves, &orders.stock.shelves, record_at(table, number).lat,
+                            record_at(table, number).lng, &basket, INFINITY, &allowed[0], NULL)
+        if verdict.status != STATUS_ASSIGNED:
+            break
+        distances_m[taken] = verdict.distance_m
+        taken += 1
+    for number in reversed(numbers[:taken]):
+        basket = basket_at(table, number)
+        give_back(&orders.stock.shelves, ordinal, &basket)
+    if orders.stock.shelves.larder.no_memory:
+        raise MemoryError("no room for more decisions")
+    return taken == len(numbers)
 
 
 cdef list _homeless(Life life, int64_t order):

@@ -18,6 +18,7 @@ from fendan import (
     Store,
 )
 from fendan.checking import check
+from fendan.errors import WrongStateError, WrongStoreError
 from fendan.state import state_hash
 
 SPLITS = """
@@ -241,3 +242,47 @@ def test_an_order_that_was_forgotten_is_routed_anew(clock: StoppedClock) -> None
     assert engine.order_count < 33_000  # forgotten are the oldest, A among them
     assert engine.retry_due().assigned == ("A",)
     assert engine.order("A").store_id == "S1"
+
+
+def test_shipments_go_to_one_store_by_hand_together_or_not_at_all(
+    folder: Path, clock: StoppedClock
+) -> None:
+    engine = furnished(folder, clock)
+    engine.set_stock([("S1", "tea", 1), ("S2", "milk", 1)])
+    engine.route(order("A"))
+    for number, store_id in ((1, "S1"), (2, "S2")):
+        engine.reject_order("A", store_id, shipment=number)
+    engine.set_stock([("S1", "tea", 1), ("S1", "milk", 0)])
+    with pytest.raises(WrongStoreError, match="does not have all"):
+        engine.assign_exception("A", "S1")
+    engine = again(engine, folder, clock)
+    assert [one.store_id for one in engine.order("A").shipments] == [None, None]
+    engine.set_stock([("S1", "milk", 1)])
+    assert engine.assign_exception("A", "S1").state is OrderState.ASSIGNED
+    engine = again(engine, folder, clock)
+    assert [one.store_id for one in engine.order("A").shipments] == ["S1", "S1"]
+    engine.check()
+    engine.close()
+
+
+def test_what_a_store_rejected_and_the_engine_has_forgotten_is_held_for_review(
+    folder: Path, clock: StoppedClock
+) -> None:
+    engine = Engine.open(folder, clock=clock, remembered_orders=0)
+    engine.add_stores([Store(id="S1", lat=31.2, lng=121.4)])
+    engine.set_stock([("S1", "tea", 1), ("S1", "milk", 40_000)])
+    engine.keep_exceptions(RetryPolicy(first_wait_s=0.0))
+    engine.route(order("A", ("tea", 1)))
+    engine.reject_order("A", "S1")
+    filler = [order(f"F{number}", ("milk", 1)) for number in range(33_000)]
+    engine.route_batch(filler)
+    engine.release_batch([one.id for one in filler])
+    with pytest.raises(WrongStateError, match="could not be read"):
+        engine.retry_exceptions(["A"])
+    engine.close()
+    engine = Engine.open(folder, clock=clock, remembered_orders=0)
+    assert engine.knows(["A"]) == [False]
+    assert engine.retry_due().assigned == ()
+    assert engine.exception("A").kind is ExceptionKind.HELD
+    engine.cancel_exception("A")
+    engine.close()

@@ -15,6 +15,7 @@ from fendan import (
     Policy,
     RejectReason,
     RetryPolicy,
+    SkuProfile,
     Store,
     exception_face,
 )
@@ -227,6 +228,23 @@ def test_an_order_that_no_store_accepted_in_time_is_held_for_review() -> None:
     assert at.engine.approve_exception("A").state is OrderState.ASSIGNED
 
 
+def test_what_no_policy_looks_at_may_be_anything_and_is_not_kept(at: Setting) -> None:
+    at.engine.route(order("A", order_type=["tomorrow"], channel=7))
+    at.engine.route_arrays(
+        lat=[31.2, 31.2],
+        lng=[121.4, 121.4],
+        offsets=[0, 1, 2],
+        skus=[0, 0],
+        quantities=[1, 1],
+        ids=["B", "C"],
+        channels=["jd"],  # one for two orders
+        buyer_ids=["b", "c"],
+    )
+    entries = at.engine.exceptions().entries
+    assert [(one.id, one.channel) for one in entries] == [("A", ""), ("B", ""), ("C", "")]
+    assert [one.order.buyer_id for one in entries if one.order] == ["", "b", "c"]
+
+
 # -- BY HAND -----------------------------------------------------------------------------------
 
 
@@ -268,6 +286,22 @@ def test_an_order_is_given_to_no_store_that_is_paused(at: Setting) -> None:
     at.engine.pause_stores(["S2"])
     with pytest.raises(WrongStoreError, match="paused"):
         at.engine.assign_exception("A", "S2")
+
+
+def test_an_order_is_given_by_hand_only_to_a_store_that_has_its_bundles_together(
+    at: Setting,
+) -> None:
+    both = {name: SkuProfile(parts={"tea": 1, "milk": 1}) for name in ("supper", "breakfast")}
+    at.engine.set_sku_profiles(both)
+    lines = [("supper", 1), ("breakfast", 1)]
+    asked = Order(id="A", lat=31.2, lng=121.4, lines=lines)
+    at.engine.add_exceptions([held("A", order=asked)])
+    at.engine.set_stock([("S1", "tea", 1), ("S1", "milk", 1)])
+    with pytest.raises(WrongStoreError, match="does not have all"):
+        at.engine.assign_exception("A", "S1")
+    assert at.engine.knows(["A"]) == [False]
+    at.engine.set_stock([("S1", "tea", 2), ("S1", "milk", 2)])
+    assert at.engine.assign_exception("A", "S1").store_id == "S1"
 
 
 def test_a_cancelled_exception_is_gone_and_its_id_is_spent(at: Setting) -> None:
@@ -316,6 +350,11 @@ def test_an_entry_that_cannot_be_is_refused_by_its_row(at: Setting) -> None:
         (held("A", priority=10), "entries.priority"),
         (held("A", id="B"), "entries.id"),
         (held("A", reason=""), "entries.reason"),
+        (held("A", channel=["jd"]), "entries.channel"),
+        (held("A", store_id="\ud800"), "entries.store_id"),
+        (held("A", raw=b"{}"), "entries.raw"),
+        (held("A", codes=5), "entries.codes"),
+        (held("A", since_ns=10**30), "entries.since_ns"),
     ):
         with pytest.raises(InvalidInputError) as caught:
             at.engine.add_exceptions([held("C"), bad])
@@ -361,6 +400,8 @@ def test_the_queue_is_filtered_and_read_page_by_page(at: Setting) -> None:
     assert [one.id for one in at.engine.export_exceptions()] == ids(at.engine)
     with pytest.raises(InvalidInputError, match="after"):
         at.engine.exceptions(after="nowhere")
+    with pytest.raises(InvalidInputError, match="after"):
+        at.engine.exceptions(after=f"0:{'5' * 5_000}:W1")  # more digits than Python reads
 
 
 def test_the_stats_tell_kinds_reasons_and_ages(at: Setting) -> None:

@@ -238,7 +238,7 @@ class Engine(
             rules = self._rules_of(policy, command.now_ns)
             asked = None if rules is None else _asked(rules, len(arrays[0]), said)
             batch = Batch.of_arrays(*arrays, names, len(self._stock.skus), money, asked)
-            said_at = said_in_columns(said)
+            said_at = said_in_columns(said, len(batch))
             outcome = self._decided(batch, radius_m, dry_run, rules, command.now_ns, said_at)
         verdicts = outcome.verdicts
         return Routed(

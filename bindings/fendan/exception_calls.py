@@ -10,21 +10,19 @@ from fendan.channel import Call, Exchange
 from fendan.columns import rows
 from fendan.errors import Fault, FendanError, refuse
 from fendan.exception_entry import ExceptionEntry
-from fendan.exception_figures import DayFigures
+from fendan.exception_figures import DayFigures, check_offset
 from fendan.exception_messages import entry_of_message, figures_of, filter_message, stats_of
-from fendan.exception_queue import ExceptionFilter, ExceptionPage, ExceptionStats
+from fendan.exception_queue import ExceptionFilter, ExceptionPage, ExceptionStats, check_limit
 from fendan.messages import order_status_of
 from fendan.model import OrderStatus
 from fendan.v1 import exception_service_pb2 as messages
 
 EXCEPTIONS = "/fendan.v1.ExceptionService"
-LARGEST_PAGE = 10_000
 
 
 def exceptions(wanted: ExceptionFilter | None, limit: int, after: str) -> Exchange[ExceptionPage]:
     """A page."""
-    if not isinstance(limit, int) or not 1 <= limit <= LARGEST_PAGE:
-        refuse(Fault.OUT_OF_RANGE, "limit", limit, hint=f"must be 1 to {LARGEST_PAGE:,}")
+    check_limit(limit)
     request = messages.ListExceptionsRequest(
         filter=filter_message(wanted or ExceptionFilter()), page_size=limit, page_token=after
     )
@@ -101,9 +99,7 @@ def exception_stats() -> Exchange[ExceptionStats]:
 
 def exception_figures(day: str, utc_offset_h: int) -> Exchange[DayFigures]:
     """A day's figures."""
-    if not isinstance(utc_offset_h, int) or not -12 <= utc_offset_h <= 14:
-        hint = "must be whole hours, -12 to 14"
-        refuse(Fault.OUT_OF_RANGE, "utc_offset_h", utc_offset_h, hint=hint)
+    check_offset(utc_offset_h)
     answer: messages.GetExceptionFiguresResponse = yield Call.of(
         f"{EXCEPTIONS}/GetExceptionFigures",
         messages.GetExceptionFiguresRequest(day=str(day), utc_offset_h=utc_offset_h),

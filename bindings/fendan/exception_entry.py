@@ -12,6 +12,7 @@ from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
 from fendan.model import Order
 from fendan.rules import OrderType
+from fendan.times import NEVER_NS
 
 __all__ = [
     "HIGHEST_PRIORITY",
@@ -88,7 +89,26 @@ def checked(entry: ExceptionEntry, row: int | None = None) -> ExceptionEntry:
     if not isinstance(entry.priority, int) or not 0 <= entry.priority <= HIGHEST_PRIORITY:
         hint = f"must be a whole number from 0 to {HIGHEST_PRIORITY}"
         refuse(Fault.OUT_OF_RANGE, "entries.priority", entry.priority, row=row, hint=hint)
+    for name in ("channel", "store_id"):
+        if not _is_text(getattr(entry, name)):
+            value = getattr(entry, name)
+            refuse(Fault.WRONG_TYPE, f"entries.{name}", value, row=row, hint="must be text")
+    if not isinstance(entry.raw, str):  # of which is kept what can be
+        refuse(Fault.WRONG_TYPE, "entries.raw", entry.raw, row=row, hint="must be text")
+    if not isinstance(entry.codes, tuple) or not all(map(_is_text, entry.codes)):
+        refuse(Fault.WRONG_TYPE, "entries.codes", entry.codes, row=row, hint="must be texts")
+    if not isinstance(entry.since_ns, int) or not 0 <= entry.since_ns < NEVER_NS:
+        hint = "must be nanoseconds since 1970, or 0"
+        refuse(Fault.OUT_OF_RANGE, "entries.since_ns", entry.since_ns, row=row, hint=hint)
     return entry
+
+
+def _is_text(value: object) -> bool:
+    """Whether it can be written as UTF-8."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def cut(raw: str) -> str:

@@ -26,11 +26,13 @@ from fendan.exception_entry import (
 )
 from fendan.exception_figures import DayFigures, Figures
 from fendan.exception_queue import (
+    LARGEST_PAGE,
     MOST_ENTRIES,
     ExceptionFilter,
     ExceptionPage,
     ExceptionQueue,
     ExceptionStats,
+    check_limit,
 )
 from fendan.life_face import _status
 from fendan.model import Order, OrderStatus
@@ -43,7 +45,6 @@ __all__ = ["ExceptionFace", "RetryTurn"]
 EXCEPTION, HOUR, RETRY = "exception", "exception_hour", "retry"
 """Kinds of documents: an entry by its order's id, the counts of an hour, the policy of retries."""
 
-LARGEST_PAGE = 10_000
 EXPIRED = "EXPIRED"
 
 # Whoever rejects such an order leaves it nowhere to go: a person has to see to it.
@@ -137,10 +138,9 @@ class ExceptionFace(RetryFace):
 
         Raises InvalidInputError.
         """
-        if not isinstance(limit, int) or not 1 <= limit <= LARGEST_PAGE:
-            refuse(Fault.OUT_OF_RANGE, "limit", limit, hint=f"must be 1 to {LARGEST_PAGE:,}")
+        check_limit(limit)
         with self._command():
-            page = self._kept_queue().page(wanted or ExceptionFilter(), limit, _after(after))
+            page = self._kept_queue().page(wanted or ExceptionFilter(), limit, after)
             return replace(page, entries=tuple(map(self._as_now, page.entries)))
 
     def export_exceptions(self, wanted: ExceptionFilter | None = None) -> Iterator[ExceptionEntry]:
@@ -185,6 +185,7 @@ class ExceptionFace(RetryFace):
                 if self._entry(name, row).kind is not ExceptionKind.WAITING:
                     hint = "only orders that wait are tried again; approve it"
                     refuse(Fault.WRONG_STATE, "order_ids", name, row=row, hint=hint)
+                self._check_routable(self._entry(name), command.now_ns)
             for name in order_ids:
                 if name in self._kept_queue():  # or its group was assigned with another of it
                     self._try_now(name, command.now_ns)
@@ -201,10 +202,10 @@ class ExceptionFace(RetryFace):
         with self._command() as command:
             entry = self._entry(order_id)
             store = self._store_code(store_id)
-            if self._state_of(order_id) is None:
-                self._check_has(store, store_id, self._order_of(entry))
-                self._register(entry, command.now_ns)
-            if not assign_to(self._life, order_id, store, command.now_ns):
+            has_all = self._state_of(order_id) is not None or self._register(
+                entry, store, command.now_ns
+            )
+            if not has_all or not assign_to(self._life, order_id, store, command.now_ns):
                 hint = "it is paused, or does not have all of it now"
                 refuse(Fault.WRONG_STORE, "store_id", store_id, hint=hint)
             self._leave(order_id, "by_hand")
@@ -376,16 +377,6 @@ class ExceptionFace(RetryFace):
         if self._state_of(entry.id) is None:
             self._batch_of([self._order_of(entry)], self._rules_at(now_ns))
 
-    def _check_has(self, store: int, store_id: str, order: Order) -> None:
-        """Refuse a store that is paused, or lacks a line of an order."""
-        has = not self._network.layout.closed[store]
-        for sku, quantity, *_ in order.lines:
-            code = self._known(self._stock.sku_code_of, Fault.UNKNOWN_SKU, "lines.sku", sku)
-            has = has and self._sellable_of(store, code) >= quantity
-        if not has:
-            hint = "it is paused, or does not have all of it now"
-            refuse(Fault.WRONG_STORE, "store_id", store_id, hint=hint)
-
     def _before_close(self) -> None:
         super()._before_close()
         if self._queue is not None and self._figures.has_changed:
@@ -427,13 +418,3 @@ class ExceptionFace(RetryFace):
 
 def _texts(kept: Documents, kind: str) -> dict[str, str]:
     return {name: text for (of_kind, name), text in kept.items() if of_kind == kind}
-
-
-def _after(after: str) -> str:
-    """The place of a page's last entry, if it can be one."""
-    priority, _, rest = after.partition(":")
-    since, joint, _ = rest.partition(":")
-    numbers = (priority.removeprefix("-"), since)
-    if after and not (joint and all(one.isascii() and one.isdigit() for one in numbers)):
-        refuse(Fault.OUT_OF_RANGE, "after", after, hint="must be `after` of the page before")
-    return after

@@ -15,7 +15,7 @@ from functools import lru_cache
 from fendan.errors import Fault, refuse
 from fendan.times import NS_PER_S
 
-__all__ = ["DayFigures", "ExceptionCount", "Figures", "hour_of"]
+__all__ = ["DayFigures", "ExceptionCount", "Figures", "check_offset", "hour_of"]
 
 COUNTS = ("taken", "at_once", "by_retry", "by_hand", "cancelled")
 HOURS_PER_DAY = 24
@@ -81,6 +81,13 @@ def _hour_named(number: int) -> str:
     return datetime.fromtimestamp(number * S_PER_HOUR, UTC).strftime("%Y-%m-%dT%H")
 
 
+def check_offset(utc_offset_h: int) -> None:
+    """Refuse what is no zone of whole hours."""
+    if not isinstance(utc_offset_h, int) or not -12 <= utc_offset_h <= 14:
+        hint = "must be whole hours, -12 to 14"
+        refuse(Fault.OUT_OF_RANGE, "utc_offset_h", utc_offset_h, hint=hint)
+
+
 class Figures:
     """The counts of the last hours; `changed` has the texts that are to be kept."""
 
@@ -123,9 +130,7 @@ class Figures:
             first = datetime.fromisoformat(str(day))
         except ValueError:
             refuse(Fault.OUT_OF_RANGE, "day", day, hint="must be a day such as 2026-12-01")
-        if not isinstance(utc_offset_h, int) or not -12 <= utc_offset_h <= 14:
-            hint = "must be whole hours, -12 to 14"
-            refuse(Fault.OUT_OF_RANGE, "utc_offset_h", utc_offset_h, hint=hint)
+        check_offset(utc_offset_h)
         first = first.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         whole = _Hour()
         for number in range(HOURS_PER_DAY):

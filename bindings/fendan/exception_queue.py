@@ -1,20 +1,34 @@
 """The exception queue: every order that nobody fills yet, the most urgent first."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
+from fendan.errors import Fault, refuse
 from fendan.exception_entry import ExceptionEntry, ExceptionKind
 from fendan.ranks import Ranks
 
-__all__ = ["MOST_ENTRIES", "ExceptionFilter", "ExceptionPage", "ExceptionQueue", "ExceptionStats"]
+__all__ = [
+    "LARGEST_PAGE",
+    "MOST_ENTRIES",
+    "ExceptionFilter",
+    "ExceptionPage",
+    "ExceptionQueue",
+    "ExceptionStats",
+    "check_limit",
+]
 
 # More are held only where something else is wrong; they take some 2 GB. What was routed always has
 # room: it must not be lost.
 MOST_ENTRIES = 1_000_000
+LARGEST_PAGE = 10_000
 
 Place = tuple[int, int, str]
+
+# A place as text; 64 bits have at most 19 digits.
+_AFTER = re.compile(r"(-?[0-9]{1,19}):([0-9]{1,19}):(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +76,24 @@ class ExceptionStats:
     oldest_s: dict[ExceptionKind, float]
 
 
+def check_limit(limit: int) -> None:
+    """Refuse what no page can have entries."""
+    if not isinstance(limit, int) or not 1 <= limit <= LARGEST_PAGE:
+        refuse(Fault.OUT_OF_RANGE, "limit", limit, hint=f"must be 1 to {LARGEST_PAGE:,}")
+
+
 def place_of(entry: ExceptionEntry) -> Place:
     """Where an entry stands."""
     return -entry.priority, entry.since_ns, entry.id
+
+
+def _named_place(after: str) -> Place:
+    """The place of a page's last entry, if it can be one."""
+    named = _AFTER.fullmatch(after)
+    if named is None:
+        refuse(Fault.OUT_OF_RANGE, "after", after, hint="must be `after` of the page before")
+    priority, since_ns, name = named.groups()
+    return int(priority), int(since_ns), name
 
 
 class ExceptionQueue:
@@ -112,11 +141,11 @@ class ExceptionQueue:
         return entry
 
     def page(self, wanted: ExceptionFilter, limit: int, after: str) -> ExceptionPage:
-        """At most `limit` entries behind the one that `after` names, which may have left."""
-        first: Place | None = None
-        if after:
-            priority, since_ns, name = after.split(":", 2)
-            first = int(priority), int(since_ns), name
+        """At most `limit` entries behind the one that `after` names, which may have left.
+
+        Raises InvalidInputError where it can name none.
+        """
+        first = _named_place(after) if after else None
         found: list[ExceptionEntry] = []
         for _, _, name in self._places.after(first):
             entry = self._entries[name]

@@ -5,6 +5,8 @@ ranks otherwise says its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -75,7 +77,7 @@ def turns_of(priorities: NDArray[np.int32]) -> NDArray[np.int64]:
 # -- ORDERS THAT WAIT --------------------------------------------------------------------------
 
 _SINGLE = {"order_types": "order_type", **{f"{name}s": name for name in TEXTS}}
-_TYPES = {kind.value: kind for kind in OrderType}
+_TYPES: Mapping[Any, OrderType] = {kind.value: kind for kind in OrderType}
 
 
 def waiting_order(batch: Batch, row: int, skus: Sequence[str], said: Mapping[str, Any]) -> Order:
@@ -93,7 +95,7 @@ def waiting_order(batch: Batch, row: int, skus: Sequence[str], said: Mapping[str
     ]
     if "amounts" in lines:
         columns.append(lines["amounts"][own].tolist())
-    kind = said.get("order_type", OrderType.UNSPECIFIED)
+    kind = said.get("order_type")
     priority = said.get("priority", 0)
     words: dict[str, Any] = {name: _plain(said.get(name, "")) for name in TEXTS}
     return Order(
@@ -101,7 +103,7 @@ def waiting_order(batch: Batch, row: int, skus: Sequence[str], said: Mapping[str
         lat=lat,
         lng=lng,
         lines=tuple(zip(*columns, strict=True)),
-        order_type=_TYPES.get(kind, OrderType.UNSPECIFIED),
+        order_type=_TYPES.get(kind if isinstance(kind, Real) else 0, OrderType.UNSPECIFIED),
         priority=priority if priority in range(HIGHEST_PRIORITY + 1) else 0,
         **words,
     )
@@ -112,17 +114,22 @@ def said_by(order: Order) -> dict[str, Any]:
     return {name: getattr(order, name, None) for name in ("order_type", "priority", *TEXTS)}
 
 
-def said_in_columns(columns: Mapping[str, Any]) -> Callable[[int], dict[str, Any]]:
-    """What the order of a row of columns says, by the names of `Order`."""
-    given: dict[str, NDArray[np.object_]] = {}
+def said_in_columns(columns: Mapping[str, Any], count: int) -> Callable[[int], dict[str, Any]]:
+    """What the order of a row of columns says, by the names of `Order`.
 
-    def said_at(row: int) -> dict[str, Any]:
-        for name, column in columns.items() if not given else ():
-            if column is not None:
-                given[_SINGLE[name]] = np.asarray(column, dtype=object)
-        return {name: column[row] for name, column in given.items()}
+    A column that does not have a value for each of the `count` orders says nothing.
+    """
 
-    return said_at
+    @cache  # read only if anybody has to wait
+    def given() -> dict[str, NDArray[np.object_]]:
+        said = {
+            _SINGLE[name]: np.asarray(column, dtype=object)
+            for name, column in columns.items()
+            if column is not None
+        }
+        return {name: values for name, values in said.items() if values.shape == (count,)}
+
+    return lambda row: {name: values[row] for name, values in given().items()}
 
 
 def _plain(text: object) -> str:

@@ -94,7 +94,8 @@ class RetryFace(LifeFace, RulingFace):
     def _skus_of(self, entry: ExceptionEntry) -> set[int]:
         """The codes of the SKUs that an order waits for: of bundles, their parts."""
         if entry.order is None:
-            codes = {code for code, _, _ in asked_for(self._orders, entry.id)[2]}
+            lines = asked_for(self._orders, entry.id)[2] if entry.id in self._orders else []
+            codes = {code for code, _, _ in lines}
         else:
             known = self._stock.sku_code_of
             codes = {known[sku] for sku, *_ in entry.order.lines if sku in known}
@@ -211,10 +212,8 @@ class RetryFace(LifeFace, RulingFace):
     def _attempt_first(self, entry: ExceptionEntry, rules: Rules | None, now_ns: int) -> bool:
         """An order that never was at a store, decided as if it came now."""
         unit = self._unit_of(entry)
-        try:
-            batch = self._batch_of([self._order_of(one) for one in unit], rules)
-        except FendanError:  # its pickup store was removed, say: a person must see to it
-            self._hold(entry.id)
+        batch = self._batch_or_hold(entry, unit, rules)
+        if batch is None:
             return False
         assigned = retry(self._life, batch, rules, now_ns)
         for one, is_assigned in zip(unit, assigned, strict=True):
@@ -224,7 +223,9 @@ class RetryFace(LifeFace, RulingFace):
 
     def _attempt_new(self, entry: ExceptionEntry, rules: Rules | None, now_ns: int) -> bool:
         """An order that was never routed, or so long ago that it was forgotten."""
-        batch = self._batch_of([self._order_of(entry)], rules)
+        batch = self._batch_or_hold(entry, [entry], rules)
+        if batch is None:
+            return False
         outcome = self._orders.route(
             batch,
             self._limits[0],
@@ -246,15 +247,35 @@ class RetryFace(LifeFace, RulingFace):
         unit = [one for one in found if one is not None]
         return [one for one in unit if self._state_of(one.id) is OrderState.UNASSIGNED]
 
+    def _batch_or_hold(
+        self, entry: ExceptionEntry, unit: list[ExceptionEntry], rules: Rules | None
+    ) -> Batch | None:
+        """What is to be routed; where it cannot be any more, a person must see to the entry."""
+        try:
+            return self._batch_of([self._order_of(one) for one in unit], rules)
+        except FendanError:  # its pickup store was removed, say, or what it asked for is forgotten
+            self._hold(entry.id)
+            return None
+
     def _batch_of(self, orders: list[Order], rules: Rules | None) -> Batch:
         asking = None if rules is None else rules.asking
         batch = Batch.of_orders(orders, self._stock.sku_code_of, self._datum, "orders", asking)
         return self._as_parts(batch, rules)
 
-    def _register(self, entry: ExceptionEntry, now_ns: int) -> None:
-        """Have an order be known that never was routed, or was forgotten: UNASSIGNED so far."""
+    def _register(self, entry: ExceptionEntry, store: int, now_ns: int) -> bool:
+        """Have an order be known that never was routed, or was forgotten: UNASSIGNED so far.
+
+        False, and nothing changes, where the store is paused or does not have all of it.
+        """
         batch = self._batch_of([self._order_of(entry)], None)
-        self._orders.route(batch, NOWHERE_M, now_ns=now_ns)
+        lines = batch.lines_as_arrays
+        has_all = not self._network.layout.closed[store] and all(
+            self._stock.sellable_of(store, sku) >= quantity
+            for sku, quantity in zip(lines["skus"], lines["quantities"], strict=True)
+        )
+        if has_all:
+            self._orders.route(batch, NOWHERE_M, now_ns=now_ns)
+        return has_all
 
     def _order_of(self, entry: ExceptionEntry) -> Order:
         if entry.order is None:
