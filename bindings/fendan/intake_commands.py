@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from fendan import loaders
@@ -21,6 +20,7 @@ from fendan.intake.intake import Intake
 from fendan.intake.payload import RawPayload
 from fendan.intake.plan import IntakePlan, read_intake_plan
 from fendan.intake.result import IntakeOutcome, IntakeResult
+from fendan.report import show
 from fendan.terminal import new_file, plain_errors, progress_bars, step
 from fendan.toml_file import did_you_mean
 
@@ -83,7 +83,7 @@ def intake(
                 progress.advance(task, len(chunk))
         if table is not None:
             _write(results, table)
-    Console().print(counts.table(file.name))
+    show(counts.table(file.name))
 
 
 def _chunks(payloads: list[RawPayload]) -> Iterator[list[RawPayload]]:

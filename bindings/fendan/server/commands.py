@@ -124,6 +124,6 @@ def _plain(text: str) -> str:
 
 
 def _show(table: "Table") -> None:
-    from rich.console import Console
+    from fendan.report import show
 
-    Console().print(table)
+    show(table)
