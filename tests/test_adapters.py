@@ -511,6 +511,12 @@ def test_a_file_changes_one_line_of_a_platforms_mapping() -> None:
     assert (received.channels, received.platforms) == (["second"], ["SHOP_2"])
 
 
+def test_the_name_of_a_mapping_may_have_dots() -> None:
+    like = {"shop.example.com": {"like": "OWN_SHOP"}}
+    received = adapted("shop.example.com", as_json(order()), config=like).received
+    assert received.platforms == ["shop.example.com"]
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -521,6 +527,7 @@ def test_a_file_changes_one_line_of_a_platforms_mapping() -> None:
         ({"zone": "../etc/passwd"}, "mapping.PARTNER.zone"),
         ({"encoding": "klingon"}, "mapping.PARTNER.encoding"),
         ({"encoding": "base64"}, "mapping.PARTNER.encoding"),
+        ({"encoding": "undefined"}, "mapping.PARTNER.encoding"),
         ({"datum": "WGS-84"}, "mapping.PARTNER.datum"),
         ({"like": "MEITAUN"}, "mapping.PARTNER.like"),
         ({"types": {"7": "LATER"}}, "mapping.PARTNER.types.7"),
