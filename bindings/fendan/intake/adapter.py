@@ -26,7 +26,7 @@ from fendan.intake.payload import (
 from fendan.intake.received import NOT_SAID, Received
 from fendan.intake.tree import EACH, Path, form_tree, json_tree, opened, rows_of, text_of
 from fendan.rules import OrderType
-from fendan.times import NS_PER_S
+from fendan.times import NS_PER_HOUR, NS_PER_S
 
 __all__ = ["Adapted", "Adapter"]
 
@@ -35,8 +35,6 @@ MOST_ORDERS = 1_000
 
 # The largest real basket has 1,110 lines.
 MOST_LINES = 10_000
-
-HOUR_NS = 3_600 * NS_PER_S
 
 Getter = Callable[[Any], Any]
 Row = dict[str, Any]
@@ -185,7 +183,7 @@ class _Source:
         """What `classify` wants to know of it."""
         placed, until = row.get("placed", NOT_SAID), row.get("promised_until", NOT_SAID)
         is_promised = NOT_SAID not in (placed, until) and until >= placed
-        offset_ns = _offset_ns(self._zone, placed // HOUR_NS) if is_promised else 0
+        offset_ns = _offset_ns(self._zone, placed // NS_PER_HOUR) if is_promised else 0
         days = day_of(until, offset_ns) - day_of(placed, offset_ns)
         return {
             "presale": row.get("presale", False),
