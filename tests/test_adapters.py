@@ -501,6 +501,12 @@ def test_a_table_that_is_none_says_why(text: str, code: Breakage) -> None:
     assert only(adapted("TABLE", text.encode(), config={"TABLE": CSV}))[0] is code
 
 
+def test_of_a_table_whose_ids_cannot_be_the_column_is_named() -> None:
+    text = f"单号,数量\n{'A' * 300},1\n"
+    broken = only(adapted("TABLE", text.encode(), config={"TABLE": CSV}))
+    assert broken == (Breakage.FIELD_TEXT, "单号")
+
+
 def test_a_file_changes_one_line_of_a_platforms_mapping() -> None:
     config = {"OWN_SHOP": {"channel": "app", "line": {"sku": "code"}}}
     data = as_json(order(lines=[{"code": "tea", "quantity": 2}]))

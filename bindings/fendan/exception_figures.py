@@ -13,13 +13,12 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from fendan.errors import Fault, refuse
-from fendan.times import NS_PER_HOUR, NS_PER_S
+from fendan.times import NS_PER_HOUR, NS_PER_S, S_PER_HOUR
 
 __all__ = ["DayFigures", "ExceptionCount", "Figures", "check_utc_offset", "hour_of"]
 
 COUNTS = ("taken", "at_once", "by_retry", "by_hand", "cancelled")
 HOURS_PER_DAY = 24
-S_PER_HOUR = 3_600
 HOURS_KEPT = HOURS_PER_DAY * 92  # a quarter
 
 

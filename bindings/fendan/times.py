@@ -10,13 +10,15 @@ __all__ = [
     "NS_PER_MINUTE",
     "NS_PER_S",
     "S_PER_DAY",
+    "S_PER_HOUR",
     "date_of",
     "day_of",
 ]
 
 NS_PER_S = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_S
-NS_PER_HOUR = 60 * NS_PER_MINUTE
+S_PER_HOUR = 3_600
+NS_PER_HOUR = S_PER_HOUR * NS_PER_S
 S_PER_DAY = 86_400
 NS_PER_DAY = S_PER_DAY * NS_PER_S
 NEVER_NS = 2**63 - 1  # not before the end of time
