@@ -11,7 +11,7 @@ An empty cell says nothing. Files, tables, capitals and errors are as in `loader
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -121,7 +121,7 @@ def _check(item: Item, row: int, no: Refuse) -> None:
     if item.unit != "" and not is_usable_id(item.unit):
         no(Fault.BAD_ID, "unit", item.unit, row, ID_HINT)
     for field, names in (("barcodes", item.barcodes), ("off_shelf", item.off_shelf)):
-        if isinstance(names, str):
+        if isinstance(names, str) or not isinstance(names, Collection):
             no(Fault.WRONG_TYPE, field, names, row, "must be names, not one text")
         for name in names:
             if not is_usable_id(name):
@@ -165,14 +165,24 @@ def _name(value: Any) -> Any:
 
 
 def _names(value: Any) -> Any:
-    text = _name(value)
+    text = _name(_whole(value))
     return tuple(name.strip() for name in text.split("|")) if isinstance(text, str) else text
 
 
+def _set_of_names(value: Any) -> Any:
+    names = _names(value)
+    return frozenset(names) if isinstance(names, tuple) else names
+
+
 def _number(value: Any) -> Any:
-    """The number, or the value as it is, which the check refuses; gaps make pandas write floats."""
+    """The number, or the value as it is, which the check refuses."""
     if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value):
         return int(value)
+    return _whole(value)
+
+
+def _whole(value: Any) -> Any:
+    """Gaps make pandas write whole numbers as floats."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -188,6 +198,6 @@ READ: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("sku", "unit"), _name),
     **dict.fromkeys(("list_price", "protected_pieces", "most_per_order"), _number),
     "barcodes": _names,
-    "off_shelf": lambda value: frozenset(_names(value)) if isinstance(value, str) else value,
+    "off_shelf": _set_of_names,
     "restricted": _flag,
 }
