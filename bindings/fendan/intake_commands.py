@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fendan.api import Engine
@@ -135,7 +136,8 @@ class _Counts:
     def table(self, name: str) -> Table:
         """All of it; an order with several codes stands at each of them."""
         total = self._outcomes.total()
-        table = Table(title=f"{name}: {total:,} orders", title_justify="left", show_header=False)
+        title = escape(f"{name}: {total:,} orders")
+        table = Table(title=title, title_justify="left", show_header=False)
         table.add_column()
         table.add_column(justify="right")
         table.add_column(justify="right")
