@@ -501,6 +501,12 @@ def test_a_table_that_is_none_says_why(text: str, code: Breakage) -> None:
     assert only(adapted("TABLE", text.encode(), config={"TABLE": CSV}))[0] is code
 
 
+def test_of_a_table_whose_ids_cannot_be_the_column_is_named() -> None:
+    text = f"单号,数量\n{'A' * 300},1\n"
+    broken = only(adapted("TABLE", text.encode(), config={"TABLE": CSV}))
+    assert broken == (Breakage.FIELD_TEXT, "单号")
+
+
 def test_a_file_changes_one_line_of_a_platforms_mapping() -> None:
     config = {"OWN_SHOP": {"channel": "app", "line": {"sku": "code"}}}
     data = as_json(order(lines=[{"code": "tea", "quantity": 2}]))
@@ -509,6 +515,12 @@ def test_a_file_changes_one_line_of_a_platforms_mapping() -> None:
     like = {"SHOP_2": {"like": "OWN_SHOP", "channel": "second"}}
     received = adapted("SHOP_2", as_json(order()), config=like).received
     assert (received.channels, received.platforms) == (["second"], ["SHOP_2"])
+
+
+def test_the_name_of_a_mapping_may_have_dots() -> None:
+    like = {"shop.example.com": {"like": "OWN_SHOP"}}
+    received = adapted("shop.example.com", as_json(order()), config=like).received
+    assert received.platforms == ["shop.example.com"]
 
 
 @pytest.mark.parametrize(
@@ -521,6 +533,7 @@ def test_a_file_changes_one_line_of_a_platforms_mapping() -> None:
         ({"zone": "../etc/passwd"}, "mapping.PARTNER.zone"),
         ({"encoding": "klingon"}, "mapping.PARTNER.encoding"),
         ({"encoding": "base64"}, "mapping.PARTNER.encoding"),
+        ({"encoding": "undefined"}, "mapping.PARTNER.encoding"),
         ({"datum": "WGS-84"}, "mapping.PARTNER.datum"),
         ({"like": "MEITAUN"}, "mapping.PARTNER.like"),
         ({"types": {"7": "LATER"}}, "mapping.PARTNER.types.7"),

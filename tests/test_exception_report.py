@@ -64,7 +64,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             clock.pass_s(24 * 3600)
         clock.pass_s(-24 * 3600)
         held = ExceptionEntry(id="h-1", kind=ExceptionKind.HELD, reason="DUPLICATE")
-        engine.add_exceptions([replace(held, id=f"h-{n}") for n in range(2)])
+        channels = ("[/app]", r"$\no$")
+        engine.add_exceptions(
+            [replace(held, id=f"h-{n}", channel=name) for n, name in enumerate(channels)]
+        )
     return path
 
 
@@ -72,7 +75,7 @@ def test_the_newest_day_is_printed(folder: Path) -> None:
     told = CliRunner().invoke(app, ["report", "exceptions", "--data", str(folder)])
     assert told.exit_code == 0, told.output
     assert "75.0%" in told.output, "nine of twelve"
-    for reason in ("NO_STOCK", "DUPLICATE", "京东"):
+    for reason in ("NO_STOCK", "DUPLICATE", "京东", "[/app]", r"$\no$"):
         assert reason in told.output
 
 
@@ -95,5 +98,9 @@ def test_a_day_that_is_none_and_a_folder_without_a_queue_are_refused(
 
     assert "--day" in refused("--data", str(folder), "--day", "yesterday")
     assert "--days" in refused("--data", str(folder), "--days", "93")
+    assert "day" in refused("--data", str(folder), "--day", "0001-01-01")
+    assert "--day" in refused("--data", str(folder), "--day", "0001-01-02", "--days", "3")
+    assert "day" in refused("--data", str(folder), "--day", "9999-12-31", "--utc-offset", "-1")
+    assert "utc_offset_h" in refused("--data", str(folder), "--utc-offset", "99999999999")
     Engine.open(tmp_path).close()
     assert "keep_exceptions" in refused("--data", str(tmp_path))

@@ -84,10 +84,11 @@ def test_lines_of_json_by_a_mapping_of_the_config(folder: Path) -> None:
     )
     lines = [{"id": n, "y": 31.2, "x": 121.4, "lines": [{"s": "tea", "n": 1}]} for n in range(3)]
     text = "\n".join(map(json.dumps, lines)) + "\n{torn"
-    (folder / "orders.jsonl").write_text(text, encoding="utf-8")
-    result = tried(folder, "orders.jsonl", "--platform", "CORNER", "--config", config)
-    assert result.exit_code == 0
-    assert "orders.jsonl: 4 orders" in result.stdout
+    for name in ("orders.jsonl", "orders [new].jsonl"):
+        (folder / name).write_text(text, encoding="utf-8")
+        result = tried(folder, name, "--platform", "CORNER", "--config", config)
+        assert result.exit_code == 0
+        assert f"{name}: 4 orders" in result.stdout
     assert "BAD_SYNTAX" in result.stdout
 
 

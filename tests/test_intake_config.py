@@ -1,6 +1,7 @@
 """What a chain says of its intake rules and its goods, checked; and what rules look up."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,11 @@ def test_items_come_from_files_and_tables(tmp_path: Path) -> None:
     assert read_items(pd.DataFrame({"sku": [7], "barcodes": [690]})) == [
         Item(sku="7", barcodes=("690",))
     ]
+    gaps = pd.DataFrame({"sku": ["a", "b"], "barcodes": [690, None], "off_shelf": [None, 7]})
+    assert read_items(gaps) == [
+        Item(sku="a", barcodes=("690",)),
+        Item(sku="b", off_shelf=frozenset({"7"})),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +213,10 @@ def test_items_of_a_program_are_checked_alike() -> None:
     same = [Item(sku="tea", barcodes=("1",)), Item(sku="cup", barcodes=("1",))]
     assert refusal(lambda: checked_items(same)).field == "items[1].barcodes"
     assert refusal(lambda: checked_items([{"sku": "tea"}])).code == "WRONG_TYPE"  # type: ignore[list-item]
+    for field in ("barcodes", "off_shelf"):
+        for value in ("690", 690, None):
+            error = refusal(partial(checked_items, [Item(sku="tea", **{field: value})]))
+            assert (error.code, error.field) == ("WRONG_TYPE", f"items[0].{field}")
 
 
 # -- WHAT IS KNOWN -------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ from fendan.explain_commands import explain
 from fendan.intake_commands import intake
 from fendan.journal_commands import check, journal_app, ledger_app, snapshot
 from fendan.load.command import load
-from fendan.loaders import OrderColumns, StockColumns
+from fendan.loaders import OrderColumns
+from fendan.loading import set_stock
 from fendan.policy_commands import policy_app
 from fendan.report_commands import report_app
 from fendan.rules_commands import rules_app
@@ -117,7 +118,7 @@ def route(
             with step(progress, f"Reading {orders.name}"):
                 order_columns = loaders.read_order_columns(orders, encoding=encoding)
             with step(progress, f"Loading {len(stock_columns):,} counts of stock"):
-                _load(engine, stock_columns, stores.name)
+                set_stock(engine, stock_columns, stores.name)
             skus = _sku_codes(engine, order_columns, stock.name)
             routed, seconds = _route(engine, order_columns, skus, progress)
             with step(progress, f"Writing {out.name}"):
@@ -128,12 +129,6 @@ def route(
         seconds=seconds,
     )
     report.show(table)
-
-
-def _load(engine: Engine, stock: StockColumns, stores_name: str) -> None:
-    fields = {"stores": "store_id", "skus": "sku", "quantities": "quantity"}
-    with loaders.naming_places(stock.source, fields, hint=f"it is not in {stores_name}"):
-        engine.set_stock(stores=stock.stores, skus=stock.skus, quantities=stock.quantities)
 
 
 def _sku_codes(engine: Engine, orders: OrderColumns, stock_name: str) -> NDArray[np.int32]:

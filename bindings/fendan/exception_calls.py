@@ -10,7 +10,7 @@ from fendan.channel import Call, Exchange
 from fendan.columns import rows
 from fendan.errors import Fault, FendanError, refuse
 from fendan.exception_entry import ExceptionEntry
-from fendan.exception_figures import DayFigures, check_offset
+from fendan.exception_figures import DayFigures, check_utc_offset
 from fendan.exception_messages import entry_of_message, figures_of, filter_message, stats_of
 from fendan.exception_queue import ExceptionFilter, ExceptionPage, ExceptionStats, check_limit
 from fendan.messages import order_status_of
@@ -99,7 +99,7 @@ def exception_stats() -> Exchange[ExceptionStats]:
 
 def exception_figures(day: str, utc_offset_h: int) -> Exchange[DayFigures]:
     """A day's figures."""
-    check_offset(utc_offset_h)
+    check_utc_offset(utc_offset_h)
     answer: messages.GetExceptionFiguresResponse = yield Call.of(
         f"{EXCEPTIONS}/GetExceptionFigures",
         messages.GetExceptionFiguresRequest(day=str(day), utc_offset_h=utc_offset_h),

@@ -13,14 +13,12 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from fendan.errors import Fault, refuse
-from fendan.times import NS_PER_S
+from fendan.times import NS_PER_HOUR, NS_PER_S, S_PER_HOUR
 
-__all__ = ["DayFigures", "ExceptionCount", "Figures", "check_offset", "hour_of"]
+__all__ = ["DayFigures", "ExceptionCount", "Figures", "check_utc_offset", "hour_of"]
 
 COUNTS = ("taken", "at_once", "by_retry", "by_hand", "cancelled")
 HOURS_PER_DAY = 24
-S_PER_HOUR = 3_600
-NS_PER_HOUR = S_PER_HOUR * NS_PER_S
 HOURS_KEPT = HOURS_PER_DAY * 92  # a quarter
 
 
@@ -81,11 +79,10 @@ def _hour_named(number: int) -> str:
     return datetime.fromtimestamp(number * S_PER_HOUR, UTC).strftime("%Y-%m-%dT%H")
 
 
-def check_offset(utc_offset_h: int) -> None:
-    """Refuse what is no zone of whole hours."""
-    if not isinstance(utc_offset_h, int) or not -12 <= utc_offset_h <= 14:
-        hint = "must be whole hours, -12 to 14"
-        refuse(Fault.OUT_OF_RANGE, "utc_offset_h", utc_offset_h, hint=hint)
+def check_utc_offset(hours: int) -> None:
+    """Refuse what no zone's clocks are ahead of UTC. Raises InvalidInputError."""
+    if not isinstance(hours, int) or not -12 <= hours <= 14:
+        refuse(Fault.OUT_OF_RANGE, "utc_offset_h", hours, hint="must be whole hours, -12 to 14")
 
 
 class Figures:
@@ -126,15 +123,17 @@ class Figures:
 
     def of_day(self, day: str | date, utc_offset_h: int) -> DayFigures:
         """What became of the orders of a day. Raises InvalidInputError."""
+        check_utc_offset(utc_offset_h)
         try:
             first = datetime.fromisoformat(str(day))
-        except ValueError:
+            first = first.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+            begin = first - timedelta(hours=utc_offset_h)
+            hours = [begin + timedelta(hours=number) for number in range(HOURS_PER_DAY)]
+        except (ValueError, OverflowError):  # the latter of the first and the last day of all
             refuse(Fault.OUT_OF_RANGE, "day", day, hint="must be a day such as 2026-12-01")
-        check_offset(utc_offset_h)
-        first = first.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         whole = _Hour()
-        for number in range(HOURS_PER_DAY):
-            name = (first + timedelta(hours=number - utc_offset_h)).strftime("%Y-%m-%dT%H")
+        for hour in hours:
+            name = hour.strftime("%Y-%m-%dT%H")
             if name in self._hours:
                 whole.counts += self._hours[name].counts
                 whole.exceptions += self._hours[name].exceptions

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from fendan.exception_figures import DayFigures
 
@@ -91,7 +93,7 @@ def _most_first(counts: Counter[str]) -> Counts:
 
 def day_table(report: ExceptionReport, title: str) -> Table:
     """A row a day, and all of them together last."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("day", no_wrap=True)
     for name in ("orders", "automatic", "at once", "by retry", "by hand", "cancelled", "open"):
         table.add_column(name, justify="right")
@@ -118,7 +120,7 @@ def reason_table(report: ExceptionReport) -> Table:
     for what, counts in groups.items():
         for row, (name, count) in enumerate(first_of(counts)):
             share = f"{count / report.stuck:.1%}"
-            table.add_row("" if row else what, name, f"{count:,}", share)
+            table.add_row("" if row else what, Text(name), f"{count:,}", share)
         table.add_section()
     return table
 

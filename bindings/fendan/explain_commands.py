@@ -13,6 +13,7 @@ from fendan.explain import USUAL_EXCLUDED, checked_attempt, checked_limit
 from fendan.explain_face import Told
 from fendan.explain_look import show_explanation
 from fendan.filelog import FileLog
+from fendan.loading import engine_of_files
 from fendan.model import Order, Policy
 from fendan.recovery import recover
 from fendan.terminal import new_file, plain_errors
@@ -54,7 +55,9 @@ def explain(
         if data is not None and stores is None and stock is None and orders is None:
             told = _told_by_folder(data, order_id, radius_m, limit, attempt)
         elif data is None and stores is not None and stock is not None and orders is not None:
-            engine = _engine_of_files(stores, stock, policy, radius_m)
+            engine = engine_of_files(stores, stock, Policy(radius_m=radius_m))
+            if policy is not None:
+                engine.activate_policy(engine.draft_policy(policy.read_text(encoding="utf-8")))
             told = engine._explain_now(_order_of_file(orders, order_id), limit)
         else:
             hint = "give either --data, or --stores, --stock and --orders"
@@ -74,20 +77,6 @@ def _told_by_folder(
     with engine._command():
         decided = engine._decided_of(order_id)
     return engine._explain_by(log, recovery.last_sequence, decided, limit, attempt)
-
-
-def _engine_of_files(
-    stores: Path, stock: Path, policy: Path | None, radius_m: float | None
-) -> Engine:
-    engine = Engine(policy=Policy(radius_m=radius_m))
-    engine.add_stores(loaders.read_stores(stores))
-    columns = loaders.read_stock(stock)
-    fields = {"stores": "store_id", "skus": "sku", "quantities": "quantity"}
-    with loaders.naming_places(columns.source, fields, hint=f"it is not in {stores.name}"):
-        engine.set_stock(stores=columns.stores, skus=columns.skus, quantities=columns.quantities)
-    if policy is not None:
-        engine.activate_policy(engine.draft_policy(policy.read_text(encoding="utf-8")))
-    return engine
 
 
 def _order_of_file(orders: Path, order_id: str) -> Order:

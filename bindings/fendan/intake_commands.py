@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from fendan import loaders
 from fendan.api import Engine
 from fendan.errors import Fault, refuse
 from fendan.intake.files import for_file, payloads_in
@@ -20,6 +20,7 @@ from fendan.intake.intake import Intake
 from fendan.intake.payload import RawPayload
 from fendan.intake.plan import IntakePlan, read_intake_plan
 from fendan.intake.result import IntakeOutcome, IntakeResult
+from fendan.loading import engine_of_files
 from fendan.report import show
 from fendan.terminal import new_file, plain_errors, progress_bars, step
 from fendan.toml_file import did_you_mean
@@ -100,13 +101,7 @@ def _engine(data: Path | None, stores: Path | None, stock: Path | None, stack: E
         return engine
     if data is not None or stores is None or stock is None:
         refuse(Fault.MISSING, "--data", hint="give either --data, or --stores and --stock")
-    engine = Engine()
-    engine.add_stores(loaders.read_stores(stores))
-    columns = loaders.read_stock(stock)
-    fields = {"stores": "store_id", "skus": "sku", "quantities": "quantity"}
-    with loaders.naming_places(columns.source, fields, hint=f"it is not in {stores.name}"):
-        engine.set_stock(stores=columns.stores, skus=columns.skus, quantities=columns.quantities)
-    return engine
+    return engine_of_files(stores, stock)
 
 
 def _write(results: list[IntakeResult], file: Path) -> None:
@@ -141,7 +136,8 @@ class _Counts:
     def table(self, name: str) -> Table:
         """All of it; an order with several codes stands at each of them."""
         total = self._outcomes.total()
-        table = Table(title=f"{name}: {total:,} orders", title_justify="left", show_header=False)
+        title = escape(f"{name}: {total:,} orders")
+        table = Table(title=title, title_justify="left", show_header=False)
         table.add_column()
         table.add_column(justify="right")
         table.add_column(justify="right")

@@ -2,11 +2,9 @@
 
 from typing import cast
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from fendan.intake.payload import RawPayload
 from fendan.intake.result import IntakeOutcome, IntakeResult
-from fendan.times import NS_PER_S
+from fendan.messages import ns_of, time_message
 from fendan.v1 import intake_service_pb2 as messages
 
 __all__ = ["payload_message", "payload_of", "result_message", "result_of"]
@@ -16,19 +14,17 @@ def payload_message(payload: RawPayload) -> messages.RawPayload:
     """A payload for Submit."""
     message = messages.RawPayload(platform=payload.platform, data=payload.data)
     if payload.received_ns is not None:
-        seconds, nanos = divmod(payload.received_ns, NS_PER_S)
-        message.receive_time.CopyFrom(Timestamp(seconds=seconds, nanos=nanos))
+        message.receive_time.CopyFrom(time_message(payload.received_ns))
     return message
 
 
 def payload_of(message: messages.RawPayload) -> RawPayload:
     """The payload of a message."""
-    time = message.receive_time
     is_known = message.HasField("receive_time")
     return RawPayload(
         platform=message.platform,
         data=message.data,
-        received_ns=time.seconds * NS_PER_S + time.nanos if is_known else None,
+        received_ns=ns_of(message.receive_time) if is_known else None,
     )
 
 

@@ -16,8 +16,10 @@ def font_families() -> list[str]:
 
 
 def shown(name: str, longest: int) -> str:
-    """The name, shortened; empty where no installed font can write it."""
-    known = set(get_font(fontManager.findfont(FontProperties(family=LATIN))).get_charmap())
-    if len(font_families()) == 1 and not all(ord(letter) in known for letter in name):
-        return ""
-    return name if len(name) <= longest else name[: longest - 1] + "…"
+    """The name, shortened, none of it mathematics; empty where no installed font can write it."""
+    if len(font_families()) == 1:
+        known = get_font(fontManager.findfont(FontProperties(family=LATIN))).get_charmap()
+        if not all(ord(letter) in known for letter in name):
+            return ""
+    short = name if len(name) <= longest else name[: longest - 1] + "…"
+    return short.replace("$", r"\$")

@@ -19,12 +19,11 @@ from fendan.exclusions import Exclusion
 from fendan.rules import Hours, Rule, Step, StepName, StoreKind
 from fendan.scene import Line, Lot, Pair, Scene
 from fendan.shares import WHOLE
-from fendan.times import EPOCH, NS_PER_S, date_of
+from fendan.times import EPOCH, NS_PER_MINUTE, NS_PER_S, date_of
 
 __all__ = ["Obstacle", "eligible_count", "obstacles"]
 
 MOST_LOTS_TOLD = 3
-NS_PER_MINUTE = 60 * NS_PER_S
 
 
 class Obstacle(NamedTuple):

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fendan.engine.router import Reason, Status
@@ -22,7 +23,7 @@ def summary(routed: Routed, *, title: str, seconds: float) -> Table:
     count = len(routed)
     is_assigned = routed.statuses == Status.ASSIGNED
     assigned = int(np.count_nonzero(is_assigned))
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=escape(title), title_justify="left", show_header=False)
     table.add_column(justify="left")
     table.add_column(justify="right")
     table.add_row("orders", f"{count:,}")

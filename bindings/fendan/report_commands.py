@@ -11,7 +11,7 @@ from fendan.engine.geo import Datum
 from fendan.engine.orders import REMEMBERED
 from fendan.errors import Fault, refuse
 from fendan.exception_face import HOUR
-from fendan.exception_figures import Figures
+from fendan.exception_figures import Figures, check_utc_offset
 from fendan.exception_report import ExceptionReport, day_table, reason_table, report_of
 from fendan.filelog import FileLog
 from fendan.journal_look import segments_of
@@ -44,9 +44,9 @@ def exceptions(
     with plain_errors():
         if not 1 <= days <= MOST_DAYS:
             refuse(Fault.OUT_OF_RANGE, "--days", days, hint=f"must be from 1 to {MOST_DAYS}")
+        check_utc_offset(utc_offset)
         figures, newest = _figures(data, utc_offset)
-        last = _day(day) if day else newest
-        wanted = [last - timedelta(days=back) for back in reversed(range(days))]
+        wanted = _days(day, newest, days)
         report = report_of([figures.of_day(one, utc_offset) for one in wanted])
         show(day_table(report, str(data)))
         if report.stuck:
@@ -55,10 +55,12 @@ def exceptions(
             _draw(picture, report)
 
 
-def _day(text: str) -> date:
+def _days(text: str, newest: date, count: int) -> list[date]:
+    """So many days, the last of which a text says."""
     try:
-        return date.fromisoformat(text)
-    except ValueError:
+        last = date.fromisoformat(text) if text else newest
+        return [last - timedelta(days=back) for back in reversed(range(count))]
+    except (ValueError, OverflowError):  # the latter before the first day of all
         refuse(Fault.OUT_OF_RANGE, "--day", text, hint="must be a day such as 2026-12-01")
 
 

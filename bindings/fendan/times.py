@@ -2,9 +2,23 @@
 
 from datetime import UTC, date, datetime
 
-__all__ = ["EPOCH", "NEVER_NS", "NS_PER_DAY", "NS_PER_S", "S_PER_DAY", "date_of", "day_of"]
+__all__ = [
+    "EPOCH",
+    "NEVER_NS",
+    "NS_PER_DAY",
+    "NS_PER_HOUR",
+    "NS_PER_MINUTE",
+    "NS_PER_S",
+    "S_PER_DAY",
+    "S_PER_HOUR",
+    "date_of",
+    "day_of",
+]
 
 NS_PER_S = 1_000_000_000
+NS_PER_MINUTE = 60 * NS_PER_S
+S_PER_HOUR = 3_600
+NS_PER_HOUR = S_PER_HOUR * NS_PER_S
 S_PER_DAY = 86_400
 NS_PER_DAY = S_PER_DAY * NS_PER_S
 NEVER_NS = 2**63 - 1  # not before the end of time

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fendan.times import S_PER_DAY
 
-__all__ = ["Shown", "WallClock"]
+__all__ = ["Shown", "WallClock", "offset_s_of"]
 
 Seconds = NDArray[np.int64]
 
@@ -62,9 +62,9 @@ class WallClock:
     def of(time_zone: str, from_s: int, to_s: int) -> "WallClock":
         """The clock of a zone, right for the instants from `from_s` to `to_s`."""
         zone = ZoneInfo(time_zone)
-        starts, offsets = [-END_OF_TIME_S], [_offset_s(zone, from_s)]
+        starts, offsets = [-END_OF_TIME_S], [offset_s_of(zone, from_s)]
         for probe_s in range(from_s, to_s + PROBE_S, PROBE_S):
-            offset_s = _offset_s(zone, probe_s)
+            offset_s = offset_s_of(zone, probe_s)
             if offset_s != offsets[-1]:
                 starts.append(_change_s(zone, probe_s - PROBE_S, probe_s))
                 offsets.append(offset_s)
@@ -95,7 +95,8 @@ class WallClock:
         return Shown(day, second // HOUR_S, offset_s, hour_changes_s, int(day_ends[0]))
 
 
-def _offset_s(zone: ZoneInfo, instant_s: int) -> int:
+def offset_s_of(zone: ZoneInfo, instant_s: int) -> int:
+    """How far a zone's clocks are ahead of UTC at an instant, in seconds."""
     offset = datetime.fromtimestamp(instant_s, zone).utcoffset()
     assert offset is not None
     return offset.days * S_PER_DAY + offset.seconds
@@ -103,10 +104,10 @@ def _offset_s(zone: ZoneInfo, instant_s: int) -> int:
 
 def _change_s(zone: ZoneInfo, before_s: int, after_s: int) -> int:
     """The first second of the offset that holds at `after_s`, and not yet at `before_s`."""
-    offset_s = _offset_s(zone, after_s)
+    offset_s = offset_s_of(zone, after_s)
     while after_s - before_s > 1:
         middle_s = (before_s + after_s) // 2
-        if _offset_s(zone, middle_s) == offset_s:
+        if offset_s_of(zone, middle_s) == offset_s:
             after_s = middle_s
         else:
             before_s = middle_s

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,7 +25,8 @@ from fendan.intake.payload import (
 from fendan.intake.received import NOT_SAID, Received
 from fendan.intake.tree import EACH, Path, form_tree, json_tree, opened, rows_of, text_of
 from fendan.rules import OrderType
-from fendan.times import NS_PER_S
+from fendan.times import NS_PER_HOUR, NS_PER_S, S_PER_HOUR
+from fendan.wall_clock import offset_s_of
 
 __all__ = ["Adapted", "Adapter"]
 
@@ -35,8 +35,6 @@ MOST_ORDERS = 1_000
 
 # The largest real basket has 1,110 lines.
 MOST_LINES = 10_000
-
-HOUR_NS = 3_600 * NS_PER_S
 
 Getter = Callable[[Any], Any]
 Row = dict[str, Any]
@@ -109,6 +107,7 @@ class _Source:
         lines = mapping.lines if EACH in mapping.lines else mapping.lines + EACH
         self._list, self._each = Path.of(lines).split()
         self._order = self._getters(mapping.order)
+        self._id = {"order_id": self._order.pop("order_id")}
         self._line = self._getters(mapping.line)
 
     def orders_in(self, data: bytes) -> Iterator[tuple[Any, list[Any] | None]]:
@@ -120,7 +119,7 @@ class _Source:
         if self.mapping.format == "csv":
             by_id: dict[str, list[Any]] = defaultdict(list)
             for row in rows_of(text):
-                by_id[str(self._order["order_id"](row))].append(row)
+                by_id[self._id_of(row)].append(row)
             found: list[Any] = [(rows[0], rows) for rows in by_id.values()]
         else:
             is_form = self.mapping.format == "form" and not text.lstrip().startswith(("{", "["))
@@ -140,17 +139,19 @@ class _Source:
 
     def order_id(self, order: Any) -> str:
         """The id of an order, without which it is none."""
-        field = self.mapping.order["order_id"].paths[0]
         if not isinstance(order, dict):
             raise UnreadableError(Breakage.NO_ORDER, self.mapping.orders)
-        getters = {"order_id": self._order["order_id"]}
-        found = self._values(getters, self.mapping.order, order)["order_id"]
+        found = self._id_of(order)
         if not found:
+            field = self.mapping.order["order_id"].paths[0]
             raise UnreadableError(Breakage.FIELD_MISSING, field)
-        return str(found)
+        return found
+
+    def _id_of(self, order: Any) -> str:
+        return str(self._values(self._id, self.mapping.order, order)["order_id"])
 
     def row(self, order: Any, lines: list[Any] | None) -> Row:
-        """All that an order says, in our words and units."""
+        """All that an order says beside its id, in our words and units."""
         row = self._values(self._order, self.mapping.order, order)
         row["channel"] = row.get("channel") or self.mapping.channel
         row["datum"] = self.mapping.datums.get(row.get("datum", ""), self.mapping.datum)
@@ -185,7 +186,7 @@ class _Source:
         """What `classify` wants to know of it."""
         placed, until = row.get("placed", NOT_SAID), row.get("promised_until", NOT_SAID)
         is_promised = NOT_SAID not in (placed, until) and until >= placed
-        offset_ns = _offset_ns(self._zone, placed // HOUR_NS) if is_promised else 0
+        offset_ns = _offset_ns(self._zone, placed // NS_PER_HOUR) if is_promised else 0
         days = day_of(until, offset_ns) - day_of(placed, offset_ns)
         return {
             "presale": row.get("presale", False),
@@ -261,9 +262,7 @@ def _sum(amounts: Iterator[int]) -> int:
 @lru_cache(maxsize=4096)
 def _offset_ns(zone: ZoneInfo, hour: int) -> int:
     """How far the zone's clocks are ahead of UTC in an hour since 1970."""
-    offset = datetime.fromtimestamp(hour * 3_600, zone).utcoffset()
-    assert offset is not None
-    return round(offset.total_seconds()) * NS_PER_S
+    return offset_s_of(zone, hour * S_PER_HOUR) * NS_PER_S
 
 
 # -- COLUMNS -------------------------------------------------------------------------------------

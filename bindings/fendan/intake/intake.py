@@ -20,6 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from fendan.api import Engine
+from fendan.engine.batch import MOST_AMOUNT
 from fendan.engine.outcome import Decision
 from fendan.engine.router import Status
 from fendan.errors import InvalidInputError, UnknownStoreError
@@ -38,8 +39,6 @@ from fendan.retry import RetryPolicy
 from fendan.rules import OrderType
 
 __all__ = ["Intake"]
-
-MOST_AMOUNT = 1_000_000_000_000  # as in `fendan.Order`
 
 Answer = Decision | InvalidInputError
 

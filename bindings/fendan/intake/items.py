@@ -11,14 +11,15 @@ An empty cell says nothing. Files, tables, capitals and errors are as in `loader
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from fendan import columns
+from fendan.engine.batch import MOST_AMOUNT
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
-from fendan.intake.view import MOST_MONEY
 from fendan.loaders import matched_columns
 from fendan.sources import Source, open_source
 
@@ -67,24 +68,37 @@ def checked_items(items: Iterable[Item]) -> dict[str, Item]:
 
     No SKU stands there twice, and no barcode on two SKUs.
     """
-    found: dict[str, Item] = {}
-    sku_of: dict[str, str] = {}
 
     def no(fault: Fault, field: str, value: object, row: int, hint: str) -> None:
         refuse(fault, f"items[{row}].{field}", value, row=row, hint=hint)
 
-    for row, item in enumerate(columns.rows("items", items)):
-        if not isinstance(item, Item):
-            refuse(Fault.WRONG_TYPE, "items", item, row=row, hint="must be fendan.Item values")
+    return _by_sku(map(_an_item, count(), columns.rows("items", items)), no)
+
+
+Refuse = Callable[[Fault, str, object, int, str], object]
+
+
+def _an_item(row: int, item: Any) -> Item:
+    if not isinstance(item, Item):
+        refuse(Fault.WRONG_TYPE, "items", item, row=row, hint="must be fendan.Item values")
+    return item
+
+
+def _by_sku(items: Iterable[Item], no: Refuse) -> dict[str, Item]:
+    """The items, each checked before the next is read; `no` says which row is wrong, and how."""
+    found: dict[str, Item] = {}
+    sku_of: dict[str, str] = {}
+    for row, item in enumerate(items):
         _check(item, row, no)
-        _check_barcodes(item, row, sku_of, no)
+        for barcode in item.barcodes:
+            if barcode in sku_of:
+                hint = f"it is on {sku_of[barcode]} already"
+                no(Fault.OUT_OF_RANGE, "barcodes", barcode, row, hint)
+            sku_of[barcode] = item.sku
         if item.sku in found:
             no(Fault.BAD_ID, "sku", item.sku, row, "it stands twice")
         found[item.sku] = item
     return found
-
-
-Refuse = Callable[[Fault, str, object, int, str], object]
 
 
 def _check(item: Item, row: int, no: Refuse) -> None:
@@ -92,7 +106,7 @@ def _check(item: Item, row: int, no: Refuse) -> None:
     if not is_usable_id(item.sku):
         no(Fault.BAD_ID, "sku", item.sku, row, ID_HINT)
     for field, most in (
-        ("list_price", MOST_MONEY),
+        ("list_price", MOST_AMOUNT),
         ("protected_pieces", MOST_PIECES),
         ("most_per_order", MOST_PIECES),
     ):
@@ -107,18 +121,11 @@ def _check(item: Item, row: int, no: Refuse) -> None:
     if item.unit != "" and not is_usable_id(item.unit):
         no(Fault.BAD_ID, "unit", item.unit, row, ID_HINT)
     for field, names in (("barcodes", item.barcodes), ("off_shelf", item.off_shelf)):
-        if isinstance(names, str):
+        if isinstance(names, str) or not isinstance(names, Collection):
             no(Fault.WRONG_TYPE, field, names, row, "must be names, not one text")
         for name in names:
             if not is_usable_id(name):
                 no(Fault.BAD_ID, field, name, row, ID_HINT)
-
-
-def _check_barcodes(item: Item, row: int, sku_of: dict[str, str], no: Refuse) -> None:
-    for barcode in item.barcodes:
-        if barcode in sku_of:
-            no(Fault.OUT_OF_RANGE, "barcodes", barcode, row, f"it is on {sku_of[barcode]} already")
-        sku_of[barcode] = item.sku
 
 
 # -- FILES -------------------------------------------------------------------------------------
@@ -132,22 +139,13 @@ def read_items(source: Any, *, encoding: str = "utf-8") -> list[Item]:
     origin, names, cells = open_source(source, encoding)
     ours = matched_columns(origin, names, COLUMNS, ["sku"])
     table = {name: column.to_pylist() for name, column in zip(ours, cells, strict=True)}
-    sku_of: dict[str, str] = {}
-    seen: set[str] = set()
 
     def no(fault: Fault, field: str, value: object, row: int, hint: str) -> None:
         origin.refuse(fault, field, value, row=row, hint=hint)
 
-    items = []
-    for row, values in enumerate(zip(*table.values(), strict=True)):
-        item = _item(dict(zip(table, values, strict=True)), origin, row)
-        _check(item, row, no)
-        _check_barcodes(item, row, sku_of, no)
-        if item.sku in seen:
-            no(Fault.BAD_ID, "sku", item.sku, row, "it stands twice")
-        seen.add(item.sku)
-        items.append(item)
-    return items
+    rows = enumerate(zip(*table.values(), strict=True))
+    items = (_item(dict(zip(table, values, strict=True)), origin, row) for row, values in rows)
+    return list(_by_sku(items, no).values())
 
 
 def _item(cells: dict[str, Any], origin: Source, row: int) -> Item:
@@ -167,14 +165,24 @@ def _name(value: Any) -> Any:
 
 
 def _names(value: Any) -> Any:
-    text = _name(value)
+    text = _name(_whole(value))
     return tuple(name.strip() for name in text.split("|")) if isinstance(text, str) else text
 
 
+def _set_of_names(value: Any) -> Any:
+    names = _names(value)
+    return frozenset(names) if isinstance(names, tuple) else names
+
+
 def _number(value: Any) -> Any:
-    """The number, or the value as it is, which the check refuses; gaps make pandas write floats."""
+    """The number, or the value as it is, which the check refuses."""
     if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value):
         return int(value)
+    return _whole(value)
+
+
+def _whole(value: Any) -> Any:
+    """Gaps make pandas write whole numbers as floats."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -190,6 +198,6 @@ READ: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("sku", "unit"), _name),
     **dict.fromkeys(("list_price", "protected_pieces", "most_per_order"), _number),
     "barcodes": _names,
-    "off_shelf": lambda value: frozenset(_names(value)) if isinstance(value, str) else value,
+    "off_shelf": _set_of_names,
     "restricted": _flag,
 }

@@ -51,13 +51,16 @@ def mappings_from(given: Given, known: Mapping[str, FieldMapping]) -> dict[str, 
     Raises InvalidInputError naming the file and the key.
     """
     found = dict(known)
-    names = {} if not isinstance(given.value, dict) else given.value
-    given.fields(dict.fromkeys(names, lambda table: found.update(_mapping(table, found))))
+
+    def read(name: str, table: Given) -> None:
+        found[name] = _mapping(name, found, table)
+
+    names = given.value if isinstance(given.value, dict) else ()
+    given.fields({name: partial(read, name) for name in names})
     return found
 
 
-def _mapping(given: Given, known: Mapping[str, FieldMapping]) -> dict[str, FieldMapping]:
-    name = given.path.rpartition(".")[2]
+def _mapping(name: str, known: Mapping[str, FieldMapping], given: Given) -> FieldMapping:
     base = known.get(name, FieldMapping(name=name, channel=name.lower()))
     if isinstance(given.value, dict) and "like" in given.value:
         base = known[_one_of(known, given.at("like"))]
@@ -82,7 +85,7 @@ def _mapping(given: Given, known: Mapping[str, FieldMapping]) -> dict[str, Field
     for part, field in REQUIRED.items():
         if field not in getattr(mapping, part):
             given.lacks(f"{part}.{field}", "no order is without it")
-    return {name: mapping}
+    return mapping
 
 
 # -- VALUES --------------------------------------------------------------------------------------
@@ -132,7 +135,7 @@ def _zone(given: Given) -> str:
 def _encoding(given: Given) -> str:
     try:
         "".encode(codecs.lookup(given.text()).name)
-    except LookupError:
+    except (LookupError, UnicodeError):  # the latter of "undefined"
         given.refuse(Fault.OUT_OF_RANGE, "must be an encoding of texts, such as gb18030")
     return given.text()
 

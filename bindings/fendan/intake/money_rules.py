@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.engine.batch import MOST_AMOUNT
 from fendan.intake.received import NOT_SAID
 from fendan.intake.rule import Found, Rule, Severity, Subject, Threshold
-from fendan.intake.view import MOST_FACTOR, MOST_MONEY, View, fitting
+from fendan.intake.view import MOST_FACTOR, View, fitting
 
 __all__ = ["MONEY_RULES"]
 
@@ -18,8 +19,8 @@ def _said(amounts: NDArray[np.int64]) -> NDArray[np.bool_]:
 def amount_impossible(view: View, _: float) -> Found:
     """A price or a line's total is below zero, or more than the engine can count."""
     price, total = view.received.unit_price, view.received.line_total
-    bad_price = _said(price) & ((price < 0) | (price > MOST_MONEY))
-    return bad_price | (_said(total) & ((total < 0) | (total > MOST_MONEY)))
+    bad_price = _said(price) & ((price < 0) | (price > MOST_AMOUNT))
+    return bad_price | (_said(total) & ((total < 0) | (total > MOST_AMOUNT)))
 
 
 def price_zero(view: View, _: float) -> Found:
@@ -130,7 +131,7 @@ MONEY_RULES = (
         subject=Subject.ORDER,
         severity=Severity.HOLD,
         judge=amount_large,
-        threshold=Threshold(500_000, "minor units", 1, MOST_MONEY),
+        threshold=Threshold(500_000, "minor units", 1, MOST_AMOUNT),
         english="an order total above the threshold",
         chinese="订单总额超过审核阈值",
     ),

@@ -4,9 +4,9 @@ import numpy as np
 
 from fendan.engine.recent import MOST_ORDERS
 from fendan.intake.rule import Found, Rule, Severity, Subject, Threshold
-from fendan.intake.time_rules import NS_PER_MINUTE
 from fendan.intake.view import STRANGE, UNSAID, View
 from fendan.rules import OrderType
+from fendan.times import NS_PER_MINUTE
 
 __all__ = ["ORDER_RULES"]
 

@@ -52,8 +52,8 @@ class Reach:
         """Whether a store is in reach of each place on earth; the reach itself is within."""
         if not self._count:
             return np.zeros(len(lat), dtype=np.bool_)
-        row = np.floor((lat - self._south) / self._step_lat).astype(np.int64)
-        column = np.floor((lng - self._west) / self._step_lng).astype(np.int64)
+        row = np.floor((lat - self._south) / self._step).astype(np.int64)
+        column = np.floor((lng - self._west) / self._step).astype(np.int64)
         rows, width = self._grid.shape
         beside = (row < 0) | (row >= rows) | (column < 0) | (column >= width)
         answer = self._grid[np.clip(row, 0, rows - 1), np.clip(column, 0, width - 1)]
@@ -69,7 +69,7 @@ class Reach:
         high, wide = float(lat.max()) - self._south, float(lng.max()) - self._west
         step = max(reach_km / KM_PER_DEGREE / CELLS_PER_REACH, np.sqrt(high * wide / MOST_CELLS))
         step = max(step, max(high, wide) / MOST_CELLS)
-        self._step_lat = self._step_lng = step
+        self._step = step
         rows, columns = int(high / step) + 1, int(wide / step) + 1
         middle_lat = np.repeat(self._south + step * (np.arange(rows) + 0.5), columns)
         middle_lng = np.tile(self._west + step * (np.arange(columns) + 0.5), rows)

@@ -7,11 +7,9 @@ from fendan.intake.received import NOT_SAID
 from fendan.intake.rule import Found, Rule, Severity, Subject, Threshold
 from fendan.intake.view import View
 from fendan.rules import OrderType
+from fendan.times import NS_PER_HOUR, NS_PER_MINUTE
 
 __all__ = ["TIME_RULES"]
-
-NS_PER_MINUTE = 60 * 10**9
-NS_PER_HOUR = 60 * NS_PER_MINUTE
 
 
 def placed_in_future(view: View, most_minutes: float) -> Found:

@@ -12,15 +12,13 @@ from functools import partial
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
+from fendan.engine.batch import MOST_AMOUNT
 from fendan.engine.network import is_usable_id
 from fendan.intake.payload import Breakage, UnreadableError
 from fendan.intake.received import NOT_SAID
 from fendan.times import EPOCH, NS_PER_S
 
 __all__ = ["MONEY_UNITS", "TIME_UNITS", "degrees", "money_in", "pieces", "text", "tier", "time_in"]
-
-# As in `fendan.Order`: 10 billion yuan are a slip of the keyboard.
-MOST_MONEY = 1_000_000_000_000
 
 # The core counts pieces in 32 bits.
 MOST_PIECES = 2**31 - 1
@@ -92,7 +90,7 @@ def _whole(number: Decimal | int, most: int, hint: str) -> int:
 
 def _fen(value: Any) -> int:
     number = _number(value)
-    return NOT_SAID if number is None else _whole(number, MOST_MONEY, "fen have no fractions")
+    return NOT_SAID if number is None else _whole(number, MOST_AMOUNT, "fen have no fractions")
 
 
 def _yuan(value: Any) -> int:
@@ -100,8 +98,8 @@ def _yuan(value: Any) -> int:
     number = _number(value)
     if number is None:
         return NOT_SAID
-    if not -MOST_MONEY <= number * 100 <= MOST_MONEY:
-        _out_of_range(f"must be from -{MOST_MONEY // 100:,} to {MOST_MONEY // 100:,} yuan")
+    if not -MOST_AMOUNT <= number * 100 <= MOST_AMOUNT:
+        _out_of_range(f"must be from -{MOST_AMOUNT // 100:,} to {MOST_AMOUNT // 100:,} yuan")
     return int((Decimal(number) * 100).quantize(CENT, rounding=ROUND_HALF_UP))
 
 

@@ -12,25 +12,25 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.engine.batch import MOST_AMOUNT
 from fendan.engine.names import hashes
 from fendan.intake.known import Known
 from fendan.intake.received import NOT_SAID, Received
+from fendan.times import NS_PER_HOUR
 
-__all__ = ["MOST_FACTOR", "MOST_MONEY", "STRANGE", "UNSAID", "View", "fitting"]
+__all__ = ["MOST_FACTOR", "STRANGE", "UNSAID", "View", "fitting"]
 
 UNSAID = -1
 STRANGE = -2  # a text that is there and means nothing to us
 
-# Sums and products of amounts up to here fit into 64 bits, and no order comes to ten billion yuan.
-MOST_MONEY = 10**12
+# Products of two numbers up to here fit into 64 bits, as sums of amounts that the engine takes do.
 MOST_FACTOR = 10**9
 
 # Odd, and with its bits well mixed: the golden ratio, as in splitmix64.
 MIX = np.uint64(0x9E3779B97F4A7C15)
-BUYERS_WINDOW_NS = 3600 * 10**9
 
 
-def fitting(values: NDArray[np.int64], most: int = MOST_MONEY) -> NDArray[np.int64]:
+def fitting(values: NDArray[np.int64], most: int = MOST_AMOUNT) -> NDArray[np.int64]:
     """Numbers that can be added up: what is beyond `most`, either way, as `most`."""
     return np.minimum(np.maximum(values, -most), most)  # for few of them, faster than np.clip
 
@@ -92,7 +92,7 @@ class View:
             buyers,
             content,
             np.clip(placed_ns, 0, 2**62),
-            BUYERS_WINDOW_NS,
+            NS_PER_HOUR,
         )
 
     @cached_property
