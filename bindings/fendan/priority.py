@@ -5,7 +5,6 @@ ranks otherwise says its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from numbers import Real
 from typing import Any
 
@@ -120,16 +119,20 @@ def said_in_columns(columns: Mapping[str, Any], count: int) -> Callable[[int], d
     A column that does not have a value for each of the `count` orders says nothing.
     """
 
-    @cache  # read only if anybody has to wait
-    def given() -> dict[str, NDArray[np.object_]]:
-        said = {
-            _SINGLE[name]: np.asarray(column, dtype=object)
-            for name, column in columns.items()
-            if column is not None
-        }
-        return {name: values for name, values in said.items() if values.shape == (count,)}
+    given: dict[str, NDArray[np.object_]] | None = None  # read only if anybody has to wait
 
-    return lambda row: {name: values[row] for name, values in given().items()}
+    def said_at(row: int) -> dict[str, Any]:
+        nonlocal given
+        if given is None:
+            said = {
+                _SINGLE[name]: np.asarray(column, dtype=object)
+                for name, column in columns.items()
+                if column is not None
+            }
+            given = {name: values for name, values in said.items() if values.shape == (count,)}
+        return {name: values[row] for name, values in given.items()}
+
+    return said_at
 
 
 def _plain(text: object) -> str:
