@@ -142,9 +142,9 @@ cdef const char* wrong_in(const Shelves* shelves, const Leaves* leaves, int32_t 
     cdef int64_t rank = 0
     cdef bint was_on
     for leaf in range(leaves.leaf_count):
-        bits, sold = listed(shelves, sku)[leaf], 0
+        bits, sold = listed(shelves, sku, leaf)[0], 0
         store[0] = leaves.store_at[leaf * STORES_PER_LEAF]
-        if base(shelves, sku)[leaf] != rank:
+        if base(shelves, sku, leaf)[0] != rank:
             return b"its leaf does not begin where it should"
         while bits:
             slot = lowest_bit(bits)
@@ -156,11 +156,11 @@ cdef const char* wrong_in(const Shelves* shelves, const Leaves* leaves, int32_t 
                 return b"what it holds back is not the sum of its parts"
             if held[rank] > pair.reserved or (all_named and held[rank] != pair.reserved):
                 return b"reserved is not what its orders hold"
-            was_on = (available(shelves, sku)[leaf] >> slot) & 1
+            was_on = (available(shelves, sku, leaf)[0] >> slot) & 1
             sold |= <uint64_t>stays_on(shelves, sku, pair, was_on) << slot
             pair += 1
             rank += 1
-        if available(shelves, sku)[leaf] != sold:
+        if available(shelves, sku, leaf)[0] != sold:
             return b"what it can sell is not what its counts say"
         if (summary(shelves, sku)[leaf >> 6] >> (leaf & 63)) & 1 != (sold != 0):
             return b"its leaf's summary is wrong"

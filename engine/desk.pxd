@@ -6,6 +6,7 @@ from fendan.engine.book cimport RuleBook
 from fendan.engine.network cimport Leaves
 from fendan.engine.plan cimport Plan
 from fendan.engine.router cimport Verdict
+from fendan.engine.search cimport Search
 from fendan.engine.shipments cimport Grant, PartList
 from fendan.engine.shelves cimport Basket, Quantity, Shelves
 from fendan.engine.terms cimport Bid, Terms
@@ -33,14 +34,20 @@ cdef struct Job:
     Plan plan
     Basket basket
     Terms terms
+    Search search               # for the guess
+    bint guesses                # whether there is one to be made
     Bid guess                   # of the first step; ordinal NOT_FOUND: there is none
+    bint may_have               # the guess is known to pass terms.may_have
     int32_t open_orders         # of the guessed store, when it was guessed
     int64_t row
 
 
 # -- BEGINNING
 cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil
-cdef void guess(Desk* desk, Job* job) noexcept nogil
+# Three steps, each with time to fetch what the next one reads.
+cdef void begin_guess(Desk* desk, Job* job) noexcept nogil
+cdef void end_guess(Desk* desk, Job* job) noexcept nogil
+cdef void guess_again(Desk* desk, Job* job) noexcept nogil
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil
 # Fetch what `begin` will ask of the order's SKUs.
 cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t row) noexcept nogil

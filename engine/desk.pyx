@@ -12,6 +12,7 @@ place as it did. Where counts are compared, nothing is guessed.
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from fendan.engine.areas cimport prefetch_areas
 from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
@@ -21,13 +22,16 @@ from fendan.engine.loads cimport Loads, back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
 from fendan.engine.offers cimport Sharing, bid_of, lines_taken, reserve_sharing, share_out
-from fendan.engine.plan cimport NOT_FOUND, make_plan
+from fendan.engine.plan cimport NOT_FOUND, make_plan, prefetch_found
 from fendan.engine.room cimport prefetch
-from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict, find_under
+from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict
+from fendan.engine.search cimport (
+    find_under, prefetch_rest, search_all, search_nearest, search_rest, set_search,
+)
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
 from fendan.engine.terms cimport (
-    NEVER_NS, NS_PER_S, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s, keep_at,
+    NEVER_NS, NS_PER_S, SPLIT_NEVER, Bid, StepTerms, Terms, counts_suffice, fit_words, handling_s, keep_at,
     may_have, offered_to, offers_all, promised_ns, rank, serves_place,
 )
 
@@ -56,14 +60,47 @@ cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil:
     job.guess.ordinal = NOT_FOUND
 
 
-cdef void guess(Desk* desk, Job* job) noexcept nogil:
+cdef void begin_guess(Desk* desk, Job* job) noexcept nogil:
     """Search by the bitmaps alone, where that can be right."""
-    if job.terms.rule.sees_counts or job.terms.step.name == STEP_BACKORDER:
+    job.guesses = not (job.terms.rule.sees_counts or job.terms.step.name == STEP_BACKORDER)
+    if not job.guesses:
         return
-    job.guess.ordinal = find_under(desk.leaves, desk.shelves, &job.plan, &job.basket, &job.terms,
-                                   job.terms.step.allowed, False, &job.guess)
-    if job.guess.ordinal != NOT_FOUND:
+    set_search(&job.search, desk.leaves, desk.shelves, &job.plan, &job.basket,
+               job.terms.step.allowed, job.terms.step.radius_m, False)
+    job.search.terms = &job.terms
+    search_nearest(&job.search)
+    prefetch_rest(&job.search)
+
+
+cdef void end_guess(Desk* desk, Job* job) noexcept nogil:
+    if job.guesses:
+        search_rest(&job.search)
+        note_guess(desk, job)
+
+
+cdef void note_guess(Desk* desk, Job* job) noexcept nogil:
+    """What was found, and fetch what will be asked of it."""
+    if job.search.best == NOT_FOUND:
+        job.guess.ordinal = NOT_FOUND
+    else:
+        job.guess = job.search.bid
         job.open_orders = desk.book.loads.open_orders[job.guess.store]
+    job.may_have = False
+    prefetch_found(desk.leaves, desk.shelves, job.guess.ordinal, &job.basket)
+    prefetch_store(desk, job)
+
+
+cdef void guess_again(Desk* desk, Job* job) noexcept nogil:
+    """Where what was fetched meanwhile rules the guess out, guess who is next."""
+    if job.guess.ordinal == NOT_FOUND:
+        return
+    job.may_have = may_have(&job.terms, &job.plan.place, job.guess.store, job.guess.distance_m)
+    if not job.may_have or not counts_suffice(&job.terms, desk.shelves, &job.guess, &job.basket):
+        job.search.without = job.guess.ordinal
+        search_all(&job.search)
+        note_guess(desk, job)
+    if job.guess.ordinal != NOT_FOUND:
+        prefetch_window(desk, job.guess.store)
 
 
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
@@ -73,6 +110,9 @@ cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
     if desk.book.loads.open_orders[job.guess.store] != job.open_orders:
         if not is_as_good(desk, job):
             return False
+    elif not job.may_have and not may_have(&job.terms, &job.plan.place, job.guess.store,
+                                           job.guess.distance_m):
+        return False
     return offers_all(&job.terms, desk.shelves, &job.guess, &job.basket)
 
 
@@ -106,6 +146,8 @@ cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:
     prefetch(<const char*>(desk.grants + job.row + 1) - 1)
     if job.guess.ordinal == NOT_FOUND:
         return
+    if job.terms.standing.areas != NULL:
+        prefetch_areas(job.terms.standing.areas, store, job.guess.distance_m)
     prefetch(loads.most_in_window + store)
     prefetch(loads.first_time + store)
     prefetch(loads.next_time + store)
@@ -336,7 +378,7 @@ cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept no
         return False
     for place in range(book.supply_first[sku], book.supply_first[sku + 1]):
         for leaf in range(desk.leaves.leaf_count):
-            candidates = available(desk.shelves, book.supply_skus[place])[leaf]
+            candidates = available(desk.shelves, book.supply_skus[place], leaf)[0]
             if candidates:
                 candidates &= job.terms.step.allowed[leaf] & fit_words(&job.terms, desk.leaves, leaf)
             while candidates:

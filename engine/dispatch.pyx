@@ -15,8 +15,8 @@ from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
-    STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, fills, finds, guess,
-    has_later_lines, is_still_best, prefetch_rules, prefetch_store, prefetch_window, set_bid,
+    STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, begin_guess, end_guess,
+    fills, finds, guess_again, has_later_lines, is_still_best, prefetch_rules, set_bid,
     split_at_step, supply_at_step, take_back,
 )
 from fendan.engine.groups cimport (
@@ -28,7 +28,7 @@ from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves
 from fendan.engine.offers cimport Sharing, reserve_sharing
 from fendan.engine.plan cimport (
-    AHEAD, NOT_FOUND, RING, prefetch_quantities, prefetch_ranks, prefetch_shelves, prefetch_words,
+    AHEAD, NOT_FOUND, RING, prefetch_shelves, prefetch_words,
 )
 from fendan.engine.reasons cimport of_these, reason_for
 from fendan.engine.router cimport (
@@ -364,10 +364,10 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     )
     refresh(book.loads, now_ns)
     memset(verdicts, 0, orders.count * sizeof(Verdict))
-    for step in range(orders.count + 3 * AHEAD):
+    for step in range(orders.count + 4 * AHEAD):
         if desk.no_memory:
             break
-        order = step - 3 * AHEAD
+        order = step - 4 * AHEAD
         if order >= 0:
             settle(&desk, &jobs[order & (RING - 1)])
         if step + AHEAD < orders.count:
@@ -380,15 +380,13 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
         order = step - AHEAD
         if 0 <= order < orders.count:
             job = &jobs[order & (RING - 1)]
-            guess(&desk, job)
-            prefetch_ranks(leaves, shelves, job.guess.ordinal, &job.basket)
-            prefetch_store(&desk, job)
+            begin_guess(&desk, job)
         order = step - 2 * AHEAD
         if 0 <= order < orders.count:
-            job = &jobs[order & (RING - 1)]
-            prefetch_quantities(shelves, job.guess.ordinal, &job.basket)
-            if job.guess.ordinal != NOT_FOUND:
-                prefetch_window(&desk, job.guess.store)
+            end_guess(&desk, &jobs[order & (RING - 1)])
+        order = step - 3 * AHEAD
+        if 0 <= order < orders.count:
+            guess_again(&desk, &jobs[order & (RING - 1)])
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     return not desk.no_memory

@@ -95,7 +95,7 @@ def set_thresholds(Stock stock not None, int32_t sku, int32_t off_below, int32_t
         limit(stock, np.array([sku], dtype=np.int32))
     shelf.limits.off_below, shelf.limits.on_from = off_below, on_from
     for leaf in range(leaves.leaf_count):
-        bits = listed(&stock.shelves, sku)[leaf]
+        bits = listed(&stock.shelves, sku, leaf)[0]
         while bits:
             ordinal = leaf * STORES_PER_LEAF + lowest_bit(bits)
             bits &= bits - 1
@@ -145,7 +145,7 @@ def held_rows(Stock stock not None):
             continue
         parts = held_parts(stock.shelves.shelf + sku)
         for leaf in range(leaves.leaf_count):
-            bits = listed(&stock.shelves, sku)[leaf]
+            bits = listed(&stock.shelves, sku, leaf)[0]
             while bits:
                 store = leaves.store_at[leaf * STORES_PER_LEAF + lowest_bit(bits)]
                 bits &= bits - 1

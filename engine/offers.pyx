@@ -176,7 +176,7 @@ cdef void ask_leaf(Sharing* sharing, const Leaves* leaves, const Shelves* shelve
 cdef inline uint64_t senders_of(const Terms* terms, const Leaves* leaves, const Shelves* shelves,
                                 int32_t sku, int32_t leaf) noexcept nogil:
     """The stores of a leaf that may send some of a SKU: of abilities they need no more than it does."""
-    cdef uint64_t word = available(shelves, sku)[leaf]
+    cdef uint64_t word = available(shelves, sku, leaf)[0]
     return able(terms, leaves, leaf, terms.needs_of[sku], word) if terms.needs else word
 
 

@@ -8,8 +8,8 @@ from fendan.engine.shelves cimport Basket, Shelves, lowest_bit
 
 cdef enum:
     NUMBER = 63                 # the bits of a key that say which; see near.h
-    AHEAD = 4                   # orders between two stages; 2 to 8 measured the same
-    RING = 16                   # a power of two, at least 3 * AHEAD
+    AHEAD = 2                   # orders between two stages; 2 to 8 measured the same
+    RING = 8                    # a power of two, at least 4 * AHEAD
     NOT_FOUND = -1              # an ordinal
 
 
@@ -65,7 +65,5 @@ cdef void prefetch_shelves(const Shelves* shelves, const Columns* orders,
                            int64_t order) noexcept nogil
 cdef void prefetch_words(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
                          const Basket* basket) noexcept nogil
-cdef void prefetch_ranks(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
+cdef void prefetch_found(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
                          const Basket* basket) noexcept nogil
-cdef void prefetch_quantities(const Shelves* shelves, int32_t ordinal,
-                              const Basket* basket) noexcept nogil

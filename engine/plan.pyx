@@ -9,7 +9,7 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.geo cimport set_place
 from fendan.engine.network cimport BOXES_FLOATS, LEAF_FLOATS, LEAVES_PER_BRANCH, Leaves
 from fendan.engine.room cimport prefetch
-from fendan.engine.shelves cimport Basket, Shelves, available, base, listed, quantity, summary
+from fendan.engine.shelves cimport Basket, Shelves, line_at, quantity
 
 cdef extern from "near.h" nogil:
     int32_t box_keys "fendan_box_keys"(const float* boxes, size_t count, float x, float y, float z,
@@ -74,25 +74,14 @@ cdef void prefetch_words(const Leaves* leaves, const Shelves* shelves, const Pla
     for piece in range(LEAF_FLOATS // FLOATS_PER_CACHE_LINE):
         prefetch(leaves.sketches + plan.leaf * LEAF_FLOATS + piece * FLOATS_PER_CACHE_LINE)
     for line in range(min(basket.line_count, PREFETCH_LINES)):
-        prefetch(summary(shelves, basket.skus[line]) + plan.branch)
-        prefetch(available(shelves, basket.skus[line]) + plan.leaf)
+        prefetch(line_at(shelves, basket.skus[line], plan.leaf))
 
 
-cdef void prefetch_ranks(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
+cdef void prefetch_found(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
                          const Basket* basket) noexcept nogil:
     cdef int64_t line
     if ordinal == NOT_FOUND:
         return
     prefetch(leaves.places + ordinal)
-    for line in range(min(basket.line_count, PREFETCH_LINES)):
-        prefetch(listed(shelves, basket.skus[line]) + (ordinal >> 6))
-        prefetch(base(shelves, basket.skus[line]) + (ordinal >> 6))
-
-
-cdef void prefetch_quantities(const Shelves* shelves, int32_t ordinal,
-                              const Basket* basket) noexcept nogil:
-    cdef int64_t line
-    if ordinal == NOT_FOUND:
-        return
     for line in range(min(basket.line_count, PREFETCH_LINES)):
         prefetch(quantity(shelves, basket.skus[line], ordinal))

@@ -6,8 +6,9 @@ from fendan.engine.desk cimport STEP_BACKORDER, Desk, Job
 from fendan.engine.plan cimport NOT_FOUND
 from fendan.engine.router cimport (
     REASON_CANNOT_BE_PROMISED, REASON_NO_STOCK, REASON_NO_STOCK_IN_RADIUS, REASON_NO_STORE_ELIGIBLE,
-    REASON_NO_STORE_IN_RADIUS, REASON_NO_STORES, find, find_under,
+    REASON_NO_STORE_IN_RADIUS, REASON_NO_STORES,
 )
+from fendan.engine.search cimport find, find_under
 from fendan.engine.shelves cimport Basket
 from fendan.engine.terms cimport Bid, RuleTerms, StepTerms
 

@@ -1,7 +1,7 @@
 """The core as it was, from the arrays of a snapshot; see `snapshot`.
 
-The array of all shelves is copied in one piece, and the shelves point into it: it is a slab. Ids
-are hashed anew, and what follows from the rest is found again.
+All shelves stand side by side in one slab. Ids are hashed anew, and what follows from the rest is
+found again.
 
 First everything is checked that could make the core read out of bounds or contradict itself: codes,
 places within arrays, ranks and bits on the shelves. Integrity of the bytes is the log's affair.
@@ -23,7 +23,7 @@ from fendan.engine.records cimport (
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
 from fendan.engine.shelves cimport (
     MAX_QUANTITY, Basket, Quantity, Shelf, Shelves, available, base, listed, popcount, quantity,
-    stays_on, summary, words_of,
+    block_words, read_words, stays_on, summary, written_words,
 )
 from fendan.engine.shipments cimport MAX_SHIPMENTS, Grant
 from fendan.engine.stock cimport MAX_SKUS, Stock
@@ -136,7 +136,7 @@ def _check_layout(arrays, count):
 def _stock(Network network, arrays):
     cdef Stock stock = Stock(network)
     cdef Shelves* shelves = &stock.shelves
-    cdef int64_t words = words_of(shelves.leaf_count, shelves.branch_count)
+    cdef int64_t words = written_words(shelves.leaf_count, shelves.branch_count)
     skus = _read_texts(arrays, "sku")
     counts = arrays["listed_counts"].copy()
     if not len(counts) == len(skus) <= MAX_SKUS or (counts < 0).any():
@@ -149,9 +149,7 @@ def _stock(Network network, arrays):
         return stock
     stock.sku_code_of.extend(skus)
     stock._reserve(<int32_t>len(skus))
-    slab = np.empty(max(1, len(arrays["shelves"])), dtype=np.uint64)
-    _copy(arrays["shelves"], slab.view(np.uint8))
-    _stand(stock, slab, counts)
+    _stand(stock, arrays["shelves"].reshape(-1).view(np.uint8), counts)
     bad = _restore_limits(stock, arrays["held"].copy(), arrays["thresholds"].copy())
     if bad is not None:
         corrupt("held" if bad >= 0 else "thresholds", bad if bad >= 0 else -1 - bad,
@@ -177,30 +175,27 @@ def _stock(Network network, arrays):
     return stock
 
 
-def _copy(source, uint8_t[::1] target):
-    """The bytes of an array, in one piece."""
-    cdef const uint8_t[::1] raw = source.reshape(-1).view(np.uint8)
-    if raw.shape[0]:
-        with nogil:
-            memcpy(&target[0], &raw[0], raw.shape[0])
-
-
-def _stand(Stock stock, uint64_t[::1] slab, const int32_t[::1] counts):
+def _stand(Stock stock, const uint8_t[::1] written, const int32_t[::1] counts):
     """Let the shelves stand in a slab, one after the other."""
-    cdef int64_t words = words_of(stock.shelves.leaf_count, stock.shelves.branch_count)
-    cdef uint64_t* start = &slab[0]
-    cdef Shelf* shelf
-    cdef Py_ssize_t sku
+    cdef Shelves* shelves = &stock.shelves
+    cdef int64_t words = written_words(shelves.leaf_count, shelves.branch_count)
+    cdef uint64_t[::1] aligned = np.empty(max(1, words), dtype=np.uint64)
+    cdef const uint8_t* at = &written[0] if written.shape[0] else NULL
+    cdef size_t total = 0
+    cdef int32_t sku
     for sku in range(counts.shape[0]):
-        shelf = stock.shelves.shelf + sku
-        shelf.listed_count = counts[sku]
-        shelf.slab = <int32_t>len(stock._slabs)
-        shelf.words = start
-        shelf.quantities = <Quantity*>(start + words)
-        start += words + counts[sku]
-    stock._slabs.append(slab.base)
-    stock._slab_users.append(counts.shape[0])
-    stock.shelves.sku_count = <int32_t>counts.shape[0]
+        shelves.shelf[sku].listed_count = counts[sku]
+        total += block_words(shelves.leaf_count, shelves.branch_count, counts[sku])
+    stock.stand_in_slab(shelves.shelf, counts.shape[0], shelves.leaf_count, shelves.branch_count,
+                        total)
+    shelves.sku_count = <int32_t>counts.shape[0]
+    with nogil:
+        for sku in range(shelves.sku_count if at != NULL else 0):
+            memcpy(&aligned[0], at, words * sizeof(uint64_t))
+            read_words(shelves, sku, &aligned[0])
+            at += words * sizeof(uint64_t)
+            memcpy(shelves.shelf[sku].quantities, at, counts[sku] * sizeof(Quantity))
+            at += counts[sku] * sizeof(Quantity)
 
 
 def _first_bad_shelf(Stock stock, const uint64_t[::1] standing):
@@ -223,8 +218,8 @@ cdef bint is_good_shelf(const Shelves* shelves, int32_t sku,
     cdef const Quantity* pair
     cdef int32_t leaf
     for leaf in range(shelves.leaf_count):
-        bits = listed(shelves, sku)[leaf]
-        if bits & ~standing[leaf] or base(shelves, sku)[leaf] != rank:
+        bits = listed(shelves, sku, leaf)[0]
+        if bits & ~standing[leaf] or base(shelves, sku, leaf)[0] != rank:
             return False
         if rank + popcount(bits) > shelves.shelf[sku].listed_count:
             return False
@@ -236,10 +231,10 @@ cdef bint is_good_shelf(const Shelves* shelves, int32_t sku,
             rank += 1
             if pair.reserved < 0 or not 0 <= <int64_t>pair.net + pair.reserved <= MAX_QUANTITY:
                 return False
-            was_on = available(shelves, sku)[leaf] & bit != 0
+            was_on = available(shelves, sku, leaf)[0] & bit != 0
             if stays_on(shelves, sku, pair, was_on):
                 can_sell |= bit
-        if available(shelves, sku)[leaf] != can_sell:
+        if available(shelves, sku, leaf)[0] != can_sell:
             return False
         leaves |= <uint64_t>(can_sell != 0) << (leaf & 63)
         if leaf & 63 == 63 or leaf == shelves.leaf_count - 1:

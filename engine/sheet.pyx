@@ -34,7 +34,7 @@ def sheet(Stock stock not None, int32_t sku):
     found = np.empty((shelf.listed_count, COLUMNS), dtype=np.int32)
     rows = found
     for leaf in range(leaves.leaf_count):
-        bits = listed(shelves, sku)[leaf]
+        bits = listed(shelves, sku, leaf)[0]
         while bits:
             ordinal = leaf * STORES_PER_LEAF + lowest_bit(bits)
             bits &= bits - 1

@@ -11,6 +11,9 @@ cdef extern from *:
 cdef enum:
     MAX_QUANTITY = 2147483647   # counts are int32
     NO_SLAB = 0                 # slabs are numbered from 1; a zeroed Shelf stands in none
+    LEAVES_PER_LINE = 3         # as many as a cache line holds the words of
+    LINE_BYTES = 64
+    WORDS_PER_LINE = 8
 
 
 # One (store, SKU) pair. on_hand is net + reserved; net is negative only in a shortfall.
@@ -34,13 +37,21 @@ cdef struct Limits:
     bint has_lots               # of some pairs at least; see larder
 
 
+# Who has a SKU in three neighbouring leaves: what a search and a look-up read of them, at once.
+cdef struct LeafLine:
+    uint64_t available[LEAVES_PER_LINE]     # bit = 1: that store can sell at least one
+    uint64_t listed[LEAVES_PER_LINE]        # bit = 1: it has a count for the SKU, perhaps zero
+    uint32_t base[LEAVES_PER_LINE]          # how many stores before the leaf list the SKU
+    uint32_t unused                         # 0
+
+
 # One SKU over the whole network; see shelves.pyx for the drawing.
 cdef struct Shelf:
-    uint64_t* words
+    LeafLine* lines
     Quantity* quantities
     Limits* limits              # or NULL: nothing is held back, no thresholds, no lots
     int32_t listed_count
-    int32_t slab                # which slab of the Stock words and quantities stand in, or NO_SLAB
+    int32_t slab                # which slab of the Stock all of it stands in, or NO_SLAB
 
 
 # The lines of one order, each SKU at most once, every quantity 1 or more.
@@ -57,36 +68,50 @@ cdef struct Shelves:
     int32_t sku_count
     int32_t leaf_count
     int32_t branch_count
+    int32_t line_count          # of each shelf
     const int32_t* store_at     # [ordinal], as in Leaves
     Larder larder
 
 
 # -- WORDS AND COUNTS --------------------------------------------------------------------------
 
+cdef inline int32_t lines_of(int32_t leaf_count) noexcept nogil:
+    return (leaf_count + LEAVES_PER_LINE - 1) / LEAVES_PER_LINE
+
 cdef inline size_t words_of(int32_t leaf_count, int32_t branch_count) noexcept nogil:
-    """The size of a shelf's words, in words; `base` takes half a word a leaf."""
-    return branch_count + 2 * <size_t>leaf_count + (leaf_count + 1) // 2
+    """The size of a shelf's lines and summary, in words."""
+    return WORDS_PER_LINE * <size_t>lines_of(leaf_count) + branch_count
+
+cdef inline size_t block_words(int32_t leaf_count, int32_t branch_count,
+                               int32_t listed_count) noexcept nogil:
+    """The size of a whole shelf in a slab, in words, as many as fill its last cache line."""
+    cdef size_t words = words_of(leaf_count, branch_count) + listed_count  # a Quantity is a word
+    return (words + WORDS_PER_LINE - 1) & ~<size_t>(WORDS_PER_LINE - 1)
 
 cdef inline uint64_t* summary(const Shelves* shelves, int32_t sku) noexcept nogil:
-    return shelves.shelf[sku].words
+    return <uint64_t*>(shelves.shelf[sku].lines + shelves.line_count)
 
-cdef inline uint64_t* available(const Shelves* shelves, int32_t sku) noexcept nogil:
-    return shelves.shelf[sku].words + shelves.branch_count
+cdef inline LeafLine* line_at(const Shelves* shelves, int32_t sku, int32_t leaf) noexcept nogil:
+    return shelves.shelf[sku].lines + <uint32_t>leaf / LEAVES_PER_LINE
 
-cdef inline uint64_t* listed(const Shelves* shelves, int32_t sku) noexcept nogil:
-    return shelves.shelf[sku].words + shelves.branch_count + shelves.leaf_count
+cdef inline uint64_t* available(const Shelves* shelves, int32_t sku, int32_t leaf) noexcept nogil:
+    return &line_at(shelves, sku, leaf).available[<uint32_t>leaf % LEAVES_PER_LINE]
 
-cdef inline uint32_t* base(const Shelves* shelves, int32_t sku) noexcept nogil:
-    return <uint32_t*>(shelves.shelf[sku].words + shelves.branch_count + 2 * shelves.leaf_count)
+cdef inline uint64_t* listed(const Shelves* shelves, int32_t sku, int32_t leaf) noexcept nogil:
+    return &line_at(shelves, sku, leaf).listed[<uint32_t>leaf % LEAVES_PER_LINE]
+
+cdef inline uint32_t* base(const Shelves* shelves, int32_t sku, int32_t leaf) noexcept nogil:
+    return &line_at(shelves, sku, leaf).base[<uint32_t>leaf % LEAVES_PER_LINE]
 
 cdef inline Quantity* quantity(const Shelves* shelves, int32_t sku, int32_t ordinal) noexcept nogil:
     """The pair's counts, or NULL where the store does not list the SKU."""
     cdef int32_t leaf = ordinal >> 6
     cdef uint64_t bit = (<uint64_t>1) << (ordinal & 63)
-    cdef uint64_t word = listed(shelves, sku)[leaf]
+    cdef uint64_t word = listed(shelves, sku, leaf)[0]
     if not word & bit:
         return NULL
-    return shelves.shelf[sku].quantities + base(shelves, sku)[leaf] + popcount(word & (bit - 1))
+    return (shelves.shelf[sku].quantities + base(shelves, sku, leaf)[0]
+            + popcount(word & (bit - 1)))
 
 
 # -- WHAT MAY BE SOLD --------------------------------------------------------------------------
@@ -119,7 +144,7 @@ cdef inline int64_t free_of(const Shelves* shelves, int32_t sku,
 
 cdef inline bint is_on(const Shelves* shelves, int32_t sku, int32_t ordinal) noexcept nogil:
     """Whether the store can sell any: the pair's bit."""
-    return (available(shelves, sku)[ordinal >> 6] >> (ordinal & 63)) & 1
+    return (available(shelves, sku, ordinal >> 6)[0] >> (ordinal & 63)) & 1
 
 cdef inline int64_t on_sale(const Shelves* shelves, int32_t sku, int32_t ordinal,
                             const Quantity* pair) noexcept nogil:
@@ -182,7 +207,7 @@ cdef inline void set_bit(Shelves* shelves, int32_t sku, int32_t ordinal,
     cdef int32_t leaf = ordinal >> 6
     cdef uint64_t bit = (<uint64_t>1) << (ordinal & 63)
     cdef uint64_t leaf_bit = (<uint64_t>1) << (leaf & 63)
-    cdef uint64_t* word = available(shelves, sku) + leaf
+    cdef uint64_t* word = available(shelves, sku, leaf)
     if can_sell:
         word[0] |= bit
         summary(shelves, sku)[leaf >> 6] |= leaf_bit
@@ -220,5 +245,15 @@ cdef inline int64_t limits_bytes(int32_t listed_count) noexcept nogil:
 # Room for the limits of so many pairs, nothing held back and no thresholds; or NULL.
 cdef Limits* fresh_limits(int32_t listed_count) noexcept nogil
 cdef void free_shelves(Shelf* shelf, int32_t count) noexcept nogil
+# Empty lines and summaries for so many leaves and branches, to be freed; or NULL.
+cdef LeafLine* fresh_lines(int32_t leaf_count, int32_t branch_count) noexcept nogil
+
+# A shelf's lines and summary as snapshots have them: summary[branch_count], available[leaf_count],
+# listed[leaf_count], base[leaf_count], the last two to a word.
+cdef inline size_t written_words(int32_t leaf_count, int32_t branch_count) noexcept nogil:
+    return branch_count + 2 * <size_t>leaf_count + (leaf_count + 1) / 2
+cdef void write_words(const Shelves* shelves, int32_t sku, uint64_t* words) noexcept nogil
+cdef void read_words(const Shelves* shelves, int32_t sku, const uint64_t* words) noexcept nogil
+
 cdef void arrange(Shelf* fresh, const uint64_t* wanted, const Shelf* old, const Leaves* before,
                   const Leaves* after) noexcept nogil

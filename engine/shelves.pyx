@@ -1,16 +1,18 @@
 """Stock in memory: for each SKU one *shelf* that runs through all stores in KD order.
 
-    words   summary[branch_count]    bit = 1: that leaf's available word is not zero
-            available[leaf_count]    bit = 1: that store can sell at least one
-            listed[leaf_count]       bit = 1: that store has a count for the SKU, perhaps zero
-            base[leaf_count]         uint32: how many stores before this leaf list the SKU
+    lines[leaf_count / 3, up]        a cache line for every three leaves in KD order:
+            available[3]             bit = 1: that store can sell at least one
+            listed[3]                bit = 1: that store has a count for the SKU, perhaps zero
+            base[3]                  uint32: how many stores before this leaf list the SKU
+    summary[branch_count]            bit = 1: that leaf's available word is not zero
     quantities[listed_count]         (net, reserved) of the listing stores, in KD order
     limits  off_below, on_from       the thresholds; no limits at all where there is nothing to say
             has_lots                 some of the pairs have sell-by days: see lots and larder
             held[listed_count]       what the listing stores hold back, all parts together
             parts[listed_count]      (safety, locked, display) of it
 
-A store's pair is found by rank: quantities[base[leaf] + popcount(listed[leaf] & (bit - 1))].
+A store's pair is found by rank: quantities[base[leaf] + popcount(listed[leaf] & (bit - 1))]. Whoever
+has seen that a store can sell has its rank in the cache, too; lines begin at multiples of 64 bytes.
 
 What is free of a pair is net - held. A sum beyond what int32 holds stands as the greatest, since
 nothing is free either way.
@@ -24,12 +26,15 @@ knows nothing of sell-by days: where a SKU has lots, those are asked behind it.
 """
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from fendan.engine.larder cimport (
     WITHOUT_LOTS, Keep, drop_hold, first_good, good_from, hold_for_now,
 )
 from fendan.engine.network cimport STORES_PER_LEAF, Leaves
+
+cdef extern from "<stdlib.h>" nogil:
+    void* aligned_alloc(size_t alignment, size_t size)
 
 cdef enum:
     FEW_LINES = 16              # longer baskets are rare, and look their counts up twice
@@ -41,8 +46,42 @@ cdef void free_shelves(Shelf* shelf, int32_t count) noexcept nogil:
     for sku in range(count):
         free(shelf[sku].limits)
         if shelf[sku].slab == NO_SLAB:
-            free(shelf[sku].words)
+            free(shelf[sku].lines)
             free(shelf[sku].quantities)
+
+
+cdef LeafLine* fresh_lines(int32_t leaf_count, int32_t branch_count) noexcept nogil:
+    cdef size_t size = block_words(leaf_count, branch_count, 1) * sizeof(uint64_t)  # never nothing
+    cdef void* lines = aligned_alloc(LINE_BYTES, size)
+    if lines != NULL:
+        memset(lines, 0, size)
+    return <LeafLine*>lines
+
+
+cdef void write_words(const Shelves* shelves, int32_t sku, uint64_t* words) noexcept nogil:
+    cdef uint64_t* to_available = words + shelves.branch_count
+    cdef uint64_t* to_listed = to_available + shelves.leaf_count
+    cdef uint32_t* to_base = <uint32_t*>(to_listed + shelves.leaf_count)
+    cdef int32_t leaf
+    if shelves.leaf_count & 1:
+        to_base[shelves.leaf_count] = 0
+    memcpy(words, summary(shelves, sku), shelves.branch_count * sizeof(uint64_t))
+    for leaf in range(shelves.leaf_count):
+        to_available[leaf] = available(shelves, sku, leaf)[0]
+        to_listed[leaf] = listed(shelves, sku, leaf)[0]
+        to_base[leaf] = base(shelves, sku, leaf)[0]
+
+
+cdef void read_words(const Shelves* shelves, int32_t sku, const uint64_t* words) noexcept nogil:
+    cdef const uint64_t* from_available = words + shelves.branch_count
+    cdef const uint64_t* from_listed = from_available + shelves.leaf_count
+    cdef const uint32_t* from_base = <const uint32_t*>(from_listed + shelves.leaf_count)
+    cdef int32_t leaf
+    memcpy(summary(shelves, sku), words, shelves.branch_count * sizeof(uint64_t))
+    for leaf in range(shelves.leaf_count):
+        available(shelves, sku, leaf)[0] = from_available[leaf]
+        listed(shelves, sku, leaf)[0] = from_listed[leaf]
+        base(shelves, sku, leaf)[0] = from_base[leaf]
 
 
 cdef Limits* fresh_limits(int32_t listed_count) noexcept nogil:
@@ -137,38 +176,38 @@ cdef void arrange(Shelf* fresh, const uint64_t* wanted, const Shelf* old, const 
 
     Pairs that `old` does not have start at zero. Where `old` has limits, so has `fresh`.
     """
-    cdef uint64_t* summary = fresh.words
-    cdef uint64_t* available = summary + after.branch_count
-    cdef uint64_t* listed = available + after.leaf_count
-    cdef uint32_t* base = <uint32_t*>(listed + after.leaf_count)
-    cdef const uint64_t* old_listed = NULL
-    cdef const uint64_t* old_available = NULL
+    cdef uint64_t* summary = <uint64_t*>(fresh.lines + lines_of(after.leaf_count))
+    cdef LeafLine* line
+    cdef const LeafLine* old_line
     cdef uint64_t bits, bit
     cdef int32_t leaf, slot, ordinal
     cdef uint32_t to, rank = 0
     for leaf in range(after.leaf_count):
-        base[leaf] = rank
+        line = fresh.lines + leaf / LEAVES_PER_LINE
+        line.listed[leaf % LEAVES_PER_LINE] = wanted[leaf]
+        line.base[leaf % LEAVES_PER_LINE] = rank
         rank += popcount(wanted[leaf])
+    if old.lines == NULL:
+        return
+    if old.limits != NULL:
+        fresh.limits[0] = old.limits[0]
     rank = 0
-    if old.words != NULL:
-        old_available = old.words + before.branch_count
-        old_listed = old_available + before.leaf_count
-        if old.limits != NULL:
-            fresh.limits[0] = old.limits[0]
-        for leaf in range(before.leaf_count):
-            bits = old_listed[leaf]
-            while bits:
-                slot = lowest_bit(bits)
-                ordinal = after.ordinal_of[before.store_at[leaf * STORES_PER_LEAF + slot]]
-                bits &= bits - 1
-                bit = (<uint64_t>1) << (ordinal & 63)
-                to = base[ordinal >> 6] + popcount(wanted[ordinal >> 6] & (bit - 1))
-                fresh.quantities[to] = old.quantities[rank]
-                if old.limits != NULL:
-                    held_sums(fresh)[to] = held_sums(old)[rank]
-                    held_parts(fresh)[to] = held_parts(old)[rank]
-                rank += 1
-                if (old_available[leaf] >> slot) & 1:
-                    available[ordinal >> 6] |= bit
-                    summary[ordinal >> 12] |= (<uint64_t>1) << ((ordinal >> 6) & 63)
-    memcpy(listed, wanted, after.leaf_count * sizeof(uint64_t))
+    for leaf in range(before.leaf_count):
+        old_line = old.lines + leaf / LEAVES_PER_LINE
+        bits = old_line.listed[leaf % LEAVES_PER_LINE]
+        while bits:
+            slot = lowest_bit(bits)
+            ordinal = after.ordinal_of[before.store_at[leaf * STORES_PER_LEAF + slot]]
+            bits &= bits - 1
+            bit = (<uint64_t>1) << (ordinal & 63)
+            line = fresh.lines + (ordinal >> 6) / LEAVES_PER_LINE
+            to = (line.base[(ordinal >> 6) % LEAVES_PER_LINE]
+                  + popcount(wanted[ordinal >> 6] & (bit - 1)))
+            fresh.quantities[to] = old.quantities[rank]
+            if old.limits != NULL:
+                held_sums(fresh)[to] = held_sums(old)[rank]
+                held_parts(fresh)[to] = held_parts(old)[rank]
+            rank += 1
+            if (old_line.available[leaf % LEAVES_PER_LINE] >> slot) & 1:
+                line.available[(ordinal >> 6) % LEAVES_PER_LINE] |= bit
+                summary[ordinal >> 12] |= (<uint64_t>1) << ((ordinal >> 6) & 63)

@@ -9,7 +9,7 @@ Same in, same out: two engines that lived through the same commands give the sam
 differs from run to run is left out (hashes, the numbers of pages, how much room there is), and so
 is what follows from the rest (slots, which stores are open, how many orders of a page hold stock).
 
-Each shelf's words are followed by its quantities, as in a slab; see `recovery` for the way back.
+Each shelf's words are followed by its quantities, see `shelves.write_words`; `recovery` is the way back.
 """
 from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
@@ -19,7 +19,7 @@ from fendan.engine.network cimport Network
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport Page, Record, Rejection, Table
 from fendan.engine.router cimport Verdict
-from fendan.engine.shelves cimport Quantity, Shelf, Shelves, words_of
+from fendan.engine.shelves cimport Quantity, Shelf, Shelves, write_words, written_words
 from fendan.engine.stock cimport Stock
 
 from typing import Any, Iterable, NamedTuple
@@ -141,8 +141,9 @@ cdef list _stock_sections(Stock stock):
 
 
 cdef inline int64_t shelf_words(const Shelves* shelves, int32_t sku) noexcept nogil:
-    """The size of a shelf with its quantities, in words; a Quantity is as large as a word."""
-    return words_of(shelves.leaf_count, shelves.branch_count) + shelves.shelf[sku].listed_count
+    """The size of a shelf with its quantities as they are written, in words."""
+    return (written_words(shelves.leaf_count, shelves.branch_count)
+            + shelves.shelf[sku].listed_count)
 
 
 def _shelves(Stock stock):
@@ -160,15 +161,15 @@ def _shelves(Stock stock):
 
 
 cdef int _copy_shelves(const Shelves* shelves, int32_t sku, int32_t end, uint64_t[::1] part) except -1:
-    cdef int64_t words = words_of(shelves.leaf_count, shelves.branch_count)
     cdef int64_t at = 0
     cdef const Shelf* shelf
     with nogil:
         while sku < end:
             shelf = shelves.shelf + sku
-            memcpy(&part[at], shelf.words, words * sizeof(uint64_t))
-            memcpy(&part[at + words], shelf.quantities, shelf.listed_count * sizeof(Quantity))
-            at += words + shelf.listed_count
+            write_words(shelves, sku, &part[at])
+            at += written_words(shelves.leaf_count, shelves.branch_count)
+            memcpy(&part[at], shelf.quantities, shelf.listed_count * sizeof(Quantity))
+            at += shelf.listed_count
             sku += 1
     return 0
 

@@ -30,5 +30,7 @@ cdef class Stock:
     cdef int _reserve(self, int32_t sku_count) except -1
     cdef Shelf* _make_room(self, renewed, const uint64_t[:, ::1] wanted,
                            const Leaves* leaves) except NULL
+    cdef int stand_in_slab(self, Shelf* shelf, Py_ssize_t count, int32_t leaf_count,
+                           int32_t branch_count, size_t total) except -1
     cdef int _renew(self, renewed, Shelf* fresh, const uint64_t[:, ::1] wanted,
                     const Leaves* before, const Leaves* after) except -1

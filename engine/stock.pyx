@@ -17,9 +17,10 @@ from fendan.engine.lots cimport Lots, LotTable, correct, pair_of
 from fendan.engine.names cimport Names
 from fendan.engine.network cimport STORES_PER_LEAF, Layout, Leaves, Network
 from fendan.engine.shelves cimport (
-    MAX_QUANTITY, NO_SLAB, Held, Quantity, Shelf, Shelves, all_listed, arrange, available,
-    free_of, free_shelves, fresh_limits, good_today, has_lots, held_parts, is_on, limits_bytes,
-    listed, lowest_bit, on_sale, popcount, quantity, show, words_of,
+    MAX_QUANTITY, NO_SLAB, WORDS_PER_LINE, Held, LeafLine, Quantity, Shelf, Shelves, all_listed,
+    arrange, available, block_words, free_of, free_shelves, fresh_limits, fresh_lines, good_today,
+    has_lots, held_parts, is_on, limits_bytes, lines_of, listed, lowest_bit, on_sale, popcount,
+    quantity, show, words_of,
 )
 
 import numpy as np
@@ -49,6 +50,7 @@ cdef class Stock:
         self._slab_users = [0]
         self.shelves.leaf_count = network.layout.leaves.leaf_count
         self.shelves.branch_count = network.layout.leaves.branch_count
+        self.shelves.line_count = lines_of(self.shelves.leaf_count)
         self.shelves.store_at = network.layout.leaves.store_at
         self._least_lives = np.zeros(0, dtype=np.int32)
         self.own(Lots())
@@ -79,6 +81,7 @@ cdef class Stock:
             fresh = self._make_room(range(self.shelves.sku_count), wanted, &after.leaves)
         self.network.adopt(after, ids, regions)
         self.shelves.leaf_count = after.leaves.leaf_count
+        self.shelves.line_count = lines_of(self.shelves.leaf_count)
         self.shelves.branch_count = after.leaves.branch_count
         self.shelves.store_at = after.leaves.store_at
         if fresh != NULL:
@@ -290,7 +293,7 @@ cdef class Stock:
         cdef uint64_t bits
         cdef int32_t leaf, ordinal
         for leaf in range(leaves.leaf_count):
-            bits = available(&self.shelves, sku)[leaf] & leaves.open[leaf]
+            bits = available(&self.shelves, sku, leaf)[0] & leaves.open[leaf]
             while bits:
                 ordinal = leaf * STORES_PER_LEAF + lowest_bit(bits)
                 bits &= bits - 1
@@ -314,16 +317,15 @@ cdef class Stock:
     @property
     def byte_count(self):
         """Memory held by the core for stock, in bytes, without the SKUs' names."""
-        cdef int64_t words = words_of(self.shelves.leaf_count, self.shelves.branch_count)
-        cdef int64_t limits = 0
+        cdef int64_t blocks = 0, limits = 0
         cdef int32_t sku
         for sku in range(self.shelves.sku_count):
+            blocks += block_words(self.shelves.leaf_count, self.shelves.branch_count,
+                                  self.shelves.shelf[sku].listed_count)
             if self.shelves.shelf[sku].limits != NULL:
                 limits += limits_bytes(self.shelves.shelf[sku].listed_count)
         return limits + (
-            self._sku_capacity * <int64_t>sizeof(Shelf)
-            + self.shelves.sku_count * words * <int64_t>sizeof(uint64_t)
-            + self.pair_count * <int64_t>sizeof(Quantity)
+            self._sku_capacity * <int64_t>sizeof(Shelf) + blocks * <int64_t>sizeof(uint64_t)
         )
 
     # -- SHELVES -------------------------------------------------------------------------------
@@ -342,12 +344,12 @@ cdef class Stock:
         cdef uint64_t[:, ::1] wanted = np.zeros(
             (len(renewed), max(1, leaves.leaf_count)), dtype=np.uint64
         )
-        cdef int32_t place, sku, ordinal
+        cdef int32_t place, sku, leaf, ordinal
         cdef Py_ssize_t row
         for place, sku in enumerate(renewed):
             if sku < shelves.sku_count:
-                memcpy(&wanted[place, 0], listed(shelves, sku),
-                       leaves.leaf_count * sizeof(uint64_t))
+                for leaf in range(leaves.leaf_count):
+                    wanted[place, leaf] = listed(shelves, sku, leaf)[0]
         for row in range(stores.shape[0]):
             if place_of[skus[row]] != NO_PLACE:
                 ordinal = leaves.ordinal_of[stores[row]]
@@ -376,14 +378,12 @@ cdef class Stock:
         cdef uint64_t[:, ::1] wanted = np.zeros(
             (self.shelves.sku_count, after.leaves.leaf_count), dtype=np.uint64
         )
-        cdef const uint64_t* old_listed
         cdef uint64_t bits
         cdef int32_t sku, leaf, store, ordinal
         with nogil:
             for sku in range(self.shelves.sku_count):
-                old_listed = listed(&self.shelves, sku)
                 for leaf in range(before.leaves.leaf_count):
-                    bits = old_listed[leaf]
+                    bits = listed(&self.shelves, sku, leaf)[0]
                     while bits:
                         store = before.leaves.store_at[leaf * STORES_PER_LEAF + lowest_bit(bits)]
                         ordinal = after.leaves.ordinal_of[store]
@@ -398,18 +398,15 @@ cdef class Stock:
         All of them, or MemoryError.
         """
         cdef int32_t count = <int32_t>wanted.shape[0]
-        cdef size_t words = words_of(leaves.leaf_count, leaves.branch_count)
         cdef size_t total = 0
         cdef int32_t place, sku, leaf
-        cdef uint64_t[::1] slab
-        cdef uint64_t* free_words
         cdef Shelf* fresh = <Shelf*>calloc(count or 1, sizeof(Shelf))
         if fresh == NULL:
             no_room()
         for place in range(count):
             for leaf in range(leaves.leaf_count):
                 fresh[place].listed_count += popcount(wanted[place, leaf])
-            total += words + fresh[place].listed_count  # a Quantity is as large as a word
+            total += block_words(leaves.leaf_count, leaves.branch_count, fresh[place].listed_count)
         try:
             for place, sku in enumerate(renewed):
                 if self.shelves.shelf[sku].limits != NULL:
@@ -417,30 +414,41 @@ cdef class Stock:
                     if fresh[place].limits == NULL:
                         no_room()
             if total >= SLAB_WORDS:
-                array = np.empty(total, dtype=np.uint64)
-                array.fill(0)
-                slab = array
-                free_words = &slab[0]
-                for place in range(count):
-                    fresh[place].slab = <int32_t>len(self._slabs)
-                    fresh[place].words = free_words
-                    fresh[place].quantities = <Quantity*>(free_words + words)
-                    free_words += words + fresh[place].listed_count
-                self._slabs.append(array)
-                self._slab_users.append(count)
+                self.stand_in_slab(fresh, count, leaves.leaf_count, leaves.branch_count, total)
                 return fresh
             for place in range(count):
-                fresh[place].words = <uint64_t*>calloc(words or 1, sizeof(uint64_t))
+                fresh[place].lines = fresh_lines(leaves.leaf_count, leaves.branch_count)
                 fresh[place].quantities = <Quantity*>calloc(
                     fresh[place].listed_count or 1, sizeof(Quantity)
                 )
-                if fresh[place].words == NULL or fresh[place].quantities == NULL:
+                if fresh[place].lines == NULL or fresh[place].quantities == NULL:
                     no_room()
         except MemoryError:
             free_shelves(fresh, count)
             free(fresh)
             raise
         return fresh
+
+    cdef int stand_in_slab(self, Shelf* shelf, Py_ssize_t count, int32_t leaf_count,
+                           int32_t branch_count, size_t total) except -1:
+        """Let so many shelves, whose stores are counted, stand side by side in zeroed memory.
+
+        `total`: the sum of their `block_words`.
+        """
+        array = np.empty(total + WORDS_PER_LINE - 1, dtype=np.uint64)
+        array.fill(0)
+        cdef uint64_t[::1] words = array
+        cdef uint64_t* block = &words[0]
+        cdef Py_ssize_t place
+        block += -(<size_t>block / sizeof(uint64_t)) % WORDS_PER_LINE
+        for place in range(count):
+            shelf[place].slab = <int32_t>len(self._slabs)
+            shelf[place].lines = <LeafLine*>block
+            shelf[place].quantities = <Quantity*>(block + words_of(leaf_count, branch_count))
+            block += block_words(leaf_count, branch_count, shelf[place].listed_count)
+        self._slabs.append(array)
+        self._slab_users.append(count)
+        return 0
 
     cdef int _renew(self, renewed, Shelf* fresh, const uint64_t[:, ::1] wanted,
                     const Leaves* before, const Leaves* after) except -1:

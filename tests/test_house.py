@@ -55,6 +55,7 @@ ENGINE_ORDER = [
     "groups",
     "plan",
     "terms",
+    "search",
     "router",
     "offers",
     "merges",
