@@ -62,6 +62,7 @@ ENGINE_ORDER = [
     "desk",
     "reasons",
     "dispatch",
+    "successor",
     "records",
     "events",
     "history",
