@@ -327,8 +327,10 @@ class Chain(RuleBasedStateMachine):
         self, drawn: Order, day: str, counts: list[int], reason: RejectReason
     ) -> None:
         """By one store after another, of those that get some of it."""
-        order = replace(rs.numbered(drawn, len(self.orders)), order_type=OrderType.PRESALE)
-        skus = sorted({sku for sku, *_ in order.lines if sku in rs.SKUS})
+        lines = [line for line in drawn.lines if line[0] in rs.SKUS] or [("tea", 1)]
+        order = rs.numbered(replace(drawn, lines=lines), len(self.orders))
+        order = replace(order, order_type=OrderType.PRESALE)
+        skus = sorted({sku for sku, *_ in lines})
         for sku in skus:
             self.all(lambda face, sku=sku: face.set_sku_profiles({sku: SkuProfile(presale=True)}))
         for (sku, name), count in zip(product(skus, self.names), cycle(counts), strict=False):
