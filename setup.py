@@ -6,6 +6,7 @@ cannot express there: protoc, Cython, its gate on performance hints, and the com
 FENDAN_DEBUG=1      bounds checks and no optimisation, for hunting a crash
 FENDAN_SANITIZE     address,undefined or thread: with these sanitizers; see `make sanitize`
 FENDAN_DOOR=0       without the native door, whatever the machine has
+CYTHON_CACHE_DIR    keep there what Cython made, for the next build of the same sources
 """
 
 import multiprocessing
@@ -132,6 +133,7 @@ setup(
         engine_extensions(),
         build_dir="build/cython",
         nthreads=AT_ONCE if FORKS else 0,
+        cache=os.environ.get("CYTHON_CACHE_DIR") or False,
         compiler_directives=DIRECTIVES,
     ),
     options={"build_ext": {"parallel": AT_ONCE}},
