@@ -29,6 +29,7 @@ settings.load_profile(os.environ.get("FENDAN_HYPOTHESIS", "default"))
 LONGEST = (
     "test_kill",
     "test_build",
+    "test_simulation",
     "test_benchmarks",
     "test_serve",
     "test_load_servers",
