@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard engine/*.pyx engine/*.pxd engine/*.h) \
 	$(wildcard proto/fendan/v1/*.proto)
-# Tests run on all cores, those of a file together; but sieges, which watch the memory and the time of
-# what they besiege, one after another.
-AT_ONCE := --numprocesses=auto --dist=loadfile
+# Tests run on all cores, those of a file together, the longest files first (tests/conftest.py); but
+# sieges, which watch the memory and the time of what they besiege, two at a time and beside no others.
+AT_ONCE := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+SIEGES := --numprocesses=2 --dist=loadfile
 # The second language of the tests, and buf; left out where there is no Node.
 NODE := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: demo serve test lint sanitize sanitize-threads bench bench-full bench-door clean
+.PHONY: demo serve test lint sanitize sanitized sanitize-threads bench bench-full bench-door clean
 
 demo: $(VENV)/built
 	$(BIN)/fendan demo
@@ -21,7 +22,7 @@ serve: $(VENV)/built
 
 test: $(VENV)/built $(NODE)
 	$(BIN)/python -m pytest $(AT_ONCE) --ignore-glob='*/test_hostile_*'
-	$(BIN)/python -m pytest $(wildcard tests/test_hostile_*.py)
+	$(BIN)/python -m pytest $(SIEGES) $(wildcard tests/test_hostile_*.py)
 
 lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 	tests/node/node_modules/.bin/buf lint proto
@@ -31,19 +32,21 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 	$(BIN)/mypy
 	$(BIN)/python tests/check_stubs.py
 
-# A second build beside the first, and the tests that judge the core. Leaks are not looked for:
-# Python itself has many. GEOS throws C++ exceptions, which the sanitizer must know of from the start.
+# A second build beside the first, and the tests that judge the core, with fewer examples. Leaks are
+# not looked for: Python itself has many. GEOS throws C++ exceptions, which the sanitizer must know of from the start.
 SANITIZED := build/sanitized
 JUDGES := areas arrays availability bad_input breach door door_calls door_connections door_fuzz \
 	engine_machine exactness exception_machine exception_recovery exceptions frames geo intake_rules life \
 	life_machine link log_damage lots lots_machine names \
 	order_events orders pieces priority protocol records rejections reservations scale scraps snapshot split \
 	stock_updates stores threads traffic wire
-sanitize: $(VENV)/built
+sanitized: $(VENV)/built
 	FENDAN_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-base build/sanitize \
 		--build-lib $(SANITIZED)
+
+sanitize: sanitized
 	PYTHONPATH=$(SANITIZED) LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libstdc++.so.6)" \
-		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 FENDAN_HYPOTHESIS=sanitized \
 		$(BIN)/python -m pytest $(AT_ONCE) $(JUDGES:%=tests/test_%.py)
 
 # Once more for races, and the tests in which threads meet; Linux. By hand: it takes minutes, and what

@@ -141,8 +141,13 @@ class Database:
             cwd=self.folder,
         )
         if ran.returncode:
-            raise RuntimeError(f"{Path(command[0]).name}: {ran.stderr}")
+            raise RuntimeError(f"{Path(command[0]).name}: {self._complaint(ran.stderr)}")
         return ran.stdout or ""
+
+    def _complaint(self, said: str | None) -> str:
+        """What a command said; of one whose output went nowhere, what stands in its log."""
+        log = self.folder / "log"
+        return said if said is not None else log.read_text() if log.exists() else "no log"
 
 
 @contextmanager

@@ -73,3 +73,8 @@ cdef void assign_parts(Desk* desk, Job* job, int64_t first) noexcept nogil
 # -- SUPPLY
 cdef bint has_later_lines(const Desk* desk, const Job* job) noexcept nogil
 cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept nogil
+cdef int64_t comes_ns(const Desk* desk, int32_t supply, int32_t store) noexcept nogil
+cdef bint comes_in_time(const Desk* desk, const Job* job, int32_t supply,
+                        const Bid* bid) noexcept nogil
+cdef bint comes_before(const Leaves* leaves, int32_t day, const Bid* bid, int32_t best_day,
+                       const Bid* best) noexcept nogil

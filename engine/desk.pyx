@@ -353,7 +353,7 @@ cdef int32_t last_supply(const Desk* desk, const Job* job, const Basket* basket,
     return last
 
 
-cdef inline int64_t comes_ns(const Desk* desk, int32_t supply, int32_t store) noexcept nogil:
+cdef int64_t comes_ns(const Desk* desk, int32_t supply, int32_t store) noexcept nogil:
     """When its day begins at the store; what should have come before may come at any time."""
     cdef const RuleBook* book = desk.book
     cdef int64_t place = <int64_t>supply * book.zones + book.zone_of[store]
@@ -398,8 +398,8 @@ cdef bint supply_at_step(Desk* desk, Job* job, const Basket* basket) noexcept no
     return soonest != NO_NAME and add_later(desk, job, basket, &best, soonest)
 
 
-cdef inline bint comes_before(const Leaves* leaves, int32_t day, const Bid* bid, int32_t best_day,
-                              const Bid* best) noexcept nogil:
+cdef bint comes_before(const Leaves* leaves, int32_t day, const Bid* bid, int32_t best_day,
+                       const Bid* best) noexcept nogil:
     if day != best_day:
         return day < best_day
     if bid.distance_m != best.distance_m:

@@ -30,7 +30,7 @@ from fendan.engine.offers cimport Sharing, reserve_sharing
 from fendan.engine.plan cimport (
     AHEAD, NOT_FOUND, RING, prefetch_shelves, prefetch_words,
 )
-from fendan.engine.reasons cimport of_these, reason_for
+from fendan.engine.reasons cimport reason_for
 from fendan.engine.router cimport (
     REASON_GROUP_NOT_WHOLE, REASON_NO_SUPPLY, REASON_PICKUP_STORE, STATUS_UNASSIGNED,
     Verdict,
@@ -390,63 +390,3 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     return not desk.no_memory
-
-
-cdef void ask_for_bundles(const RuleBook* book, const Basket* basket, const Grant* grant,
-                          Asked* asked) noexcept nogil:
-    """What bundles of these parts ask for: which of them the order named is not remembered."""
-    cdef int64_t line
-    for line in range(basket.line_count):
-        if book.bundle_needs_of != NULL:
-            asked.bundle_needs |= book.bundle_needs_of[basket.skus[line]]
-        if book.bundle_classes_of != NULL:
-            asked.bundle_classes |= book.bundle_classes_of[basket.skus[line]]
-    asked.bundle_life_days = grant.least_life_days
-
-
-cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
-                            double lat, double lng, const Basket* basket, const uint64_t* allowed,
-                            int64_t now_ns, Grant* grant, Quantity* before) noexcept nogil:
-    """Step after step, as `settle_alone`, but never in more shipments than it was."""
-    cdef Columns orders
-    cdef Asked asked
-    cdef Desk desk
-    cdef Job job
-    cdef Verdict verdict
-    cdef int64_t offsets[2]
-    cdef Bid best
-    cdef int32_t place
-    memset(&verdict, 0, sizeof(Verdict))
-    memset(&asked, 0, sizeof(Asked))
-    memset(&orders, 0, sizeof(Columns))
-    asked.order_type, asked.channel = grant.order_type, grant.channel
-    asked.region, asked.pickup_store = grant.region, NO_STORE
-    if grant.flags & OF_BUNDLES:
-        ask_for_bundles(book, basket, grant, &asked)
-    offsets[0], offsets[1] = 0, basket.line_count
-    orders.count, orders.lat, orders.lng, orders.offsets = 1, &lat, &lng, offsets
-    orders.skus, orders.quantities, orders.amounts = basket.skus, basket.quantities, basket.amounts
-    orders.asked = &asked
-    desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, &orders
-    desk.now_ns, desk.verdicts, desk.grants = now_ns, &verdict, grant
-    desk.parts, desk.before = NULL, before
-    desk.no_memory = not (
-        reserve_sharing(book.sharing, leaves.leaf_count * STORES_PER_LEAF, 1)
-        and begin_batch(book.loads, 1)
-    )
-    refresh(book.loads, now_ns)
-    begin(&desk, &job, 0)
-    for place in range(job.terms.rule.step_count if not desk.no_memory else 0):
-        job.terms.step = job.terms.rule.steps + place
-        if job.terms.step.name != STEP_BACKORDER and finds(
-            &desk, &job, &job.basket, of_these(&desk, job.terms.step.allowed, allowed), NO_STORE,
-            &best
-        ):
-            assign(&desk, &job, &best)
-            break
-    if verdict.status == 0:
-        if desk.no_memory:
-            allowed = NULL
-        refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket, allowed))
-    end_batch(book.loads, now_ns)
-    return verdict

@@ -28,7 +28,7 @@ from fendan.engine.records cimport (
     FLAG_SPLIT, NO_REJECTION, PAGE_ORDERS, RETURNED_TO_STOCK, Page, Record, Rejection,
     Table, basket_at, find_shipment, holds, record_at, rejection_of, retire,
 )
-from fendan.engine.rejection cimport due_after, missing_of, reject_all, skus_of
+from fendan.engine.rejection cimport due_after, lacked_by, missing_of, reject_all
 from fendan.engine.steps cimport make_room, take_step
 from fendan.engine.shelves cimport MAX_QUANTITY, Basket, Quantity, quantity
 from fendan.engine.terms cimport NEVER_NS
@@ -122,7 +122,7 @@ cdef class Life:
                 if self._was_rejected_by(number, store_id):
                     return self._done(order)
         taking = self._taking(order, order_id, OrderState.REJECTED, store_id, shipment)
-        gone = [missing & skus_of(self.orders, number) for number in taking]
+        gone = [lacked_by(self.orders, number, missing) for number in taking]
         reject_all(self.orders, self._lines, &self._patience, rules, taking, gone, reason, now_ns)
         return self._done(order)
 

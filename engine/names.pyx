@@ -160,7 +160,7 @@ cdef class Names:
         """
         cdef const NameTable* table = &self.table
         cdef Span[AT_ONCE] spans
-        cdef uint32_t[AT_ONCE] hashes
+        cdef uint32_t[AT_ONCE] own_hashes
         cdef Py_ssize_t count = len(texts), first, place
         cdef int32_t code
         found = np.full(count, otherwise, dtype=np.int64)
@@ -173,15 +173,15 @@ cdef class Names:
         for first in range(0, count, AT_ONCE):
             for place in range(min(AT_ONCE, count - first)):
                 readable_span(texts[first + place], &spans[place])
-                hashes[place] = hash_of(spans[place])
-                prefetch(&table.slots[hashes[place] & table.mask])
+                own_hashes[place] = hash_of(spans[place])
+                prefetch(&table.slots[own_hashes[place] & table.mask])
             for place in range(min(AT_ONCE, count - first)):
-                prefetch_name(table, hashes[place])
+                prefetch_name(table, own_hashes[place])
             for place in range(min(AT_ONCE, count - first)):
                 if is_empty(spans[place]):
                     out[first + place] = empty
                     continue
-                code = find_hashed(table, spans[place], hashes[place])
+                code = find_hashed(table, spans[place], own_hashes[place])
                 if code != NO_NAME:
                     out[first + place] = code
         return found

@@ -40,6 +40,7 @@ cdef int reject_all(Orders orders, Lines lines, const Patience* patience, Rules 
 cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules rules,
                      int64_t number, uint64_t* allowed, int64_t now_ns, bint is_retry) except -1
 
-# Of what an order asked for, the codes that its store has found out it does not have.
+# Of what an order asked for, the SKUs that its store has found out it does not have; and the codes
+# that these have in a record, which may be sold against supply of them.
 cdef set missing_of(Orders orders, int64_t number, reason, missing_skus)
-cdef set skus_of(Orders orders, int64_t number)
+cdef set lacked_by(Orders orders, int64_t number, set missing)

@@ -3,32 +3,35 @@
 The next is the nearest within reach that has every line, or, of an order that was decided under a
 policy, whom the policy in force chooses, never in more shipments; without the last store that
 rejected the order and any other that did within the cool-down. What is to be fetched at a named
-store, or goes with its group, has no next one. A shipment of a split order goes its own way.
+store, or goes with its group, has no next one. A shipment of a split order goes its own way; one that
+waits for supply, to a store that gets the same on the same days, which only a policy can tell.
 """
+from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memset
 
 from fendan.engine.book cimport Rules
 from fendan.engine.changes cimport note
-from fendan.engine.dispatch cimport dispatch_again
 from fendan.engine.events cimport (
     EVENT_ASSIGNED, EVENT_REJECTED, EVENT_UNASSIGNED, HAS_DISTANCE, HAS_DUE, HAS_GRANT, HAS_MOVED,
     Lines, OrderEvent,
 )
 from fendan.engine.larder cimport begin_holds
 from fendan.engine.lots cimport correct as correct_lots
-from fendan.engine.network cimport Leaves
+from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
     NO_REJECTION, Record, Rejection, Table, basket_at, grant_at, record_at, rejection_of,
 )
 from fendan.engine.router cimport (
-    REASON_GROUP_NOT_WHOLE, REASON_NONE, REASON_PICKUP_STORE, REASON_TOO_MANY_ATTEMPTS,
-    STATUS_ASSIGNED, Verdict, route_one,
+    REASON_GROUP_NOT_WHOLE, REASON_NO_SUPPLY, REASON_NONE, REASON_PICKUP_STORE,
+    REASON_TOO_MANY_ATTEMPTS, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict, route_one,
 )
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, quantity, show
 from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant
 from fendan.engine.steps cimport add_lines, begin_event, happen, make_room, take_step
 from fendan.engine.stock cimport Stock
+from fendan.engine.successor cimport dispatch_again
 from fendan.engine.terms cimport NEVER_NS
 
 import numpy as np
@@ -37,6 +40,8 @@ from fendan.engine.events import EventKind
 from fendan.engine.fault import Fault
 from fendan.engine.router import _Named
 from fendan.errors import refuse
+
+_SUPPLY = "\x1f"  # between a SKU and the day of its supply, see fendan.supplies
 
 
 class RejectReason(_Named):
@@ -156,16 +161,32 @@ cdef Verdict search_again(Orders orders, Lines lines, const Patience* patience, 
     cdef const Record* record = record_at(table, number)
     cdef const Leaves* leaves = &orders.stock.network.layout.leaves
     cdef Basket basket = basket_at(table, number)
+    cdef bint waits = waits_for_supply(orders, &basket)
     cdef Verdict verdict
     if rules is None or grant_at(table, number) == NULL:
+        if waits:
+            return nobody_supplies()
         event.due_ns = due_after(patience, now_ns)
         return route_one(leaves, &orders.stock.shelves, record.lat, record.lng, &basket,
                          patience.radius_m, allowed, lines.before)
     event.grant = grant_at(table, number)[0]
     event.flags |= HAS_GRANT
     verdict = dispatch_again(&rules.book, leaves, &orders.stock.shelves, record.lat, record.lng,
-                             &basket, allowed, now_ns, &event.grant, lines.before)
+                             &basket, waits, allowed, now_ns, &event.grant, lines.before)
     event.due_ns = event.grant.due_ns or NEVER_NS
+    return verdict
+
+
+cdef bint waits_for_supply(Orders orders, const Basket* basket) noexcept:
+    """Whether a record is sold against supply: then all its lines are."""
+    return _SUPPLY in <str>orders.stock.skus[basket.skus[0]]
+
+
+cdef Verdict nobody_supplies() noexcept nogil:
+    cdef Verdict verdict
+    memset(&verdict, 0, sizeof(Verdict))
+    verdict.store, verdict.distance_m = NO_STORE, NAN
+    verdict.status, verdict.reason = STATUS_UNASSIGNED, REASON_NO_SUPPLY
     return verdict
 
 
@@ -187,14 +208,23 @@ cdef void allow(uint64_t* allowed, const Leaves* leaves, const Table* table, int
 
 # -- WHAT IS MISSING ---------------------------------------------------------------------------
 
-cdef set skus_of(Orders orders, int64_t number):
-    """The codes of the SKUs that a record has lines of."""
+cdef object sku_of(Orders orders, int32_t code):
+    """The code of a SKU, or of that which a code of supply stands for."""
+    cdef str name = orders.stock.skus[code]
+    return orders.stock.sku_code_of.get(name.partition(_SUPPLY)[0]) if _SUPPLY in name else code
+
+
+cdef set lacked_by(Orders orders, int64_t number, set missing):
     cdef Basket basket = basket_at(&orders.records.table, number)
-    return {basket.skus[line] for line in range(basket.line_count)}
+    return {
+        basket.skus[line] for line in range(basket.line_count)
+        if sku_of(orders, basket.skus[line]) in missing
+    }
 
 
 cdef set missing_of(Orders orders, int64_t number, reason, missing_skus):
-    cdef set asked = skus_of(orders, number)
+    cdef Basket basket = basket_at(&orders.records.table, number)
+    cdef set asked = {sku_of(orders, basket.skus[line]) for line in range(basket.line_count)}
     cdef set missing = set()
     if not missing_skus:
         return asked if reason.corrects_stock else missing

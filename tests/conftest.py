@@ -19,7 +19,32 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)
+# With sanitizers: what all of them decide was judged without, what is touched shows in fewer.
+settings.register_profile("sanitized", settings.get_profile("default"), max_examples=40)
 settings.load_profile(os.environ.get("FENDAN_HYPOTHESIS", "default"))
+
+
+# The files that take longest, the longest first. Each goes to one worker as a whole: whichever came
+# last would be waited for alone.
+LONGEST = (
+    "test_kill",
+    "test_build",
+    "test_simulation",
+    "test_benchmarks",
+    "test_serve",
+    "test_load_servers",
+    "test_routing_service",
+    "test_readme",
+    "test_engine_machine",
+    "test_life_machine",
+    "test_instructions",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files begin first; all else stays in its order."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session", autouse=True)

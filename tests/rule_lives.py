@@ -153,10 +153,14 @@ class RuleLives(Chain):
         if kept.is_fixed:
             sent.reason = kept.is_fixed
             return
+        part: Part | None
         since_ns = self.now_ns() - COOL_DOWN_NS
         late = {shop for shop, when_ns in sent.rejections if when_ns > since_ns}
         without = frozenset({*late, sent.rejections[-1][0]})
-        if not self.active or not kept.is_granted:
+        if sent.waits:
+            part = self._next_supplied(kept.order, sent.lines, without) if self.active else None
+            sent.reason = Reason.NONE if part else Reason.NO_SUPPLY
+        elif not self.active or not kept.is_granted:
             part, sent.reason = self._nearest(kept.order, sent.lines, without)
         else:
             part, sent.reason = self._next(kept.order, sent.lines, without)
@@ -173,6 +177,15 @@ class RuleLives(Chain):
             if shop:
                 return terms.part(shop, lines), Reason.NONE
         return None, terms.reason(lines)
+
+    def _next_supplied(self, order: Order, lines: Basket, without: frozenset[Shop]) -> Part | None:
+        """What waits for supply, from another store that gets the same on the same days."""
+        days = dict(sku.split(SUPPLY) for sku in lines)
+        own = {sku.partition(SUPPLY)[0]: pieces for sku, pieces in lines.items()}
+        terms = replace(self.terms(order, own), without=without)
+        waiting = [step for step in terms.rule.steps if step.name is StepName.BACKORDER]
+        parts = [terms.supplied(step, own, days) for step in waiting]
+        return next((part for part in parts if part), None)
 
     def _nearest(
         self, order: Order, lines: Basket, without: frozenset[Shop] = frozenset()

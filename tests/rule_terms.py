@@ -306,13 +306,17 @@ class Terms:
 
     # -- WHAT WILL COME ------------------------------------------------------------------------
 
-    def supplied(self, step: Step, lines: Basket) -> Part | None:
-        """From the store where all of it will have come first, of those the nearest."""
+    def supplied(
+        self, step: Step, lines: Basket, only: Mapping[str, str] | None = None
+    ) -> Part | None:
+        """From the store where all of it will have come first, of those the nearest. `only`: the
+        day on which each SKU must come.
+        """
         ways = []
         for shop in self.chain.shops.values():
             if not (self.asked(step, shop) and self.is_near(step, shop)):
                 continue
-            days = [self._day(shop, sku, pieces) for sku, pieces in lines.items()]
+            days = [self._day(shop, sku, n, only and only[sku]) for sku, n in lines.items()]
             if all(days) and self._comes_in_time(shop, max(days)):
                 ways.append((max(days), self.metres(shop), shop.id, shop, days))
         if not ways:
@@ -332,12 +336,12 @@ class Terms:
         wait_s = (self._comes_ns(shop, day) - self.chain.now_ns()) / 1e9
         return wait_s + self.handling_s(shop) <= self.rule.promise.most_s
 
-    def _day(self, shop: Shop, sku: str, pieces: int) -> str:
+    def _day(self, shop: Shop, sku: str, pieces: int, only: str | None) -> str:
         """The first day on which enough of one SKU is to arrive, or ""."""
         enough = (
             day
             for day in self.chain.days_of(sku)
-            if self.offered(shop, sku + SUPPLY + day) >= pieces
+            if only in (None, day) and self.offered(shop, sku + SUPPLY + day) >= pieces
         )
         return next(enough, "")
 

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fendan import Datum, InvalidInputError, OrderType, convert
+from fendan.exception_entry import MOST_RAW_BYTES, cut
 from fendan.given import Given
 from fendan.intake.adapter import Adapted, Adapter
 from fendan.intake.mapping_file import mappings_from
@@ -414,7 +415,18 @@ def test_what_helps_to_find_an_order_is_shown() -> None:
 def test_of_a_huge_payload_the_beginning_is_kept() -> None:
     kept = RawPayload(platform="POS", data=b"\xffx\0" + b"y" * 100_000).kept()
     assert kept.startswith("\\xffx\\x00yy")
-    assert kept.endswith("… (83,619 bytes more)")
+    assert kept.endswith("… (cut off: 100,003 bytes came)")
+    assert len(kept.encode()) == MOST_RAW_BYTES
+    assert cut(kept) == kept, "and so it stays in the exception queue"
+
+
+@pytest.mark.parametrize("data", [b"\xff" * MOST_RAW_BYTES, "壶".encode() * MOST_RAW_BYTES])
+def test_what_is_cut_off_is_said_in_any_writing(data: bytes) -> None:
+    kept = cut(RawPayload(platform="POS", data=data).kept())
+    assert kept.endswith(f"(cut off: {len(data):,} bytes came)")
+    assert len(kept.encode()) <= MOST_RAW_BYTES
+    whole = data[: MOST_RAW_BYTES // 4]
+    assert "cut off" not in RawPayload(platform="POS", data=whole).kept()
 
 
 # -- CONFIG --------------------------------------------------------------------------------------

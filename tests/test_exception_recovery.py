@@ -286,3 +286,22 @@ def test_what_a_store_rejected_and_the_engine_has_forgotten_is_held_for_review(
     assert engine.exception("A").kind is ExceptionKind.HELD
     engine.cancel_exception("A")
     engine.close()
+
+
+def test_what_is_held_for_review_says_how_often_it_was_tried(clock: StoppedClock) -> None:
+    engine = Engine(clock=clock, remembered_orders=0)
+    engine.add_stores([Store(id="S1", lat=31.2, lng=121.4)])
+    engine.set_stock([("S1", "tea", 1), ("S1", "milk", 40_000)])
+    engine.keep_exceptions(RetryPolicy(first_wait_s=0.0, most_attempts=2))
+    engine.route(order("A", ("tea", 1)))
+    engine.reject_order("A", "S1")
+    engine.retry_due()
+    assert engine.exception("A").attempts == 1
+    filler = [order(f"F{number}", ("milk", 1)) for number in range(33_000)]
+    engine.route_batch(filler)
+    engine.release_batch([one.id for one in filler])
+    engine.set_stock([("S1", "tea", 2)])
+    engine.retry_due()
+    assert engine.knows(["A"]) == [False]
+    entry = engine.exception("A")
+    assert (entry.kind, entry.attempts) == (ExceptionKind.HELD, 1)

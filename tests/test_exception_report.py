@@ -13,6 +13,7 @@ from fendan.cli import app
 from fendan.exception_entry import ExceptionEntry, ExceptionKind
 from fendan.exception_figures import DayFigures, ExceptionCount
 from fendan.exception_report import first_of, report_of
+from serving import serving
 
 HERE = {"lat": 31.24, "lng": 121.49}
 DAY = DayFigures(
@@ -79,6 +80,15 @@ def test_the_newest_day_is_printed(folder: Path) -> None:
         assert reason in told.output
 
 
+def test_a_server_tells_its_days_itself(folder: Path) -> None:
+    with Engine.open(folder, clock=StoppedClock()) as engine, serving(engine) as served:
+        told = CliRunner().invoke(
+            app, ["report", "exceptions", "--server", served.address, "--day", "2025-06-16"]
+        )
+    assert told.exit_code == 0, told.output
+    assert "75.0%" in told.output, "nine of twelve"
+
+
 def test_several_days_are_printed_and_drawn(folder: Path, tmp_path: Path) -> None:
     picture = tmp_path / "week.png"
     options = ["--days", "7", "--picture", str(picture)]
@@ -96,6 +106,8 @@ def test_a_day_that_is_none_and_a_folder_without_a_queue_are_refused(
         assert told.exit_code == 2
         return told.stderr
 
+    assert "--server" in refused()
+    assert "--server" in refused("--server", "nowhere:1", "--data", str(folder))
     assert "--day" in refused("--data", str(folder), "--day", "yesterday")
     assert "--days" in refused("--data", str(folder), "--days", "93")
     assert "day" in refused("--data", str(folder), "--day", "0001-01-01")

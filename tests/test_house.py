@@ -63,6 +63,7 @@ ENGINE_ORDER = [
     "desk",
     "reasons",
     "dispatch",
+    "successor",
     "records",
     "events",
     "history",

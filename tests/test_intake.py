@@ -157,6 +157,38 @@ def test_an_order_that_was_rejected_may_come_again_mended() -> None:
     assert counter.queue() == {}
 
 
+def test_an_order_that_comes_again_mended_is_one_order_of_the_day_it_came_first() -> None:
+    counter = Counter()
+    counter.take(order("A", lines=lines("tae")), order("B", lines=lines("tae")), order("C"))
+    counter.clock.time_ns += 24 * 60 * MINUTE_NS
+    today = {"placed_at": "2026-11-23 12:00:00"}
+    counter.take(order("A", **today), order("B", lines=lines("cake"), **today))
+    counter.engine.set_stock([("S2", "cake", 1)])
+    counter.engine.retry_due()
+    first, second = (counter.engine.exception_figures(f"2026-11-{day}") for day in (22, 23))
+    assert (first.taken, first.at_once, first.by_hand, first.by_retry) == (3, 1, 1, 1)
+    assert [(one.reason, one.count) for one in first.exceptions] == [("UNKNOWN_SKU", 2)]
+    assert (second.taken, second.at_once, second.exceptions) == (0, 0, ())
+
+
+def test_an_order_that_the_engine_refuses_is_routed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = Counter()
+    counter.take(order("A"))
+    asked: list[str] = []
+    route_batch = counter.engine.route_batch
+
+    def listening(orders: list[Any], **said: Any) -> Any:
+        asked.extend(one.id for one in orders)
+        return route_batch(orders, **said)
+
+    monkeypatch.setattr(counter.engine, "route_batch", listening)
+    (told,) = counter.take(order("A", lines=lines("milk")))
+    assert asked == ["A"]
+    assert told.hint.startswith("id: order id seen before with other content")
+    results = counter.take(order("A", lines=lines("milk")), order("B"), order("A"))
+    assert [one.outcome for one in results] == [REJECTED, ASSIGNED, ASSIGNED]
+
+
 def test_an_order_that_no_store_can_fill_waits_with_the_engines_reason() -> None:
     counter = Counter()
     (result,) = counter.take(order(lines=lines("cake")))

@@ -37,7 +37,8 @@ from fendan.client import Retries
 from fendan.errors import JournalError
 
 PATIENCE_S = 30.0
-KILLS = 200
+# After each start all orders that were ever told are sent again: fewer days would be much longer.
+DAYS, KILLS_A_DAY = 4, 50
 SMALL_BYTES = 20_000
 SHOPPERS = 2
 
@@ -359,9 +360,13 @@ def look_and_go_on(scene: Scene, shoppers: list[Shopper]) -> None:
 # -- THE TESTS ---------------------------------------------------------------------------------
 
 
-def test_nothing_acknowledged_is_lost_by_two_hundred_kills_amid_the_load(scene: Scene) -> None:
+@pytest.mark.parametrize("day", range(DAYS))
+def test_nothing_acknowledged_is_lost_by_two_hundred_kills_amid_the_load(
+    scene: Scene, day: int
+) -> None:
+    assert DAYS * KILLS_A_DAY == 200
     seed = random.randrange(2**32)
-    print(f"seed {seed}")
+    print(f"seed {seed} of day {day}")
     chance = random.Random(seed)
     shoppers = crowd(seed)
 
@@ -371,7 +376,7 @@ def test_nothing_acknowledged_is_lost_by_two_hundred_kills_amid_the_load(scene: 
         time.sleep(chance.uniform(0.0, 0.005))
         scene.nursery.kill()
 
-    for _ in range(KILLS):
+    for _ in range(KILLS_A_DAY):
         if chance.random() < 0.1:  # amid the start, too
             scene.start()
             time.sleep(chance.uniform(0.0, 0.1))

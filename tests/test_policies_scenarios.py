@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fendan import Exclusion, OrderState, Reason, Status, UnknownStoreError, area_face
+from fendan import Exclusion, OrderState, Reason, RejectReason, Status, UnknownStoreError, area_face
 from fendan.engine.areas import Areas
 from fendan.rules import OrderType, StepName, StoreKind
 from town import PLAIN, Town, a_street_town, later, shanghai
@@ -608,6 +608,49 @@ def test_what_waits_for_supply_is_held_until_it_comes_and_as_long_as_usual_from_
     expired = town.engine.expire_orders()
     now, then = town.engine.order("P").shipments
     assert expired and (now.state, then.state) == (OrderState.EXPIRED, OrderState.ASSIGNED)
+
+
+def test_what_waits_for_supply_and_is_rejected_waits_for_the_same_day_elsewhere(town: Town) -> None:
+    town.sku("ice", presale=True, needs=frozenset({"cold_chain"}))
+    for store in (town.near, town.next, town.far):
+        town.engine.set_supply(store, "ice", "2025-06-18", 1)
+    town.store(town.near, abilities=frozenset({"cold_chain"}))
+    town.store(town.far, abilities=frozenset({"cold_chain"}))
+    town.policy("[types.PRESALE]\nreservation_timeout = '2h'")
+    town.engine.route(town.an_order(("ice", 1), kind=PRESALE, id="P"))
+    (sent,) = town.engine.reject_order("P", town.near).shipments
+    assert (sent.state, sent.store_id) == (OrderState.ASSIGNED, town.far)
+    assert sent.reserved_until_ns == town.at("02:00", day=18)
+
+
+def test_what_waits_for_supply_and_is_rejected_is_never_sold_from_stock(town: Town) -> None:
+    town.sku("ice", presale=True)
+    town.engine.set_supply(town.near, "ice", "2025-06-18", 1)
+    town.engine.route(town.an_order(("ice", 1), kind=PRESALE, id="P"))
+    town.engine.set_supply(town.next, "ice", "2025-06-17", 9)  # that is another day
+    town.stock(town.next, ice=9)
+    (sent,) = town.engine.reject_order("P", town.near).shipments
+    assert (sent.state, sent.reason) == (OrderState.REJECTED, Reason.NO_SUPPLY)
+
+
+def test_without_a_policy_nobody_is_promised_supply(town: Town) -> None:
+    town.sku("ice", presale=True)
+    for store in (town.near, town.next):
+        town.engine.set_supply(store, "ice", "2025-06-18", 1)
+    town.engine.route(town.an_order(("ice", 1), kind=PRESALE, id="P"))
+    town.engine.activate_policy(0)
+    (sent,) = town.engine.reject_order("P", town.near).shipments
+    assert (sent.state, sent.reason) == (OrderState.REJECTED, Reason.NO_SUPPLY)
+
+
+def test_supply_that_a_store_says_will_not_come_is_sold_to_nobody_else(town: Town) -> None:
+    town.sku("ice", presale=True)
+    town.engine.set_supply(town.near, "ice", "2025-06-18", 5)
+    town.stock(town.near, tea=1)
+    town.engine.route(town.an_order(("tea", 1), ("ice", 1), kind=PRESALE, id="P"))
+    town.engine.reject_order("P", town.near, reason=RejectReason.NOT_ON_SHELF, missing_skus=["ice"])
+    assert town.engine.supply("ice") == []
+    assert town.engine.available(town.near, "tea") == 1
 
 
 def test_a_day_of_supply_begins_when_it_does_there_whatever_the_clocks_do_until_then(

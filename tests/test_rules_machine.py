@@ -6,8 +6,9 @@ commands in memory: both must be in the same state, to the byte, whenever that i
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import cycle, product
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import rule_strategies as rs
 from fendan import Engine, Order, OrderState, RejectReason, SkuProfile, Store, StoreProfile
 from fendan.filelog import FileLog
+from fendan.rules import OrderType
 from fendan.state import state_hash
 from rule_judge import Judge
 from rule_lives import Sent
@@ -303,17 +305,44 @@ class Chain(RuleBasedStateMachine):
     def stores_reject_an_order(
         self, number: int, reason: RejectReason, times: int, then: Order
     ) -> None:
-        """The next one as well, perhaps; but nobody says so of what is still to come."""
+        """The next one as well, perhaps; of what is still to come, too."""
         held = self.where(lambda sent: sent.is_held)
         name = held[number % len(held)][0] if held else ""
         for _ in range(times):
             sent = self.judge.twin.told[name].held if name else []
-            if not sent or any(one.waits for one in sent):
+            if not sent:
                 break
             assert sent[0].shop is not None
             store = sent[0].shop.id
             self.all(partial(rejected, name, store, reason))
         self.an_order_comes(then)
+
+    @rule(
+        drawn=rs.orders(()),
+        day=st.sampled_from(rs.DAYS),
+        counts=st.lists(st.sampled_from([1, 3, 9]), min_size=5, max_size=5),
+        reason=st.sampled_from([RejectReason.OTHER, RejectReason.NOT_ON_SHELF]),
+    )
+    def what_waits_for_supply_is_rejected(
+        self, drawn: Order, day: str, counts: list[int], reason: RejectReason
+    ) -> None:
+        """By one store after another, of those that get some of it."""
+        lines = [line for line in drawn.lines if line[0] in rs.SKUS] or [("tea", 1)]
+        order = rs.numbered(replace(drawn, lines=lines), len(self.orders))
+        order = replace(order, order_type=OrderType.PRESALE)
+        skus = sorted({sku for sku, *_ in lines})
+        for sku in skus:
+            self.all(lambda face, sku=sku: face.set_sku_profiles({sku: SkuProfile(presale=True)}))
+        for (sku, name), count in zip(product(skus, self.names), cycle(counts), strict=False):
+            self.quietly(
+                lambda face, sku=sku, name=name, n=count: face.set_supply(name, sku, day, n)
+            )
+        self.orders.append(order)
+        self.all(lambda face: face.route(order))
+        for _ in counts:
+            if held := self.judge.twin.told[order.id].held:
+                assert held[-1].shop is not None
+                self.all(partial(rejected, order.id, held[-1].shop.id, reason))
 
     @change(seconds=st.sampled_from([0, 600, 7200]))
     def what_was_not_accepted_in_time_is_given_back(self, seconds: int, then: Order) -> None:

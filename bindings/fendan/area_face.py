@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from fendan.areas import area_of, area_text, shapely_module
 from fendan.core import Core
+from fendan.documents import texts_of
 from fendan.engine.areas import Areas
 from fendan.errors import Fault, refuse
 
@@ -81,7 +82,7 @@ class AreaFace(Core):
         return self._areas
 
     def _area_texts(self) -> dict[str, str]:
-        return {name: text for (kind, name), text in self._documents.items() if kind == AREA}
+        return texts_of(self._documents, AREA)
 
 
 def _drawn(texts: Mapping[str, str]) -> Areas | None:

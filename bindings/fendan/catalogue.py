@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan.bundles import Bundles, flat_parts
-from fendan.documents import Documents
+from fendan.documents import Documents, texts_of
 from fendan.engine.names import Names
 from fendan.errors import Fault, refuse
 from fendan.hours import path
@@ -45,7 +45,7 @@ class Catalogue:
     @classmethod
     def of(cls, documents: Documents, before: Self) -> Self:
         """What documents say; what was known `before` is not read again."""
-        texts = {name: text for (kind, name), text in documents.items() if kind == SKU}
+        texts = texts_of(documents, SKU)
         profiles = {
             name: before.profiles[name] if before.texts.get(name) == text else sku_profile_of(text)
             for name, text in texts.items()

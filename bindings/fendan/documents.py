@@ -16,7 +16,7 @@ from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.engine.snapshot import Section, corrupt, whole
 from fendan.errors import Fault, refuse
 
-__all__ = ["KINDS", "MOST_BYTES", "Documents", "changed", "restored", "sections"]
+__all__ = ["KINDS", "MOST_BYTES", "Documents", "changed", "restored", "sections", "texts_of"]
 
 Documents = dict[tuple[str, str], str]
 """The texts by kind and name."""
@@ -28,6 +28,11 @@ MOST_BYTES = 8 * 1024 * 1024
 KINDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
     "documents": (np.dtype(np.uint8), ()),
 }
+
+
+def texts_of(documents: Documents, kind: str) -> dict[str, str]:
+    """The texts of one kind, by name."""
+    return {name: text for (of_kind, name), text in documents.items() if of_kind == kind}
 
 
 def changed(documents: Documents, kind: str, texts: Mapping[str, str]) -> dict[str, bytes]:

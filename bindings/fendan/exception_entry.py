@@ -52,7 +52,7 @@ class ExceptionEntry:
     where the engine remembers what it asked for. `store_id`: the last store that would not have it,
     or "". `priority`: 0 to 9, the highest first. `attempts`: how often it was tried again since the
     engine was opened; `next_try_ns`: not before then, None: whenever something changes that could
-    fill it. `raw`: what came, at most 16 KiB of it.
+    fill it. `raw`: what came, at most 16 KiB, and where it was cut off, that.
     """
 
     id: str
@@ -83,9 +83,6 @@ def checked(entry: ExceptionEntry, row: int | None = None) -> ExceptionEntry:
         refuse(Fault.OUT_OF_RANGE, "entries.kind", entry.kind, row=row, hint=hint)
     if not is_usable_id(entry.reason):
         refuse(Fault.BAD_ID, "entries.reason", entry.reason, row=row, hint=ID_HINT)
-    if entry.order is not None and entry.order.id != entry.id:
-        hint = f"the order's is {entry.order.id!r}"
-        refuse(Fault.OUT_OF_RANGE, "entries.id", entry.id, row=row, hint=hint)
     if not isinstance(entry.priority, int) or not 0 <= entry.priority <= HIGHEST_PRIORITY:
         hint = f"must be a whole number from 0 to {HIGHEST_PRIORITY}"
         refuse(Fault.OUT_OF_RANGE, "entries.priority", entry.priority, row=row, hint=hint)
@@ -95,12 +92,30 @@ def checked(entry: ExceptionEntry, row: int | None = None) -> ExceptionEntry:
             refuse(Fault.WRONG_TYPE, f"entries.{name}", value, row=row, hint="must be text")
     if not isinstance(entry.raw, str):  # of which is kept what can be
         refuse(Fault.WRONG_TYPE, "entries.raw", entry.raw, row=row, hint="must be text")
+    if entry.order is not None:
+        _check_order(entry.id, entry.order, row)
     if not isinstance(entry.codes, tuple) or not all(map(_is_text, entry.codes)):
         refuse(Fault.WRONG_TYPE, "entries.codes", entry.codes, row=row, hint="must be texts")
     if not isinstance(entry.since_ns, int) or not 0 <= entry.since_ns < NEVER_NS:
         hint = "must be nanoseconds since 1970, or 0"
         refuse(Fault.OUT_OF_RANGE, "entries.since_ns", entry.since_ns, row=row, hint=hint)
     return entry
+
+
+def _check_order(name: str, order: Order, row: int | None) -> None:
+    """Refuse what cannot be written down, and read again; whether it can be routed is seen then."""
+    if not isinstance(order, Order):
+        refuse(Fault.WRONG_TYPE, "entries.order", order, row=row, hint="must be a fendan.Order")
+    if order.id != name:
+        hint = f"the order's is {order.id!r}"
+        refuse(Fault.OUT_OF_RANGE, "entries.id", name, row=row, hint=hint)
+    try:
+        text = _ENCODER.encode(_order_said(order))
+        text.encode()
+        _order_of(name, json.loads(text))
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        hint = f"it cannot be written as JSON: {error}"
+        refuse(Fault.WRONG_TYPE, "entries.order", order, row=row, hint=hint)
 
 
 def _is_text(value: object) -> bool:
@@ -111,10 +126,17 @@ def _is_text(value: object) -> bool:
         return False
 
 
-def cut(raw: str) -> str:
-    """As much of a text as is kept, and can be written as UTF-8."""
-    data = raw[:MOST_RAW_BYTES].encode(errors="replace")[:MOST_RAW_BYTES]
-    return data.decode(errors="ignore")
+def cut(raw: str, came_bytes: int = 0) -> str:
+    """As much of a text as is kept, and can be written as UTF-8; what was cut off says so.
+
+    `came_bytes`: how many came, where the text is not what came.
+    """
+    data = raw[: MOST_RAW_BYTES + 1].encode(errors="replace")
+    if len(data) <= MOST_RAW_BYTES:
+        return data.decode()
+    came_bytes = came_bytes or len(raw.encode(errors="replace"))
+    mark = f"… (cut off: {came_bytes:,} bytes came)"
+    return data[: MOST_RAW_BYTES - len(mark.encode())].decode(errors="ignore") + mark
 
 
 # -- AS TEXT -----------------------------------------------------------------------------------

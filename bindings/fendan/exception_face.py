@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fendan import columns
-from fendan.documents import Documents
+from fendan.documents import texts_of
 from fendan.engine.batch import Batch
 from fendan.engine.book import Rules
 from fendan.engine.outcome import Outcome, arranged
 from fendan.engine.records import OrderState
 from fendan.engine.retry import assign_to
 from fendan.engine.router import Reason, Status
-from fendan.errors import Fault, refuse
+from fendan.errors import Fault, UnknownOrderError, refuse
 from fendan.exception_entry import (
     ExceptionEntry,
     ExceptionKind,
@@ -120,15 +120,22 @@ class ExceptionFace(RetryFace):
             self._write_exceptions()
 
     def mend_exceptions(self, order_ids: Iterable[str]) -> None:
-        """Take out of the queue what was held or rejected, and has come again and found a store."""
-        with self._command():
+        """Take out of the queue what was held or rejected, and just came again and found a store.
+
+        Among the figures such an order is one, of the day it came first, and done by hand.
+        """
+        with self._command() as command:
             queue = self._kept_queue()
             for name in order_ids:
                 entry = queue.get(name)
                 if entry is None or entry.kind is ExceptionKind.WAITING:
                     continue
-                if self._state_of(name) not in HOMELESS:  # what it was told first may have passed
-                    self._leave(name, "cancelled")
+                if self._state_of(name) in HOMELESS:  # what it was told first may have passed
+                    continue
+                self._leave(name, "by_hand" if _was_never_routed(entry) else "cancelled")
+                if _was_never_routed(entry):
+                    for count in ("taken", "at_once"):
+                        self._figures.count(count, command.now_ns, -1)
             self._write_exceptions()
 
     def exceptions(
@@ -301,7 +308,7 @@ class ExceptionFace(RetryFace):
         if self._queue is None:
             return
         unassigned = np.flatnonzero(outcome.verdicts["status"] == Status.UNASSIGNED)
-        fresh = 0
+        fresh = mended = 0
         for row in unassigned.tolist():
             name = batch.id_of(row)
             known = self._queue.get(name)
@@ -311,33 +318,40 @@ class ExceptionFace(RetryFace):
                 continue  # it was told so long ago
             reason = Reason(int(outcome.verdicts["reason"][row]))
             order = waiting_order(batch, row, self._stock.skus, said_at(row))
-            self._wait(order, reason, now_ns)
+            if known is not None and _was_never_routed(known):  # and counted when it came first
+                self._wait(order, reason, known.since_ns, now_ns, is_new=False)
+                mended += 1
+            else:
+                self._wait(order, reason, now_ns, now_ns, is_new=True)
             fresh += 1
-        self._figures.count("taken", now_ns, taken)
+        self._figures.count("taken", now_ns, taken - mended)
         self._figures.count("at_once", now_ns, taken - fresh)
         self._write_exceptions()
 
-    def _wait(self, order: Order, reason: Reason, now_ns: int) -> None:
+    def _wait(
+        self, order: Order, reason: Reason, since_ns: int, now_ns: int, *, is_new: bool
+    ) -> None:
         entry = ExceptionEntry(
             id=order.id,
             kind=ExceptionKind.WAITING,
             reason=reason.name,
-            since_ns=now_ns,
+            since_ns=since_ns,
             order=order,
             channel=order.channel,
             priority=order.priority,
         )
-        self._put(entry, now_ns, is_new=True)
+        self._put(entry, now_ns, is_new=is_new)
 
     def _stepped(self, order_ids: Iterable[str], now_ns: int, store_id: str = "") -> None:
         """What is at no store any more comes into the queue, and what is done with leaves it."""
         if self._queue is None:
             return
         for name in order_ids:
-            if self._state_of(name) is None:  # done with, and forgotten already
+            try:
+                status = _status(name, self._life.status(name))
+            except UnknownOrderError:  # done with, and forgotten already
                 self._leave(name, "cancelled")
                 continue
-            status = _status(name, self._life.status(name))
             states = {one.state for one in status.shipments or (status,)}
             if states.isdisjoint(HOMELESS) and status.state is not OrderState.UNASSIGNED:
                 self._leave(name, "cancelled")
@@ -393,8 +407,8 @@ class ExceptionFace(RetryFace):
         if self._queue is not None:
             self._waiting.policy = retry_of(text)
             return
-        self._figures = Figures(_texts(self._documents, HOUR))
-        entries = [entry_of(*row) for row in _texts(self._documents, EXCEPTION).items()]
+        self._figures = Figures(texts_of(self._documents, HOUR))
+        entries = [entry_of(*row) for row in texts_of(self._documents, EXCEPTION).items()]
         self._begin_queue(ExceptionQueue(entries), retry_of(text))
 
     def _write_exceptions(self) -> None:
@@ -416,5 +430,6 @@ class ExceptionFace(RetryFace):
         self._wait_for(entry, now_ns)
 
 
-def _texts(kept: Documents, kind: str) -> dict[str, str]:
-    return {name: text for (of_kind, name), text in kept.items() if of_kind == kind}
+def _was_never_routed(entry: ExceptionEntry) -> bool:
+    """Whether an order was put into the queue by whoever took it in, and not by the engine."""
+    return entry.reason not in (*Reason.__members__, EXPIRED) and APPROVED not in entry.codes

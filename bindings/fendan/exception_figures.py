@@ -40,8 +40,8 @@ class DayFigures:
     """What became of the orders of one day, "2026-12-01".
 
     `taken`: all that came. `at_once`: assigned when they came; `by_retry`: later, by themselves;
-    `by_hand`: by a person, or after one approved. `cancelled`: while they were exceptions. The rest
-    still waits. `exceptions`: those not assigned at once, most first.
+    `by_hand`: by a person, or after one approved or mended them. `cancelled`: while they were
+    exceptions. The rest still waits. `exceptions`: those not assigned at once, most first.
     """
 
     day: str
@@ -135,8 +135,8 @@ class Figures:
         for hour in hours:
             name = hour.strftime("%Y-%m-%dT%H")
             if name in self._hours:
-                whole.counts += self._hours[name].counts
-                whole.exceptions += self._hours[name].exceptions
+                whole.counts.update(self._hours[name].counts)  # some of which may be below zero
+                whole.exceptions.update(self._hours[name].exceptions)
         rows = sorted(whole.exceptions.items(), key=lambda row: (-row[1], row[0]))
         return DayFigures(
             day=first.date().isoformat(),

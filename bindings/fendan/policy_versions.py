@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from fendan.documents import Documents
+from fendan.documents import Documents, texts_of
 from fendan.errors import Fault, refuse
 from fendan.model import PolicyState, PolicyVersion
 
@@ -49,8 +49,7 @@ class Versions(NamedTuple):
         try:
             drafts = {
                 int(name): Draft(**json.loads(text))
-                for (kind, name), text in documents.items()
-                if kind == POLICY
+                for name, text in texts_of(documents, POLICY).items()
             }
             content = json.loads(documents.get((ACTIVE, ACTIVE_NAME), NONE_ACTIVE))
             active, times = content["version"], content["activated_ns"]

@@ -7,6 +7,7 @@ import numpy as np
 
 from fendan.catalogue import PLAIN, SKU, Catalogue
 from fendan.core import Core
+from fendan.documents import texts_of
 from fendan.engine import limits
 from fendan.engine.network import ID_HINT, is_usable_id
 from fendan.errors import Fault, refuse
@@ -131,8 +132,7 @@ class ProfileFace(Core):
         if STORE in kinds:
             self._store_profiles = {
                 name: store_profile_of(text)
-                for (kind, name), text in self._documents.items()
-                if kind == STORE
+                for name, text in texts_of(self._documents, STORE).items()
             }
 
 

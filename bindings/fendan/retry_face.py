@@ -158,16 +158,16 @@ class RetryFace(LifeFace, RulingFace):
         rules = self._rules_at(now_ns)
         for waiter in waiting.candidates(now_ns):
             tried += 1
-            if not self._attempt(waiter.id, rules, now_ns):
+            if not self._attempt(waiter.id, rules, now_ns) and waiter.id in waiting:
                 self._failed(waiter, now_ns)
             if tried >= waiting.policy.most_per_turn:
                 break
         self._seen_changes = len(self._stock.changes)  # since then stock only shrank
         return tried, list(self._found_home)
 
-    def _try_now(self, name: str, now_ns: int) -> bool:
+    def _try_now(self, name: str, now_ns: int) -> None:
         """One order, whatever it waits for."""
-        return self._attempt(name, self._rules_at(now_ns), now_ns)
+        self._attempt(name, self._rules_at(now_ns), now_ns)
 
     def _failed(self, waiter: Waiter, now_ns: int) -> None:
         """Try it later; or let a person see to it, where it was tried often and long enough."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fendan.area_face import AREA
+from fendan.documents import texts_of
 from fendan.eligible import Facts
 from fendan.opening import Opening
 from fendan.profiles import StoreProfile
@@ -145,7 +146,7 @@ class SceneFace(RulingFace):
             else None,
             open_orders=chain.loads.open_orders.copy(),
             lately=chain.loads.lately(now_ns),
-            outlines={name: text for (kind, name), text in self._documents.items() if kind == AREA},
+            outlines=texts_of(self._documents, AREA),
         )
 
     def _wish(self, asker: Asker, rule: Rule) -> Wish:

@@ -8,12 +8,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fendan.documents import Documents
+from fendan.documents import Documents, texts_of
 from fendan.engine.names import Names
 from fendan.errors import Fault, refuse
 
@@ -34,13 +34,8 @@ class Shares:
     """Shares and hidden SKUs by channel, as the documents say; not to be changed."""
 
     def __init__(self, documents: Documents) -> None:
-        self.shares: dict[str, dict[str, int]] = {}
-        self.hidden: dict[str, list[str]] = {}
-        for (kind, name), text in documents.items():
-            if kind == SHARE:
-                self.shares[name] = json.loads(text)
-            elif kind == HIDDEN:
-                self.hidden[name] = json.loads(text)
+        self.shares: dict[str, dict[str, int]] = _read(documents, SHARE)
+        self.hidden: dict[str, list[str]] = _read(documents, HIDDEN)
 
     @property
     def channels(self) -> list[str]:
@@ -92,3 +87,7 @@ def millionths_of(share: float, field: str) -> int:
     if math.isnan(share) or not 0 <= share <= 1:
         refuse(Fault.OUT_OF_RANGE, field, share, hint=hint)
     return round(float(share) * WHOLE)
+
+
+def _read(documents: Documents, kind: str) -> dict[str, Any]:
+    return {name: json.loads(text) for name, text in texts_of(documents, kind).items()}

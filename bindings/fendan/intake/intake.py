@@ -142,19 +142,24 @@ class Intake:
         A batch with an order that cannot be is refused whole, naming the order; so those before it
         are routed, it is left out, and it goes on behind it.
         """
-        waiting = [orders]
+        waiting: list[list[Order] | InvalidInputError] = [orders]
         while waiting:
             batch = waiting.pop()
+            if isinstance(batch, InvalidInputError):
+                yield batch
+                continue
             if not batch:
                 continue
             try:
                 yield from self._engine.route_batch(batch, allocate=PRIORITY)
             except InvalidInputError as error:
-                if len(batch) == 1:
+                if error.row is not None:
+                    waiting += [batch[error.row + 1 :], error, batch[: error.row]]
+                elif len(batch) > 1:
+                    half = len(batch) // 2
+                    waiting += [batch[half:], batch[:half]]
+                else:
                     yield error
-                    continue
-                at = len(batch) // 2 if error.row is None else error.row
-                waiting += [batch[at + 1 :], batch[at : at + 1], batch[:at]]
 
 
 class _Batch:
@@ -230,7 +235,7 @@ class _Batch:
             codes=codes,
             warnings=warnings,
             exception_id=name,
-            hint="" if answer is None else answer.message,
+            hint="" if answer is None else _said(answer),
         )
 
     def _decided(self, row: int, decision: Decision, warnings: tuple[str, ...]) -> IntakeResult:
@@ -291,6 +296,12 @@ class _Batch:
         if amount == NOT_SAID and of.unit_price[line] != NOT_SAID:
             amount = int(of.unit_price[line]) * quantity
         return of.skus[line], quantity, min(max(amount, 0), MOST_AMOUNT)
+
+
+def _said(error: InvalidInputError) -> str:
+    """What the engine said of an order, without its row in a batch that nobody else knows of."""
+    said = error.message.replace(f" (row {error.row})", "", 1)
+    return said.removeprefix(f"orders[{error.row}].")
 
 
 def _codes(found: Iterable[tuple[str, int, Severity]], severity: Severity) -> tuple[str, ...]:

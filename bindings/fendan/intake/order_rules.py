@@ -102,7 +102,7 @@ ORDER_RULES = (
         severity=Severity.HOLD,
         judge=pickup_store_closed,
         english="a pickup store that is paused",
-        chinese="自提门店已停业或暂停接单",
+        chinese="自提门店暂停接单",
     ),
     Rule(
         code="GROUP_WITHOUT_PICKUP",

@@ -9,6 +9,7 @@ from enum import Enum
 from fendan import columns
 from fendan.engine.network import is_usable_id
 from fendan.errors import Fault, refuse
+from fendan.exception_entry import MOST_RAW_BYTES, cut
 from fendan.times import NEVER_NS
 
 __all__ = [
@@ -23,9 +24,6 @@ __all__ = [
 
 # The largest basket in the real order lines has 1,110 of them, some 300 kB as platforms write them.
 MOST_PAYLOAD_BYTES = 1024 * 1024
-
-# What is kept of a payload that nobody could read: enough to see what it was meant to be.
-MOST_KEPT_BYTES = 16 * 1024
 
 # Enough to tell payloads apart.
 DIGEST_CHARACTERS = 12
@@ -73,11 +71,10 @@ class RawPayload:
     received_ns: int | None = None
 
     def kept(self) -> str:
-        """The text to be kept of it, at most 16 KiB of its bytes, whatever these are."""
-        text = self.data[:MOST_KEPT_BYTES].decode("utf-8", "backslashreplace")
+        """The text to be kept of it, at most 16 KiB, whatever its bytes are; see `cut`."""
+        text = self.data[: MOST_RAW_BYTES + 1].decode("utf-8", "backslashreplace")
         text = text.replace("\0", "\\x00").replace("\x1f", "\\x1f")
-        left = len(self.data) - MOST_KEPT_BYTES
-        return f"{text}… ({left:,} bytes more)" if left > 0 else text
+        return cut(text, len(self.data))
 
     def name(self, order_id: str = "") -> str:
         """What an exception is called that has no id of its own: of the same bytes, the same.
