@@ -21,8 +21,8 @@ from rich.table import Table
 import command
 import fendan
 from contest import EngineArrays, take_turns
+from fendan.workloads.named import NAMED, SEED, Named, made
 from machine import machine
-from named import NAMED, SEED, Named, made
 from rows import Row
 from workload import engine_for
 

@@ -15,6 +15,9 @@ from matplotlib.image import imread
 
 import fendan
 from fendan.v1.routing_service_pb2 import RouteRequest
+from fendan.workloads import files, named
+from fendan.workloads.workload import joined
+from fendan.workloads.workload import metro as metro_of
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -126,8 +129,8 @@ def test_both_doors_answer_every_order_and_a_picture_shows_how_soon(load, tmp_pa
 
 
 def test_each_order_of_many_written_at_once_is_found_again(load):
-    crowd, workload = load("crowd"), load("workload")
-    requests = crowd.Requests.of(workload.metro(60, 50, 1, orders=1), 25)
+    crowd = load("crowd")
+    requests = crowd.Requests.of(metro_of(60, 50, 1, orders=1), 25)
     ids = set()
     for begin, end in pairwise(requests.offsets.tolist()):
         message = RouteRequest.FromString(requests.data[begin:end])
@@ -144,7 +147,7 @@ def test_latencies_count_from_when_a_message_was_due_and_weigh_orders(load):
 
 def test_with_64_stores_scipy_sees_them_all_and_chooses_what_the_engine_does(load):
     workload, peers = load("workload"), load("peers")
-    small = workload.metro(stores=64, skus=60, skus_per_store=15, orders=1500, seed=2)
+    small = metro_of(stores=64, skus=60, skus_per_store=15, orders=1500, seed=2)
     routed = workload.engine_for(small).route_arrays(**vars(small.orders))
     left = peers.dense_stock(small)
     scanned = peers.AllStores(small, left).route(small.orders)
@@ -156,7 +159,7 @@ def test_with_64_stores_scipy_sees_them_all_and_chooses_what_the_engine_does(loa
 
 def test_stock_put_back_is_the_stock_there_was(load):
     workload, peers = load("workload"), load("peers")
-    small = workload.metro(stores=64, skus=60, skus_per_store=15, orders=1500, seed=3)
+    small = metro_of(stores=64, skus=60, skus_per_store=15, orders=1500, seed=3)
     engine, left = workload.engine_for(small), peers.dense_stock(small)
     restock, scipy = workload.Restock(engine, small), peers.NearestThenStock(small, left)
     untouched = left.copy()
@@ -183,7 +186,7 @@ def sold_out_pair(routed, workload, engine) -> tuple[str, str]:
 
 
 def test_a_store_carries_as_many_distinct_skus_as_asked_and_an_order_wants_distinct_ones(load):
-    made = load("workload").metro(stores=300, skus=97, skus_per_store=31, orders=500)
+    made = metro_of(stores=300, skus=97, skus_per_store=31, orders=500)
     assert made.carried.shape == (300, 31)
     assert np.all(np.diff(made.carried, axis=1) > 0)
     assert made.carried.min() >= 0
@@ -221,7 +224,7 @@ DECISIONS = {
 
 
 def test_every_named_workload_is_the_same_again_and_says_what_it_needs(load, tmp_path, capsys):
-    workloads, named = load("workloads"), load("named")
+    workloads = load("workloads")
     report = workloads.main(["--smoke", "--json", str(tmp_path / "report.json")])
     printed = capsys.readouterr().out
     assert [one.name for one in report.workloads] == list(named.NAMED)
@@ -239,19 +242,17 @@ def test_every_named_workload_is_the_same_again_and_says_what_it_needs(load, tmp
     assert again.decisions == found["nation"].decisions
 
 
-def test_a_named_workload_is_served_and_loaded_from_files_as_it_is_in_memory(
-    load, tmp_path, capsys
-):
-    load("files").main(["nation", str(tmp_path), "--smaller", "300"])
-    assert f"fendan load --orders {tmp_path}/orders.parquet" in capsys.readouterr().out
-    workload, batches = load("named").made(load("named").NAMED["nation"].smaller(300))
+def test_a_named_workload_of_files_is_decided_as_in_memory(load, tmp_path):
+    nation = named.by_name("nation").smaller(300)
+    files.write(nation, tmp_path)
+    workload, batches = named.made(nation)
     engine = fendan.Engine()
-    engine.load_stores(tmp_path / "stores.parquet")
-    engine.load_stock(tmp_path / "stock.parquet")
-    orders = fendan.read_orders(tmp_path / "orders.parquet")
+    engine.load_stores(tmp_path / files.STORES)
+    engine.load_stock(tmp_path / files.STOCK)
+    orders = fendan.read_orders(tmp_path / files.ORDERS)
     told = [decision.store_id for decision in engine.route_batch(orders)]
     in_memory = load("workload").engine_for(workload)
-    routed = in_memory.route_arrays(**vars(load("workload").joined(batches)))
+    routed = in_memory.route_arrays(**vars(joined(batches)))
     ids = in_memory.store_ids
     assert told == [None if code < 0 else ids[code] for code in routed.store_codes.tolist()]
     assert len(told) > 100
@@ -266,7 +267,6 @@ def test_a_workload_too_large_for_the_machine_is_named_as_not_run(load, monkeypa
 
 
 def test_a_peak_wants_few_goods_and_each_order_different_ones(load):
-    named = load("named")
     peak = named.NAMED["peak"].smaller(10)
     workload, batches = named.made(peak)
     wanted = batches[0].skus.reshape(-1, 2)
@@ -304,7 +304,7 @@ def test_a_peer_that_is_not_installed_is_named_as_not_run(load, monkeypatch):
 
 def test_where_goods_run_out_those_who_look_to_the_end_still_choose_as_all_do(load, tmp_path):
     workload, peers, plain = load("workload"), load("peers"), load("plain")
-    small = workload.metro(stores=200, skus=60, skus_per_store=6, orders=1500, seed=4)
+    small = metro_of(stores=200, skus=60, skus_per_store=6, orders=1500, seed=4)
     routed = workload.engine_for(small).route_arrays(**vars(small.orders))
     for made in (
         lambda left: peers.NearestThenStock(small, left, to_the_end=True),
