@@ -258,6 +258,62 @@ def test_a_named_workload_of_files_is_decided_as_in_memory(load, tmp_path):
     assert len(told) > 100
 
 
+def test_misses_are_simulated_for_a_workload_and_named_so(load, tmp_path, capsys):
+    misses = load("misses")
+    try:
+        load("callgrind").check_tools()
+    except load("callgrind").CannotCountError as reason:
+        pytest.skip(str(reason))
+    report = misses.main(["--smoke", "metro", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    (found,) = report.workloads
+    instructions, branches, first, last = (found.simulated[what] for what in misses.EVENTS)
+    assert instructions > branches > 0
+    assert instructions > first > last > 0
+    assert "simulated with caches of" in printed
+    counted = set(found.counted) or set(report.not_run)
+    assert counted <= {*misses.EVENTS, "hardware counters"}
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    table = load("page").misses(written)
+    assert "| `metro` | simulated |" in table
+    assert all(f" | {what}" in table for what in misses.EVENTS)
+
+
+def test_perf_begins_to_count_when_it_is_told_to(load, monkeypatch):
+    misses = load("misses")
+    # What every machine with perf has: pages touched for the first time.
+    monkeypatch.setattr(misses, "EVENTS", {"new pages": ((), "page-faults:u")})
+    if why := misses.why_not_counted():
+        pytest.skip(why)
+    monkeypatch.setattr(misses.callgrind, "LONGEST_S", 60)
+    (pages,) = misses._counted("metro", misses.SMALLER, orders=1).values()
+    assert pages < 1000  # making and loading the workload touches many more
+
+
+def test_what_perf_could_not_count_is_left_out(load):
+    told = (
+        "# started on Sun Nov 22\n\n"
+        "3123456,,instructions:u,2000000,100.00,,\n"
+        "<not supported>,,branch-misses:u,0,100.00,,\n"
+        "<not counted>,,cache-misses:u,0,0.00,,\n"
+    )
+    assert load("misses").read_perf(told) == {"instructions": 3_123_456}
+
+
+def test_caches_are_those_that_the_system_tells_of_or_the_usual(load, tmp_path, monkeypatch):
+    misses = load("misses")
+    levels = [("1", "Data", "48K", "12"), ("1", "Instruction", "32K", "8")]
+    levels += [("2", "Unified", "2048K", "16"), ("3", "Unified", "16384K", "16")]
+    names = ("level", "type", "size", "ways_of_associativity")
+    monkeypatch.setattr(misses, "CACHES", tmp_path)
+    assert misses._caches() == misses.USUAL_CACHES
+    for number, said in enumerate(levels):
+        (tmp_path / f"index{number}").mkdir()
+        for name, value in zip(names, said, strict=True):
+            (tmp_path / f"index{number}" / name).write_text(f"{value}\n")
+    assert misses._caches() == ((48 << 10, 12), (16 << 20, 16))
+
+
 def test_a_workload_too_large_for_the_machine_is_named_as_not_run(load, monkeypatch, capsys):
     workloads = load("workloads")
     monkeypatch.setattr(workloads, "free_bytes", lambda: 3_000_000_000)
