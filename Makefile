@@ -75,7 +75,7 @@ bench-full: bench bench-door
 	$(BIN)/python benchmarks/workloads.py $(call report,workloads)
 	$(BIN)/python benchmarks/rivals.py $(call report,rivals)
 	$(BIN)/python benchmarks/curves.py $(call report,curves)
-	$(BIN)/python benchmarks/misses.py $(QUICK) $(call report,misses)
+	$(BIN)/python benchmarks/misses.py $(call report,misses)
 	$(BIN)/python -m pytest benchmarks
 	$(if $(RECORD),$(BIN)/python benchmarks/readme.py)
 
