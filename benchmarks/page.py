@@ -110,6 +110,8 @@ def instructions(report: Report) -> str:
 
 def misses(report: Report) -> str:
     """What an order costs in branches and caches, simulated, and counted where possible."""
+    if not report["workloads"]:
+        return " ".join(_not_run(report))
     whats = list(report["workloads"][0]["simulated"])
     lines = _table(
         f"for one order | | {' | '.join(whats)}",

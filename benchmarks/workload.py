@@ -4,6 +4,7 @@ The stores, stock and orders themselves are made in the package, by `fendan.work
 """
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,14 @@ from numpy.typing import NDArray
 
 import fendan
 from fendan.core import Clock
+from fendan.workloads.named import Named
 from fendan.workloads.workload import Orders, Workload, sku_names, store_ids
 
+# Of more pairs, some SKUs are loaded after others. A shelf is made whole either way, so that the
+# engine is the same, and took less memory on its way there.
+PAIRS_AT_ONCE = 80_000_000
+# Ours and the engine's; those for sorting what is loaded at a time; and of each SKU, listed or not.
+KEPT_BYTES_A_PAIR, LOADING_BYTES_A_PAIR, BITMAP_BYTES_A_LEAF = 20, 28, 32
 NOON_NS = 1_767_585_600 * 10**9  # 2026-01-05, noon in China
 
 
@@ -39,10 +46,13 @@ def add_stores(engine: fendan.Engine, workload: Workload) -> None:
     engine.add_stores([fendan.Store(id=name, lat=lat, lng=lng) for name, lat, lng in places])
 
 
-def add_catalogue(engine: fendan.Engine, workload: Workload) -> None:
-    """Give every SKU its code, by a row that says the first store has none of it."""
-    nothing = np.zeros(workload.sku_count, dtype=np.int32)
-    engine.set_stock(stores=nothing, skus=sku_names(workload), quantities=nothing)
+def add_catalogue(
+    engine: fendan.Engine, workload: Workload, first: int = 0, last: int | None = None
+) -> None:
+    """Give SKUs, or all, their codes, by rows that say the first store has none of them."""
+    names = sku_names(workload)[first:last]
+    nothing = np.zeros(len(names), dtype=np.int32)
+    engine.set_stock(stores=nothing, skus=names, quantities=nothing)
 
 
 def engine_for(workload: Workload, clock: Clock | None = None) -> fendan.Engine:
@@ -55,9 +65,22 @@ def engine_for(workload: Workload, clock: Clock | None = None) -> fendan.Engine:
 def fill(engine: fendan.Engine, workload: Workload) -> None:
     """Give a new engine the stores and the stock, with the codes of the workload."""
     add_stores(engine, workload)
-    add_catalogue(engine, workload)
     stores, skus, quantities = workload.stock_rows
-    engine.set_stock(stores=stores, skus=skus, quantities=quantities)
+    parts = -(-len(skus) // PAIRS_AT_ONCE)
+    edges = [workload.sku_count * part // parts for part in range(parts + 1)]
+    for first, last in pairwise(edges):
+        add_catalogue(engine, workload, first, last)
+        some = slice(None) if parts == 1 else (skus >= first) & (skus < last)
+        engine.set_stock(stores=stores[some], skus=skus[some], quantities=quantities[some])
+
+
+def needs_bytes(size: Named) -> int:
+    """About how much memory it takes to make a workload and to load it."""
+    at_once = min(1.0, PAIRS_AT_ONCE / size.pairs)
+    bitmaps = BITMAP_BYTES_A_LEAF * size.skus * (size.stores // 64 + 1)
+    pairs = size.pairs * (KEPT_BYTES_A_PAIR + at_once * LOADING_BYTES_A_PAIR)
+    # A SKU's bitmaps are there twice while they are made anew.
+    return int(bitmaps * (1 + at_once) + pairs)
 
 
 def dictionary_columns(workload: Workload) -> dict[str, pa.Array]:

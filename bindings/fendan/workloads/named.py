@@ -27,8 +27,6 @@ PLACE_DIGITS = 7  # a centimetre: sines differ in their last bit from machine to
 HOT_SHARE = 0.01  # of the SKUs, in *peak*
 HOT_DEMAND = 0.9  # of the lines
 HOT_ON_HAND = 2  # at most, in a store
-ENGINE_BYTES_A_PAIR, MADE_BYTES_A_PAIR = 30, 30  # while they are loaded; ours are codes and counts
-BITMAP_BYTES_A_LEAF = 32  # of each SKU, listed anywhere or not
 
 
 class Places(StrEnum):
@@ -68,12 +66,6 @@ class Named:
     def pairs(self) -> int:
         """How many (store, SKU) pairs there are."""
         return self.stores * self.skus_per_store
-
-    @property
-    def needs_bytes(self) -> int:
-        """About how much memory it takes to make and to load."""
-        bitmaps = BITMAP_BYTES_A_LEAF * self.skus * (self.stores // 64 + 1)
-        return bitmaps + self.pairs * (ENGINE_BYTES_A_PAIR + MADE_BYTES_A_PAIR)
 
 
 CONVENIENCE = Named(
