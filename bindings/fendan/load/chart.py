@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 760, 330
 LEFT, RIGHT, TOP, BOTTOM = 74, 18, 48, 46
 # Where labels of ticks would run into each other.
 LEAST_GAP = 42
-CHARACTER = 6.6  # wide, of a legend, on the average
+CHARACTER = 7.4  # wide, of a label, on the average
 
 
 class Series(NamedTuple):
