@@ -59,31 +59,35 @@ sanitize-threads: $(VENV)/built
 		TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=tests/threads.supp \
 		setarch -R $(BIN)/python -m pytest $(MEETINGS:%=tests/test_%.py)
 
-# What takes minutes, and all of it in under an hour; RECORD=1 writes the reports and what is made of them.
-report = $(if $(RECORD),--json benchmarks/$(1).json)
+# What takes minutes, and all of it in under an hour; RECORD=1 writes the reports and what is made of them,
+# SMOKE=1 runs the same in tiny sizes, to see that it runs, and records nothing.
+measure = $(BIN)/python benchmarks/$(1).py $(if $(SMOKE),--smoke,$(if $(RECORD),--json benchmarks/$(1).json))
+tables = $(if $(SMOKE),,$(if $(RECORD),$(BIN)/python benchmarks/readme.py))
 QUICK := metro convenience peak basket-1 basket-2 basket-5 basket-20 sparse out-of-range
 bench: $(VENV)/built
-	$(BIN)/python benchmarks/metro.py $(call report,metro)
-	$(BIN)/python benchmarks/workloads.py $(QUICK)
-	$(BIN)/python benchmarks/arrivals.py $(call report,arrivals)
-	$(BIN)/python benchmarks/instructions.py
-	$(BIN)/python benchmarks/rules.py $(call report,rules)
-	$(BIN)/python benchmarks/intake.py $(call report,intake)
-	$(BIN)/python benchmarks/waiting.py $(call report,waiting)
-	$(BIN)/python benchmarks/service.py $(call report,service)
-	$(BIN)/python benchmarks/journal.py $(call report,journal)
-	$(if $(RECORD),$(BIN)/python benchmarks/readme.py)
+	$(call measure,metro)
+	$(BIN)/python benchmarks/workloads.py $(if $(SMOKE),--smoke) $(QUICK)
+	$(call measure,arrivals)
+	$(BIN)/python benchmarks/instructions.py $(if $(SMOKE),,$(if $(RECORD),--record))
+	$(call measure,rules)
+	$(call measure,intake)
+	$(call measure,waiting)
+	$(call measure,service)
+	$(call measure,journal)
+	$(tables)
 
+# *giant* runs where there are 13 GB of memory to spare, and else is named as not run.
 bench-full: bench bench-door
-	$(BIN)/python benchmarks/workloads.py $(call report,workloads)
-	$(BIN)/python benchmarks/rivals.py $(call report,rivals)
-	$(BIN)/python benchmarks/curves.py $(call report,curves)
-	$(BIN)/python -m pytest benchmarks
-	$(if $(RECORD),$(BIN)/python benchmarks/readme.py)
+	$(call measure,workloads)
+	$(call measure,rivals)
+	$(call measure,curves)
+	$(call measure,misses)
+	$(if $(SMOKE),FENDAN_BENCH_SMOKE=1) $(BIN)/python -m pytest benchmarks
+	$(tables)
 
 # Both doors of a server, besieged; minutes.
 bench-door: $(VENV)/built
-	$(BIN)/python benchmarks/door.py $(call report,door)
+	$(call measure,door)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -23,10 +23,11 @@ import command
 import fendan
 from fendan.load.arrivals import Arrivals, Pattern
 from fendan.times import NS_PER_S
+from fendan.workloads.named import NAMED, SEED, made
+from fendan.workloads.workload import Orders, joined
 from machine import machine
-from named import NAMED, SEED, made
 from rows import Row
-from workload import Orders, engine_for, joined
+from workload import engine_for
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 PERCENTILES = (50.0, 99.0, 99.9, 100.0)

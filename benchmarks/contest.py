@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fendan
-from workload import Orders, Restock, Workload, decision_hash, order_objects
+from fendan.workloads.workload import Orders, Workload, order_objects
+from workload import Restock, decision_hash
 
 
 class Contestant(Protocol):

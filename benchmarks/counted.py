@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 
 import fendan
 from fendan.engine import wire
-from workload import (
+from fendan.workloads.workload import (
     KM_PER_DEGREE,
-    Noon,
     Workload,
-    engine_for,
     metro,
     order_objects,
     sku_names,
     store_ids,
 )
+from workload import Noon, engine_for
 
 SEED = 1
 ORDERS = 200  # a unit of work; also rows of stock, or steps in the life of orders

@@ -15,8 +15,8 @@ from fendan.engine import wire
 from fendan.engine.link import Tls
 from fendan.engine.traffic import Outcome, Traffic
 from fendan.load.messages import field_ends
+from fendan.workloads.workload import Workload
 from load import Orders
-from workload import Workload
 
 ROUTE = "/fendan.v1.RoutingService/Route"
 MOST_CONNECTIONS = 8

@@ -22,9 +22,10 @@ import command
 import fendan
 from contest import EngineArrays, take_turns
 from fendan.engine.network import FILL
+from fendan.workloads.workload import Workload, metro, store_ids
 from machine import machine
 from rows import Row
-from workload import Workload, engine_for, metro, store_ids
+from workload import engine_for
 
 SEED = 1
 ORDERS_A_POINT = 50_000  # at most, in batches

@@ -26,11 +26,11 @@ from certificate import certificate
 from crowd import MOST_CONNECTIONS, ROUTE, Crowd, Requests, Waits
 from fendan.engine.link import Tls
 from fendan.v1.routing_service_pb2 import RouteRequest
+from fendan.workloads.workload import metro
 from journal import Disk
 from machine import machine
 from rows import Row, as_table
 from served import ANY_PORT, Chain, Served
-from workload import metro
 
 SEED = 1
 MEMORY, JOURNAL, TLS = "in memory", "journal synced", "over TLS"

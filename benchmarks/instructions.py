@@ -11,12 +11,8 @@ of the vectorised loops. What waits for memory does not show here: for that, see
 
 import argparse
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,19 +21,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+import callgrind
 import counted
-from compiled import HERE, compiler, shared_library
+from callgrind import CannotCountError
+from compiled import HERE
 from fendan.engine import router
 from machine import machine
 
 RECORD = HERE / "instructions.json"
 MOST_GROWTH = 0.05
-LONGEST_S = 300
-COUNTING = "counting.c"
-
-
-class CannotCountError(Exception):
-    """Something is missing here, or other than where the record was made."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +51,7 @@ def surroundings() -> dict[str, str]:
 
     Patches of the compiler and of Python, and other valgrinds, change less than is looked for.
     """
-    if shutil.which("valgrind") is None:
-        raise CannotCountError("there is no valgrind here")
-    if not compiler():
-        raise CannotCountError("there is no C compiler here")
+    callgrind.check_tools()
     here = machine()
     assert router.__file__ is not None
     binary = Path(router.__file__).read_bytes()
@@ -78,43 +67,9 @@ def surroundings() -> dict[str, str]:
 def count() -> Counts:
     """Do the work under callgrind. Raises CannotCountError where that is not possible."""
     depends_on = surroundings()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        try:
-            shared_library(COUNTING, folder, options=("-O1",))
-        except subprocess.CalledProcessError:
-            raise CannotCountError("there is no valgrind/callgrind.h here") from None
-        _run(folder)
-        return Counts(depends_on, counted.ORDERS, dict(sorted(_read(folder).items())))
-
-
-def _run(folder: Path) -> None:
-    command = [
-        *("valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no"),
-        f"--callgrind-out-file={folder / 'counts'}",
-        *(sys.executable, counted.__file__, str((folder / COUNTING).with_suffix(".so"))),
-    ]
-    # Names are hashed with Python's key, which must be the same every time; and of what else is in
-    # the environment, nothing should matter.
-    needed = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    surrounding = {**needed, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
-    ran = subprocess.run(
-        command, env=surrounding, capture_output=True, text=True, timeout=LONGEST_S, check=False
-    )
-    if ran.returncode:
-        raise RuntimeError(f"what is counted failed:\n{ran.stdout}{ran.stderr}")
-
-
-def _read(folder: Path) -> dict[str, int]:
-    """A file each time that callgrind was told to write one; another, of nothing, at the end."""
-    found = {}
-    for path in folder.glob("counts.*"):
-        text = path.read_text(encoding="utf-8")
-        name = re.search(r"^desc: Trigger: Client Request: (\w+)$", text, re.MULTILINE)
-        total = re.search(r"^totals: (\d+)$", text, re.MULTILINE)
-        if name and total:
-            found[name[1]] = int(total[1])
-    return found
+    found = callgrind.events_of(counted.__file__)
+    instructions = {name: events[callgrind.INSTRUCTIONS] for name, events in found.items()}
+    return Counts(depends_on, counted.ORDERS, dict(sorted(instructions.items())))
 
 
 def comparable(recorded: Counts, here: dict[str, str]) -> None:

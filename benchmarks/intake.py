@@ -24,9 +24,10 @@ from fendan.intake.knowledge import Knowledge
 from fendan.intake.received import Received
 from fendan.intake.rules import RULES
 from fendan.rules import OrderType
+from fendan.workloads.workload import Workload, metro, sku_names
 from machine import machine
 from rows import Row, as_table
-from workload import NOON_NS, Noon, Workload, engine_for, metro, sku_names
+from workload import NOON_NS, Noon, engine_for
 
 SEED = 1
 CHANNELS = ("meituan", "eleme", "jd", "douyin", "taobao", "wechat", "shop", "pos")

@@ -22,9 +22,10 @@ from rich.console import Console
 
 import command
 import fendan
+from fendan.workloads.workload import Orders, Workload, metro
 from machine import machine
 from rows import Row, as_table
-from workload import Orders, Workload, fill, metro
+from workload import fill
 
 SEED = 1
 ID_BYTES = 20

@@ -18,7 +18,7 @@ import numpy as np
 
 import fendan
 from fendan.engine import wire
-from workload import Workload, order_objects, sku_names
+from fendan.workloads.workload import Workload, order_objects, sku_names
 
 SERVICE = "/fendan.v1.RoutingService"
 # Loopback needs no proxy, whatever the environment says. Answers of 10,000 orders are not small.

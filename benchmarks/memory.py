@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from workload import bare_engine, dictionary_columns, metro
+from fendan.workloads.workload import metro
+from workload import bare_engine, dictionary_columns
 
 
 class Footprint(NamedTuple):

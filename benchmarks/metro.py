@@ -17,20 +17,12 @@ from rich.table import Table
 
 import command
 from contest import EngineArrays, EngineObjects, Peer, take_turns
+from fendan.workloads.workload import Orders, Workload, joined, metro
 from machine import machine
 from memory import measured_apart
 from peers import MOST_CANDIDATES, AllStores, NearestThenStock, dense_stock
 from rows import MILLISECONDS, Row, target, verdict
-from workload import (
-    Orders,
-    Workload,
-    add_catalogue,
-    bare_engine,
-    dictionary_columns,
-    engine_for,
-    joined,
-    metro,
-)
+from workload import add_catalogue, bare_engine, dictionary_columns, engine_for
 
 SEED = 1
 ARRAYS, OBJECTS = "route_arrays", "route_batch"

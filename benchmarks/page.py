@@ -108,6 +108,29 @@ def instructions(report: Report) -> str:
     return "\n".join([*lines, "", f"Recorded with: {recorded}."])
 
 
+def misses(report: Report) -> str:
+    """What an order costs in branches and caches, simulated, and counted where possible."""
+    if not report["workloads"]:
+        return " ".join(_not_run(report))
+    whats = list(report["workloads"][0]["simulated"])
+    lines = _table(
+        f"for one order | | {' | '.join(whats)}",
+        (
+            f"`{one['name']}` | {how} | {' | '.join(_count(counts.get(what)) for what in whats)}"
+            for one in report["workloads"]
+            for how, counts in (("simulated", one["simulated"]), ("counted", one["counted"]))
+            if counts
+        ),
+    )
+    first, last = report["caches"]
+    said = f"{_machine(report)} Simulated with caches of {first} and {last}."
+    return "\n".join([*lines, "", " ".join([said, *_not_run(report)])])
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
 class Section(NamedTuple):
     """A table and where it comes from."""
 
@@ -121,6 +144,7 @@ SECTIONS = {
     "arrivals": Section("arrivals.json", arrivals),
     "curves": Section("curves.json", curves),
     "instructions": Section("instructions.json", instructions),
+    "misses": Section("misses.json", misses),
 }
 
 

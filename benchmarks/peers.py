@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 import fendan
-from workload import Orders, Workload
+from fendan.workloads.workload import Orders, Workload
 
 MOST_CANDIDATES = 64
 NO_STORE = -1

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiled import shared_library
+from fendan.workloads.workload import Orders, Workload
 from peers import OnDenseStock, unit_vectors
-from workload import Orders, Workload
 
 STORES_IN_A_LEAF = 8
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from fendan.workloads.workload import Orders, Workload
 from peers import NO_STORE
-from workload import Orders, Workload
 
 WHO = "postgres"  # it refuses to be root
 MEMORY = "1GB"

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fendan.workloads.workload import Orders, Workload
 from peers import HALF_EARTH_M, NO_STORE
-from workload import Orders, Workload
 
 SERVER = "redis-server"
 START_S = 20.0

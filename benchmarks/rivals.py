@@ -25,11 +25,12 @@ import postgis_peer
 import redis_peer
 from compiled import compiler
 from contest import EngineArrays, Peer, Routes, take_turns
+from fendan.workloads.workload import Orders, Workload, joined, metro
 from machine import machine
 from peers import HALF_EARTH_M, AngleTree, NearestThenStock, dense_stock, unit_vectors
 from plain import PlainLoop
 from rows import MILLISECONDS, Row, as_table
-from workload import Orders, Workload, engine_for, joined, metro
+from workload import engine_for
 
 SEED = 1
 ENGINE = "fendan"

@@ -23,9 +23,10 @@ import fendan
 from contest import EngineArrays, take_turns
 from fendan.profiles import SkuProfile, StoreProfile
 from fendan.rules import OrderType
+from fendan.workloads.workload import KM_PER_DEGREE, Workload, metro, sku_names, store_ids
 from machine import machine
 from rows import MILLISECONDS, Row, as_table
-from workload import KM_PER_DEGREE, Noon, Workload, engine_for, metro, sku_names, store_ids
+from workload import Noon, engine_for
 
 SEED = 1
 PLAIN, RULES = "nearest in stock", "every rule on"

@@ -23,7 +23,8 @@ from fendan.server.app import Server
 from fendan.server.config import Config
 from fendan.server.metrics import STAGES
 from fendan.server.process import spare_long_lived_objects
-from workload import Workload, dictionary_columns, metro, store_ids
+from fendan.workloads.workload import Workload, metro, store_ids
+from workload import dictionary_columns
 
 LOOPBACK = "127.0.0.1"
 ANY_PORT = f"{LOOPBACK}:0"

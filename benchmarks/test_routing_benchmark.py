@@ -13,8 +13,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import fendan
+from fendan.workloads.workload import Workload, metro, order_objects
 from peers import AllStores, dense_stock
-from workload import Restock, Workload, decision_hash, engine_for, metro, order_objects
+from workload import Restock, decision_hash, engine_for
 
 SMOKE = os.environ.get("FENDAN_BENCH_SMOKE", "") not in ("", "0")
 FEW, MANY = (60, 600) if SMOKE else (600, 6000)

@@ -25,6 +25,7 @@ from fendan.v1.inventory_service_pb2 import (
     SetStockResponse,
     StockCount,
 )
+from fendan.workloads.workload import metro
 from load import (
     OPTIONS,
     TIMEOUT_S,
@@ -40,7 +41,6 @@ from load import (
 )
 from rows import Row
 from served import Served
-from workload import metro
 
 SEED = 1
 BATCH, BURSTS, EVENLY = "BatchRoute", "StreamRoute, all at once", "StreamRoute, evenly"

@@ -16,9 +16,10 @@ from rich.console import Console
 
 import command
 from fendan import Engine, Order, RetryPolicy
+from fendan.workloads.workload import Workload, metro
 from machine import machine
 from rows import Row, as_table
-from workload import Workload, engine_for, metro
+from workload import engine_for
 
 SEED = 1
 ORDERS_PER_SKU = 10

@@ -21,10 +21,10 @@ from rich.table import Table
 import command
 import fendan
 from contest import EngineArrays, take_turns
+from fendan.workloads.named import NAMED, SEED, Named, made
 from machine import machine
-from named import NAMED, SEED, Named, made
 from rows import Row
-from workload import engine_for
+from workload import engine_for, needs_bytes
 
 TURNS = 3
 SMALLER = 40  # times, to smoke
@@ -83,10 +83,10 @@ def free_bytes() -> int | None:
 
 def too_large(size: Named) -> str:
     """Why a workload does not run here; empty where it does."""
-    free = free_bytes()
-    if free is None or size.needs_bytes <= free:
+    free, needs = free_bytes(), needs_bytes(size)
+    if free is None or needs <= free:
         return ""
-    needed, there = size.needs_bytes / GIGABYTE, free / GIGABYTE
+    needed, there = needs / GIGABYTE, free / GIGABYTE
     return f"needs about {needed:.0f} GB of memory, {there:.0f} GB are free"
 
 

@@ -15,6 +15,9 @@ from matplotlib.image import imread
 
 import fendan
 from fendan.v1.routing_service_pb2 import RouteRequest
+from fendan.workloads import files, named
+from fendan.workloads.workload import joined
+from fendan.workloads.workload import metro as metro_of
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -126,8 +129,8 @@ def test_both_doors_answer_every_order_and_a_picture_shows_how_soon(load, tmp_pa
 
 
 def test_each_order_of_many_written_at_once_is_found_again(load):
-    crowd, workload = load("crowd"), load("workload")
-    requests = crowd.Requests.of(workload.metro(60, 50, 1, orders=1), 25)
+    crowd = load("crowd")
+    requests = crowd.Requests.of(metro_of(60, 50, 1, orders=1), 25)
     ids = set()
     for begin, end in pairwise(requests.offsets.tolist()):
         message = RouteRequest.FromString(requests.data[begin:end])
@@ -144,7 +147,7 @@ def test_latencies_count_from_when_a_message_was_due_and_weigh_orders(load):
 
 def test_with_64_stores_scipy_sees_them_all_and_chooses_what_the_engine_does(load):
     workload, peers = load("workload"), load("peers")
-    small = workload.metro(stores=64, skus=60, skus_per_store=15, orders=1500, seed=2)
+    small = metro_of(stores=64, skus=60, skus_per_store=15, orders=1500, seed=2)
     routed = workload.engine_for(small).route_arrays(**vars(small.orders))
     left = peers.dense_stock(small)
     scanned = peers.AllStores(small, left).route(small.orders)
@@ -156,7 +159,7 @@ def test_with_64_stores_scipy_sees_them_all_and_chooses_what_the_engine_does(loa
 
 def test_stock_put_back_is_the_stock_there_was(load):
     workload, peers = load("workload"), load("peers")
-    small = workload.metro(stores=64, skus=60, skus_per_store=15, orders=1500, seed=3)
+    small = metro_of(stores=64, skus=60, skus_per_store=15, orders=1500, seed=3)
     engine, left = workload.engine_for(small), peers.dense_stock(small)
     restock, scipy = workload.Restock(engine, small), peers.NearestThenStock(small, left)
     untouched = left.copy()
@@ -183,7 +186,7 @@ def sold_out_pair(routed, workload, engine) -> tuple[str, str]:
 
 
 def test_a_store_carries_as_many_distinct_skus_as_asked_and_an_order_wants_distinct_ones(load):
-    made = load("workload").metro(stores=300, skus=97, skus_per_store=31, orders=500)
+    made = metro_of(stores=300, skus=97, skus_per_store=31, orders=500)
     assert made.carried.shape == (300, 31)
     assert np.all(np.diff(made.carried, axis=1) > 0)
     assert made.carried.min() >= 0
@@ -221,7 +224,7 @@ DECISIONS = {
 
 
 def test_every_named_workload_is_the_same_again_and_says_what_it_needs(load, tmp_path, capsys):
-    workloads, named = load("workloads"), load("named")
+    workloads = load("workloads")
     report = workloads.main(["--smoke", "--json", str(tmp_path / "report.json")])
     printed = capsys.readouterr().out
     assert [one.name for one in report.workloads] == list(named.NAMED)
@@ -239,22 +242,76 @@ def test_every_named_workload_is_the_same_again_and_says_what_it_needs(load, tmp
     assert again.decisions == found["nation"].decisions
 
 
-def test_a_named_workload_is_served_and_loaded_from_files_as_it_is_in_memory(
-    load, tmp_path, capsys
-):
-    load("files").main(["nation", str(tmp_path), "--smaller", "300"])
-    assert f"fendan load --orders {tmp_path}/orders.parquet" in capsys.readouterr().out
-    workload, batches = load("named").made(load("named").NAMED["nation"].smaller(300))
+def test_a_named_workload_of_files_is_decided_as_in_memory(load, tmp_path):
+    nation = named.by_name("nation").smaller(300)
+    files.write(nation, tmp_path)
+    workload, batches = named.made(nation)
     engine = fendan.Engine()
-    engine.load_stores(tmp_path / "stores.parquet")
-    engine.load_stock(tmp_path / "stock.parquet")
-    orders = fendan.read_orders(tmp_path / "orders.parquet")
+    engine.load_stores(tmp_path / files.STORES)
+    engine.load_stock(tmp_path / files.STOCK)
+    orders = fendan.read_orders(tmp_path / files.ORDERS)
     told = [decision.store_id for decision in engine.route_batch(orders)]
     in_memory = load("workload").engine_for(workload)
-    routed = in_memory.route_arrays(**vars(load("workload").joined(batches)))
+    routed = in_memory.route_arrays(**vars(joined(batches)))
     ids = in_memory.store_ids
     assert told == [None if code < 0 else ids[code] for code in routed.store_codes.tolist()]
     assert len(told) > 100
+
+
+def test_misses_are_simulated_for_a_workload_and_named_so(load, tmp_path, capsys):
+    misses = load("misses")
+    try:
+        load("callgrind").check_tools()
+    except load("callgrind").CannotCountError as reason:
+        pytest.skip(str(reason))
+    report = misses.main(["--smoke", "metro", "--json", str(tmp_path / "report.json")])
+    printed = capsys.readouterr().out
+    (found,) = report.workloads
+    instructions, branches, first, last = (found.simulated[what] for what in misses.EVENTS)
+    assert instructions > branches > 0
+    assert instructions > first > last > 0
+    assert "simulated with caches of" in printed
+    counted = set(found.counted) or set(report.not_run)
+    assert counted <= {*misses.EVENTS, "hardware counters"}
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    table = load("page").misses(written)
+    assert "| `metro` | simulated |" in table
+    assert all(f" | {what}" in table for what in misses.EVENTS)
+
+
+def test_perf_begins_to_count_when_it_is_told_to(load, monkeypatch):
+    misses = load("misses")
+    # What every machine with perf has: pages touched for the first time.
+    monkeypatch.setattr(misses, "EVENTS", {"new pages": ((), "page-faults:u")})
+    if why := misses.why_not_counted():
+        pytest.skip(why)
+    monkeypatch.setattr(misses.callgrind, "LONGEST_S", 60)
+    (pages,) = misses._counted("metro", misses.SMALLER, orders=1).values()
+    assert pages < 1000  # making and loading the workload touches many more
+
+
+def test_what_perf_could_not_count_is_left_out(load):
+    told = (
+        "# started on Sun Nov 22\n\n"
+        "3123456,,instructions:u,2000000,100.00,,\n"
+        "<not supported>,,branch-misses:u,0,100.00,,\n"
+        "<not counted>,,cache-misses:u,0,0.00,,\n"
+    )
+    assert load("misses").read_perf(told) == {"instructions": 3_123_456}
+
+
+def test_caches_are_those_that_the_system_tells_of_or_the_usual(load, tmp_path, monkeypatch):
+    misses = load("misses")
+    levels = [("1", "Data", "48K", "12"), ("1", "Instruction", "32K", "8")]
+    levels += [("2", "Unified", "2048K", "16"), ("3", "Unified", "16384K", "16")]
+    names = ("level", "type", "size", "ways_of_associativity")
+    monkeypatch.setattr(misses, "CACHES", tmp_path)
+    assert misses._caches() == misses.USUAL_CACHES
+    for number, said in enumerate(levels):
+        (tmp_path / f"index{number}").mkdir()
+        for name, value in zip(names, said, strict=True):
+            (tmp_path / f"index{number}" / name).write_text(f"{value}\n")
+    assert misses._caches() == ((48 << 10, 12), (16 << 20, 16))
 
 
 def test_a_workload_too_large_for_the_machine_is_named_as_not_run(load, monkeypatch, capsys):
@@ -262,11 +319,22 @@ def test_a_workload_too_large_for_the_machine_is_named_as_not_run(load, monkeypa
     monkeypatch.setattr(workloads, "free_bytes", lambda: 3_000_000_000)
     report = workloads.measure(["giant"], smaller=1, say=lambda _: None)
     assert report.workloads == []
-    assert report.not_run == {"giant": "needs about 17 GB of memory, 3 GB are free"}
+    assert report.not_run == {"giant": "needs about 13 GB of memory, 3 GB are free"}
+
+
+def test_a_workload_loaded_in_parts_is_the_same_engine(load, monkeypatch):
+    workload = load("workload")
+    small, batches = named.made(named.by_name("sparse").smaller(20))
+    whole = workload.engine_for(small)
+    monkeypatch.setattr(workload, "PAIRS_AT_ONCE", small.on_hand.size // 3)
+    parts = workload.engine_for(small)
+    assert (parts.skus, parts.pair_count) == (whole.skus, whole.pair_count)
+    for orders in batches:
+        told, expected = (engine.route_arrays(**vars(orders)) for engine in (parts, whole))
+        np.testing.assert_array_equal(told.store_codes, expected.store_codes)
 
 
 def test_a_peak_wants_few_goods_and_each_order_different_ones(load):
-    named = load("named")
     peak = named.NAMED["peak"].smaller(10)
     workload, batches = named.made(peak)
     wanted = batches[0].skus.reshape(-1, 2)
@@ -304,7 +372,7 @@ def test_a_peer_that_is_not_installed_is_named_as_not_run(load, monkeypatch):
 
 def test_where_goods_run_out_those_who_look_to_the_end_still_choose_as_all_do(load, tmp_path):
     workload, peers, plain = load("workload"), load("peers"), load("plain")
-    small = workload.metro(stores=200, skus=60, skus_per_store=6, orders=1500, seed=4)
+    small = metro_of(stores=200, skus=60, skus_per_store=6, orders=1500, seed=4)
     routed = workload.engine_for(small).route_arrays(**vars(small.orders))
     for made in (
         lambda left: peers.NearestThenStock(small, left, to_the_end=True),

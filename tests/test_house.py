@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGINE = sorted((ROOT / "engine").glob("*.pyx"))
 FOLDERS = (
     *("bindings/fendan", "bindings/fendan/intake", "bindings/fendan/load"),
-    *("bindings/fendan/server", "benchmarks"),
+    *("bindings/fendan/server", "bindings/fendan/workloads", "benchmarks"),
 )
 PYTHON = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from pyarrow import parquet
 from fendan import Order
 from fendan.engine import wire
 from fendan.errors import FendanError, FileFormatError, InvalidInputError
-from fendan.load import orders
+from fendan.load import chart, orders
 from fendan.load.arrivals import Arrivals, Pattern, read_instants
 from fendan.load.chart import Axis
 from fendan.load.knee import PRECISION, find_knee, keeps_up
@@ -387,6 +388,21 @@ def test_the_page_is_whole_fetches_nothing_and_its_pictures_are_svg(count: int) 
         drawn = ElementTree.fromstring("<svg" + picture.partition("</svg>")[0] + "</svg>")
         places = [float(at) for one in drawn.iter() for at in (one.get("cy"), one.get("y")) if at]
         assert all(0.0 <= at <= 330.0 for at in places)
+
+
+def test_a_rate_that_was_tried_twice_is_one_line_of_a_picture() -> None:
+    once, again = some_steps(2), some_steps(2)
+    text = page(a_report([*once, again[1]]))
+    against_load, _, slowest, *_ = (part.partition("</svg>")[0] for part in text.split("<svg")[1:])
+    assert against_load.count("<circle") == 2 * 4  # percentiles
+    assert slowest.count("<polyline") == 2
+    assert text.count("<details") == 3
+
+
+def test_the_last_label_of_an_axis_ends_within_the_picture() -> None:
+    text = chart.lines("Waits", Axis("", 0, 1, ticks=((1.0, "99.999 %"),)), Axis("", 0, 1), [])
+    (across,) = re.findall(r'<text x="([\d.]+)"[^>]*>99.999 %', text)
+    assert float(across) + len("99.999 %") * chart.CHARACTER / 2 <= chart.WIDTH
 
 
 @given(st.lists(st.floats(1e-3, 1e7), min_size=1, max_size=9), st.booleans())

@@ -144,6 +144,7 @@ OF_MANY_SIZES = {
     "arrivals.json": lambda report: report["sizes"]["smaller"] == 1,
     "curves.json": lambda report: not report["smoke"],
     "waiting.json": lambda report: report["sizes"]["waiting"] == 100_000,
+    "misses.json": lambda report: report["smaller"] == 1,
     "workloads.json": lambda report: report["smaller"] == 1,
     "instructions.json": lambda report: report["orders"] > 0,
 }

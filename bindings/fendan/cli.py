@@ -33,6 +33,7 @@ from fendan.rules_commands import rules_app
 from fendan.server.commands import config_app, token_app
 from fendan.server.serve import serve
 from fendan.terminal import new_file, plain_errors, progress_bars, step
+from fendan.workloads.command import workload
 
 __all__ = ["app", "main"]
 
@@ -43,6 +44,7 @@ app.command()(explain)
 app.command()(load)
 app.command()(intake)
 app.command()(snapshot)
+app.command()(workload)
 app.add_typer(areas_app, name="areas")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(journal_app, name="journal")

@@ -14,10 +14,10 @@ __all__ = ["COLORS", "Axis", "Series", "bars", "lines"]
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 WIDTH, HEIGHT = 760, 330
-LEFT, RIGHT, TOP, BOTTOM = 74, 18, 40, 46
+LEFT, RIGHT, TOP, BOTTOM = 74, 18, 48, 46
 # Where labels of ticks would run into each other.
 LEAST_GAP = 42
-CHARACTER = 6.6  # wide, of a legend, on the average
+CHARACTER = 7.4  # wide, of a label, on the average
 
 
 class Series(NamedTuple):
@@ -134,8 +134,8 @@ def bars(
 def _svg(title: str, parts: Sequence[str]) -> str:
     inside = "\n".join(parts)
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
-        f'xmlns="http://www.w3.org/2000/svg">\n{inside}\n</svg>'
+        f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
+        f'xmlns="http://www.w3.org/2000/svg">\n{inside}\n</svg></figure>'
     )
 
 
@@ -155,6 +155,8 @@ def _frame(title: str, x: Axis, y: Axis) -> list[str]:
         if across - last < LEAST_GAP or value < x.low:
             continue
         last = across
+        # A label at the end of the axis is wider than the margin.
+        across = min(across, WIDTH - len(label) * CHARACTER / 2)
         parts.append(
             f'<text x="{across:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
             f"{escape(label)}</text>"
@@ -179,8 +181,8 @@ def _legend(entries: Sequence[tuple[str, str]]) -> list[str]:
     widths = [len(label) * CHARACTER + 26 for label, _ in entries]
     starts = [WIDTH - RIGHT - sum(widths[at:]) for at in range(len(widths))]
     return [
-        f'<rect x="{start:.1f}" y="25" width="12" height="4" fill="{color}"/>'
-        f'<text x="{start + 16:.1f}" y="31">{escape(label)}</text>'
+        f'<rect x="{start:.1f}" y="31" width="12" height="4" fill="{color}"/>'
+        f'<text x="{start + 16:.1f}" y="37">{escape(label)}</text>'
         for start, (label, color) in zip(starts, entries, strict=True)
     ]
 

@@ -40,7 +40,7 @@ def _says(help: str, *names: str, **more: Any) -> typer.models.OptionInfo:
 
 
 Address = Annotated[str, _says("HOST:PORT of the server; of either door.", "--target")]
-Workload = Annotated[str | None, _says("Orders of a named workload: demo.")]
+Workload = Annotated[str | None, _says("Orders of a named workload: demo, metro, ….")]
 OrdersFile = Annotated[
     Path | None, _says("Orders of a .csv, .csv.gz or .parquet file.", "--orders")
 ]
@@ -199,6 +199,8 @@ class _Asked:
         except ImportError as missing:
             refuse(Fault.MISSING, "package", missing.name or "grpc", hint=str(missing))
         latencies.Latencies()  # refuses, where its library is not installed, before the work
+        from fendan.load.orders import how_to_serve
+
         target, began = self._target(), report.now()
         pool = self._pool(target)
         with progress.watched() as watched:
@@ -211,6 +213,7 @@ class _Asked:
                 patience_s=self.patience_s,
                 reserved=self.reserved,
                 metrics=self.metrics,
+                how_to_serve="" if self.workload is None else how_to_serve(self.workload),
                 watched=watched,
             )
             found = self._run(loading)

@@ -4,7 +4,6 @@ None of them invents a store: places and SKUs are those that the server has, or 
 """
 
 import random
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,10 @@ from fendan.errors import Fault, refuse
 from fendan.loaders import read_orders
 from fendan.model import Order
 from fendan.toml_file import did_you_mean
+from fendan.workloads.named import NAMED, without_stock
+from fendan.workloads.workload import order_objects, sku_names
 
-__all__ = ["MOST_ORDERS", "WORKLOADS", "of_file", "of_server", "of_workload"]
+__all__ = ["MOST_ORDERS", "WORKLOADS", "how_to_serve", "of_file", "of_server", "of_workload"]
 
 # Different orders that are made; then they come again with other ids. What an order looks like is
 # kept as bytes, so that more would only take longer to make.
@@ -25,6 +26,11 @@ MOST_ORDERS = 20_000
 
 # A pool of messages gives them others.
 ANY_ID = "load"
+
+DEMO = "demo"
+# As `fendan serve --demo` has them, unless told otherwise.
+DEMO_SKUS = 10_000
+WORKLOADS = (DEMO, *NAMED)
 
 # How many of the server's stores are asked what they sell.
 STORES_ASKED = 100
@@ -40,10 +46,23 @@ def of_file(path: Path, *, encoding: str, datum: Datum | None) -> list[Order]:
 
 def of_workload(name: str, seed: int) -> list[Order]:
     """Orders of a named workload. Raises InvalidInputError naming a near one."""
-    if name not in WORKLOADS:
+    if name == DEMO:
+        return _demo(seed)
+    if name not in NAMED:
         hint = f"must be one of {', '.join(WORKLOADS)}{did_you_mean(name, WORKLOADS)}"
         refuse(Fault.OUT_OF_RANGE, "--workload", name, hint=hint)
-    return WORKLOADS[name](seed)
+    workload, made = without_stock(NAMED[name], MOST_ORDERS, seed)
+    orders = order_objects(made, sku_names(workload), ANY_ID)
+    # The first is sent by itself, to begin with: a server that knows the last SKU knows them all.
+    first = int(np.argmax(made.skus)) // made.lines
+    return orders[first:] + orders[:first]
+
+
+def how_to_serve(name: str) -> str:
+    """What makes a server that can fill the orders of a workload, in a few words."""
+    if name == DEMO:
+        return "fendan serve --demo has what these orders want"
+    return f"fendan workload {name} FOLDER writes the stores and stock to serve"
 
 
 def of_server(client: Client, seed: int) -> list[Order]:
@@ -94,9 +113,3 @@ def _demo(seed: int) -> list[Order]:
         Order(id=ANY_ID, lat=lat, lng=lng, lines=lines[ends[at] : ends[at + 1]], datum=Datum.WGS84)
         for at, (lat, lng) in enumerate(places)
     ]
-
-
-# As `fendan serve --demo` has them, unless told otherwise.
-DEMO_SKUS = 10_000
-
-WORKLOADS: Mapping[str, Callable[[int], list[Order]]] = {"demo": _demo}

@@ -21,10 +21,13 @@ p.verdict { font-size: 1.15rem } p.bad, li.bad { color: var(--bad) }
 table { border-collapse: collapse; font-size: .86rem; width: 100%;
   font-variant-numeric: tabular-nums }
 th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--faint) }
-th { color: var(--quiet); font-weight: 500 } th:first-child, td:first-child { text-align: left }
+th { color: var(--quiet); font-weight: 500; white-space: nowrap }
+th:first-child, td:first-child { text-align: left }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: .9rem }
 dt { color: var(--quiet) } dd { margin: 0 }
-svg { width: 100%; height: auto; margin: .8rem 0; font: 12px system-ui, sans-serif }
+.wide, figure { overflow-x: auto } figure { margin: .8rem 0 }
+svg { display: block; width: 100%; min-width: 620px; height: auto;
+  font: 12px system-ui, sans-serif }
 svg text { fill: var(--quiet) } svg .title { fill: var(--ink); font-size: 15px }
 svg .grid { stroke: var(--faint) } svg .line { fill: none; stroke-width: 2 }
 svg .bound { stroke: var(--bad); stroke-dasharray: 2 4 }
@@ -58,7 +61,7 @@ def page(report: Report) -> str:
         f'<p class="verdict{good}">{escape(report.verdict())}</p>',
         _warnings(report.warnings()),
         _table(steps),
-        *_pictures(steps, report.p99_ms),
+        *_pictures(_last_of_each_rate(steps), report.p99_ms),
         _timelines(steps, report.run.knee_per_s),
         "<h2>How it was measured</h2>",
         f'<p class="note">{NOTE}</p>',
@@ -92,10 +95,16 @@ def _table(steps: Sequence[Step]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in HEADINGS)
     written = ["".join(f"<td>{escape(cell)}</td>" for cell in cells(step)) for step in steps]
     rows = "".join(f"<tr>{line}</tr>" for line in written)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="wide">{table}</div>'
 
 
 # -- PICTURES ------------------------------------------------------------------------------------
+
+
+def _last_of_each_rate(steps: Sequence[Step]) -> list[Step]:
+    """A search for the knee tries a rate that seems too much again, and believes the second."""
+    return list({step.offered_per_s: step for step in steps}.values())
 
 
 def _pictures(steps: Sequence[Step], p99_ms: float | None) -> list[str]:
@@ -179,7 +188,8 @@ def _timelines(steps: Sequence[Step], knee_per_s: float | None) -> str:
     """Second by second; open is that of the knee, or else of the last rate."""
     if not steps:
         return ""
-    shown = next((step for step in steps if step.offered_per_s == knee_per_s), steps[-1])
+    last = _last_of_each_rate(steps)
+    shown = next((step for step in last if step.offered_per_s == knee_per_s), last[-1])
     parts = ["<h2>Second by second</h2>"]
     for step in steps:
         opened = " open" if step is shown else ""

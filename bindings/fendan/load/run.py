@@ -24,6 +24,8 @@ __all__ = ["Load", "Run"]
 PAUSE_S = 0.2
 # What may pass: the server is busy, or not up yet.
 PASSING = ("RESOURCE_EXHAUSTED", "UNAVAILABLE")
+# It does not know what the orders want.
+UNKNOWN = "NOT_FOUND"
 
 
 @dataclass
@@ -37,7 +39,11 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Load:
-    """How each step is done. `watched`: brackets a step, and brings who is told how it goes."""
+    """How each step is done.
+
+    `watched` brackets a step, and brings who is told how it goes. `how_to_serve` is said where the
+    server does not know what the orders want; "" where nobody could tell.
+    """
 
     target: Target
     pool: Pool
@@ -47,6 +53,7 @@ class Load:
     patience_s: float
     reserved: Reserved = Reserved.RELEASE
     metrics: str | None = None
+    how_to_serve: str = ""
     watched: Callable[[float, int], AbstractContextManager[Watch | None]] = (
         lambda _rate, _messages: nullcontext()
     )
@@ -100,6 +107,8 @@ class Load:
             name = status_name(status)
             if name not in PASSING or time.monotonic() > until_s:
                 words = f"{name}: {came.said.get(status, 'no answer')}"
+                if name == UNKNOWN and self.how_to_serve:
+                    words += f"; {self.how_to_serve}"
                 refuse(Fault.UNAVAILABLE, "--target", self.target.address, hint=words)
             time.sleep(PAUSE_S)
 

@@ -1,20 +1,25 @@
 """Workloads with a name and a seed, so that a number can say what it was measured on.
 
-A name stands for one chain, its stock and its orders, made from the seed alone; README.md tells
-what each is there for. The engine must tell the same decisions every time: their hash is in
-workloads.json, and anybody can make it again.
+A name stands for one chain, its stock and its orders, made from the seed alone; the README of the
+benchmarks tells what each is there for. The engine must tell the same decisions every time: their
+hash is in benchmarks/workloads.json, and anybody can make it again.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fendan.chain import places_around, read_towns
-from workload import KM_PER_DEGREE, Orders, Workload, metro
+from fendan.errors import Fault, refuse
+from fendan.toml_file import did_you_mean
+from fendan.workloads.workload import KM_PER_DEGREE, Orders, Workload, joined, metro
+
+__all__ = ["NAMED", "SEED", "Named", "Places", "by_name", "made", "without_stock"]
 
 SEED = 1
 FAR_KM = 60.0  # what "out of range" is out by: more than any step of a policy but the nationwide
@@ -22,8 +27,6 @@ PLACE_DIGITS = 7  # a centimetre: sines differ in their last bit from machine to
 HOT_SHARE = 0.01  # of the SKUs, in *peak*
 HOT_DEMAND = 0.9  # of the lines
 HOT_ON_HAND = 2  # at most, in a store
-ENGINE_BYTES_A_PAIR, MADE_BYTES_A_PAIR = 30, 30  # while they are loaded; ours are codes and counts
-BITMAP_BYTES_A_LEAF = 32  # of each SKU, listed anywhere or not
 
 
 class Places(StrEnum):
@@ -63,12 +66,6 @@ class Named:
     def pairs(self) -> int:
         """How many (store, SKU) pairs there are."""
         return self.stores * self.skus_per_store
-
-    @property
-    def needs_bytes(self) -> int:
-        """About how much memory it takes to make and to load."""
-        bitmaps = BITMAP_BYTES_A_LEAF * self.skus * (self.stores // 64 + 1)
-        return bitmaps + self.pairs * (ENGINE_BYTES_A_PAIR + MADE_BYTES_A_PAIR)
 
 
 CONVENIENCE = Named(
@@ -117,6 +114,14 @@ NAMED: Mapping[str, Named] = MappingProxyType(
 )
 
 
+def by_name(name: str) -> Named:
+    """The workload of this name. Raises InvalidInputError naming a near one."""
+    if name not in NAMED:
+        hint = f"must be one of {', '.join(NAMED)}{did_you_mean(name, NAMED)}"
+        refuse(Fault.OUT_OF_RANGE, "workload", name, hint=hint)
+    return NAMED[name]
+
+
 def made(named: Named, seed: int = SEED) -> tuple[Workload, list[Orders]]:
     """The chain with its stock, and the batches of orders that come one after another."""
     workload = metro(named.stores, named.skus, named.skus_per_store, orders=1, seed=seed)
@@ -128,6 +133,13 @@ def made(named: Named, seed: int = SEED) -> tuple[Workload, list[Orders]]:
         on_hand = np.where(hot, (workload.on_hand - 1) % HOT_ON_HAND + 1, workload.on_hand)
         workload = replace(workload, on_hand=on_hand)
     return workload, [_batch(workload, named, batch) for batch in range(named.batches)]
+
+
+def without_stock(named: Named, orders: int, seed: int = SEED) -> tuple[Workload, Orders]:
+    """The first orders alone, and of the stock nearly nothing: they do not depend on it."""
+    bare = replace(named, skus_per_store=1, batches=-(-orders // named.orders))
+    workload, batches = made(bare, seed)
+    return workload, joined(batches).head(orders)
 
 
 def _batch(workload: Workload, named: Named, batch: int) -> Orders:
@@ -142,9 +154,12 @@ def _batch(workload: Workload, named: Named, batch: int) -> Orders:
     return _wanting_what_is_hot(orders, workload, batch) if named.hot else orders
 
 
+_towns = cache(read_towns)
+
+
 def _in_towns(count: int, seed: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Places around towns, more where more people live."""
-    towns, random = read_towns(), np.random.default_rng(seed)
+    towns, random = _towns(), np.random.default_rng(seed)
     town = random.choice(len(towns), count, p=towns.population / towns.population.sum())
     lat, lng = places_around(towns, town, random)
     return np.round(lat, PLACE_DIGITS), np.round(lng, PLACE_DIGITS)
