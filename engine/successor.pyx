@@ -153,7 +153,7 @@ cdef bint finds_supply(Desk* desk, Job* job, const Basket* basket, int32_t last,
     cdef bint found = False
     cdef Bid bid
     for leaf in range(desk.leaves.leaf_count):
-        candidates = available(desk.shelves, basket.skus[0])[leaf]
+        candidates = available(desk.shelves, basket.skus[0], leaf)[0]
         if candidates:
             candidates &= (allowed[leaf] & job.terms.step.allowed[leaf]
                            & fit_words(&job.terms, desk.leaves, leaf))
