@@ -32,7 +32,7 @@ SANITIZE = os.environ.get("FENDAN_SANITIZE")
 # only drop errno and traps, which nothing here reads, so that sqrt and comparisons become one
 # instruction. What a debugger wants to know takes a quarter of the time to compile.
 OPTIMISED = ["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
-if platform.machine() == "x86_64":  # what numpy asks for anyway; bits are counted in one instruction
+if platform.machine() == "x86_64":  # as numpy asks for anyway: bits are counted at once
     OPTIMISED.append("-march=x86-64-v2")
 
 # The native door, and the load that besieges it: built where these libraries are.

@@ -1,6 +1,6 @@
 """What each store can sell: the shelves of all SKUs over one network; see `shelves`.
 
-A pair costs 8 bytes, a SKU 20 bytes and a bit for each leaf: memory follows the assortment, not
+A pair costs 8 bytes, a SKU 21 bytes and a bit for each leaf: memory follows the assortment, not
 stores times catalogue. Where a SKU has limits or lots, each of its pairs costs 16 bytes more. Shelves that
 are made many at a time stand side by side in a *slab*, one large array that numpy asks the system
 to back with huge pages: an order reads a few words in each of several shelves, and with small pages
@@ -9,7 +9,7 @@ finding the page costs as much as reading the word.
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from fendan.engine.changes cimport Changes, note
 from fendan.engine.larder cimport day_of
@@ -431,10 +431,7 @@ cdef class Stock:
 
     cdef int stand_in_slab(self, Shelf* shelf, Py_ssize_t count, int32_t leaf_count,
                            int32_t branch_count, size_t total) except -1:
-        """Let so many shelves, whose stores are counted, stand side by side in zeroed memory.
-
-        `total`: the sum of their `block_words`.
-        """
+        """Let shelves stand side by side; `total`: the sum of their `block_words`."""
         array = np.empty(total + WORDS_PER_LINE - 1, dtype=np.uint64)
         array.fill(0)
         cdef uint64_t[::1] words = array
