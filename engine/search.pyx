@@ -32,6 +32,9 @@ from fendan.engine.terms cimport (
     Bid, Standing, Terms, compare, counts_suffice, fit_words, may_have, offers_all, rank, reach_m,
 )
 
+cdef enum:
+    TOGETHER = 3                # leaves whose words are waited for at once
+
 cdef extern from "near.h" nogil:
     void store_keys "fendan_store_keys"(const float* sketches, float x, float y, float z,
                                         int32_t* keys) noexcept
@@ -116,14 +119,14 @@ cdef void note_rest(Search* search) noexcept nogil:
     cdef uint64_t branches
     cdef int32_t branch
     note_leaves(search, plan.branch, plan.leaf_keys, others_of(plan.least))
-    if search.leaves.branch_count == 1:
+    if search.leaves.branch_count == 1 or search.rest_count == MANY:
         return
     if groups_of(search.leaves.branch_count) > 1:
         search.rest_count = MANY
         return
     branches = (keys_within(plan.branch_keys, key_of(search.limit)) & others_of(plan.branch)
                 & real_boxes(search.leaves.branch_count, 0))
-    while branches:
+    while branches and search.rest_count < MANY:
         branch = lowest_bit(branches)
         branches &= branches - 1
         leaf_keys_of(search.leaves, branch, plan, leaf_keys)
@@ -155,7 +158,7 @@ cdef void prefetch_rest(const Search* search) noexcept nogil:
     cdef int64_t line
     cdef int32_t place
     for line in range(search.basket.line_count):
-        if search.rest_count >= MANY:
+        if search.rest_count == MANY:
             prefetch(summary(search.shelves, search.basket.skus[line]) + search.plan.branch)
             continue
         for place in range(search.rest_count):
@@ -224,14 +227,24 @@ cdef inline uint64_t with_lines(const Search* search, int32_t branch) noexcept n
 
 cdef void visit_waiting(Search* search, int32_t branch, const int32_t* keys,
                         uint64_t waiting) noexcept nogil:
-    """Visit those of a branch's leaves, nearest first, as far as the limit."""
-    cdef int32_t least
+    """Visit those of a branch's leaves, nearest first, as far as the limit; some are fetched at once."""
+    cdef int32_t first = branch * LEAVES_PER_BRANCH
+    cdef int32_t ahead[TOGETHER]
+    cdef int32_t place, count
+    cdef int64_t line
     while waiting:
-        least = least_waiting(keys, waiting)
-        if least > key_of(search.limit):
-            return
-        waiting &= others_of(least)
-        visit(search, branch * LEAVES_PER_BRANCH + (least & NUMBER))
+        count = 0
+        while waiting and count < TOGETHER:
+            ahead[count] = least_waiting(keys, waiting)
+            waiting &= others_of(ahead[count])
+            for line in range(search.basket.line_count):
+                prefetch(line_at(search.shelves, search.basket.skus[line],
+                                 first + (ahead[count] & NUMBER)))
+            count += 1
+        for place in range(count):
+            if ahead[place] > key_of(search.limit):
+                return
+            visit(search, first + (ahead[place] & NUMBER))
 
 
 cdef void visit(Search* search, int32_t leaf) noexcept nogil:
