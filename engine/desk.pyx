@@ -180,7 +180,7 @@ cdef bint finds(Desk* desk, Job* job, const Basket* basket, const uint64_t* allo
     """Whether a store fills the basket at the job's step; which one: the preferred one if it can."""
     if preferred != NO_STORE and fills(desk, job, basket, allowed, preferred, False, best):
         return True
-    return find_under(desk.leaves, desk.shelves, &job.plan, basket, &job.terms, allowed, True,
+    return find_under(desk.leaves, desk.shelves, &job.plan, basket, &job.terms, allowed,
                       best) != NOT_FOUND
 
 

@@ -48,13 +48,13 @@ cdef uint8_t reason_for(Desk* desk, Job* job, const Basket* basket,
         step.allowed = of_these(desk, step.allowed, open_ones)
         job.terms.step = &step
         eligible |= find_under(desk.leaves, desk.shelves, &job.plan, &nothing, &job.terms,
-                               step.allowed, True, &bid) != NOT_FOUND
+                               step.allowed, &bid) != NOT_FOUND
         if step.name != STEP_BACKORDER:
             in_time |= find_under(desk.leaves, desk.shelves, &job.plan, basket, &job.terms,
-                                  step.allowed, True, &bid) != NOT_FOUND
+                                  step.allowed, &bid) != NOT_FOUND
             step.radius_m = INFINITY
             somewhere |= find_under(desk.leaves, desk.shelves, &job.plan, basket, &job.terms,
-                                    step.allowed, True, &bid) != NOT_FOUND
+                                    step.allowed, &bid) != NOT_FOUND
     job.terms.rule, job.terms.step = rule, rule.steps
     if not eligible:
         return REASON_NO_STORE_ELIGIBLE

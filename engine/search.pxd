@@ -24,7 +24,7 @@ cdef struct Search:
     const Basket* basket
     const uint64_t* allowed     # [leaf_count], bit = 1: the store may be chosen
     int32_t without             # the ordinal of a store that shall not win, or NOT_FOUND
-    bint verify                 # False: trust the bitmaps, counts unseen
+    bint verify                 # False: trust the bitmaps; counts, areas and promises unseen
     Terms* terms                # what the order is routed under, or NULL: the nearest store
     Bid bid                     # under terms: the best so far
     double radius_m             # +inf: none
@@ -33,7 +33,7 @@ cdef struct Search:
     int32_t best                # ordinal, or NOT_FOUND
     float best_squared
     LeafAhead rest[FEW_LEAVES]  # where else something better may be
-    int32_t rest_count          # MANY or more: in too many leaves to say
+    int32_t rest_count          # MANY: in too many leaves to say
 
 
 # The ordinal of the nearest allowed store that has every line, or NOT_FOUND; reserves nothing.
@@ -44,7 +44,7 @@ cdef int32_t find(const Leaves* leaves, const Shelves* shelves, const Plan* plan
 # As `find` under terms: the best store by their ranking; `best` gets it. `allowed` is the step's, or
 # has fewer stores.
 cdef int32_t find_under(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
-                        const Basket* basket, Terms* terms, const uint64_t* allowed, bint verify,
+                        const Basket* basket, Terms* terms, const uint64_t* allowed,
                         Bid* best) noexcept nogil
 
 # The same in pieces, with time to fetch what the next one reads: `set_search`, perhaps its `terms`,

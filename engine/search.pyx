@@ -75,10 +75,10 @@ cdef void set_search(Search* search, const Leaves* leaves, const Shelves* shelve
 
 
 cdef int32_t find_under(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
-                        const Basket* basket, Terms* terms, const uint64_t* allowed, bint verify,
+                        const Basket* basket, Terms* terms, const uint64_t* allowed,
                         Bid* best) noexcept nogil:
     cdef Search search
-    set_search(&search, leaves, shelves, plan, basket, allowed, terms.step.radius_m, verify)
+    set_search(&search, leaves, shelves, plan, basket, allowed, terms.step.radius_m, True)
     search.terms = terms
     search_all(&search)
     best[0] = search.bid

@@ -76,7 +76,7 @@ cdef struct Shelves:
 # -- WORDS AND COUNTS --------------------------------------------------------------------------
 
 cdef inline int32_t lines_of(int32_t leaf_count) noexcept nogil:
-    return (leaf_count + LEAVES_PER_LINE - 1) / LEAVES_PER_LINE
+    return (leaf_count + LEAVES_PER_LINE - 1) // LEAVES_PER_LINE
 
 cdef inline size_t words_of(int32_t leaf_count, int32_t branch_count) noexcept nogil:
     """The size of a shelf's lines and summary, in words."""
@@ -92,7 +92,7 @@ cdef inline uint64_t* summary(const Shelves* shelves, int32_t sku) noexcept nogi
     return <uint64_t*>(shelves.shelf[sku].lines + shelves.line_count)
 
 cdef inline LeafLine* line_at(const Shelves* shelves, int32_t sku, int32_t leaf) noexcept nogil:
-    return shelves.shelf[sku].lines + <uint32_t>leaf / LEAVES_PER_LINE
+    return shelves.shelf[sku].lines + <uint32_t>leaf // LEAVES_PER_LINE
 
 cdef inline uint64_t* available(const Shelves* shelves, int32_t sku, int32_t leaf) noexcept nogil:
     return &line_at(shelves, sku, leaf).available[<uint32_t>leaf % LEAVES_PER_LINE]
@@ -251,7 +251,7 @@ cdef LeafLine* fresh_lines(int32_t leaf_count, int32_t branch_count) noexcept no
 # A shelf's lines and summary as snapshots have them: summary[branch_count], available[leaf_count],
 # listed[leaf_count], base[leaf_count], the last two to a word.
 cdef inline size_t written_words(int32_t leaf_count, int32_t branch_count) noexcept nogil:
-    return branch_count + 2 * <size_t>leaf_count + (leaf_count + 1) / 2
+    return branch_count + 2 * <size_t>leaf_count + (leaf_count + 1) // 2
 cdef void write_words(const Shelves* shelves, int32_t sku, uint64_t* words) noexcept nogil
 cdef void read_words(const Shelves* shelves, int32_t sku, const uint64_t* words) noexcept nogil
 

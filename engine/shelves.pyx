@@ -183,7 +183,7 @@ cdef void arrange(Shelf* fresh, const uint64_t* wanted, const Shelf* old, const 
     cdef int32_t leaf, slot, ordinal
     cdef uint32_t to, rank = 0
     for leaf in range(after.leaf_count):
-        line = fresh.lines + leaf / LEAVES_PER_LINE
+        line = fresh.lines + leaf // LEAVES_PER_LINE
         line.listed[leaf % LEAVES_PER_LINE] = wanted[leaf]
         line.base[leaf % LEAVES_PER_LINE] = rank
         rank += popcount(wanted[leaf])
@@ -193,14 +193,14 @@ cdef void arrange(Shelf* fresh, const uint64_t* wanted, const Shelf* old, const 
         fresh.limits[0] = old.limits[0]
     rank = 0
     for leaf in range(before.leaf_count):
-        old_line = old.lines + leaf / LEAVES_PER_LINE
+        old_line = old.lines + leaf // LEAVES_PER_LINE
         bits = old_line.listed[leaf % LEAVES_PER_LINE]
         while bits:
             slot = lowest_bit(bits)
             ordinal = after.ordinal_of[before.store_at[leaf * STORES_PER_LEAF + slot]]
             bits &= bits - 1
             bit = (<uint64_t>1) << (ordinal & 63)
-            line = fresh.lines + (ordinal >> 6) / LEAVES_PER_LINE
+            line = fresh.lines + (ordinal >> 6) // LEAVES_PER_LINE
             to = (line.base[(ordinal >> 6) % LEAVES_PER_LINE]
                   + popcount(wanted[ordinal >> 6] & (bit - 1)))
             fresh.quantities[to] = old.quantities[rank]

@@ -437,7 +437,7 @@ cdef class Stock:
         cdef uint64_t[::1] words = array
         cdef uint64_t* block = &words[0]
         cdef Py_ssize_t place
-        block += -(<size_t>block / sizeof(uint64_t)) % WORDS_PER_LINE
+        block += -(<size_t>block // sizeof(uint64_t)) % WORDS_PER_LINE
         for place in range(count):
             shelf[place].slab = <int32_t>len(self._slabs)
             shelf[place].lines = <LeafLine*>block
