@@ -31,8 +31,8 @@ from fendan.engine.search cimport (
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
 from fendan.engine.terms cimport (
-    NEVER_NS, NS_PER_S, SPLIT_NEVER, Bid, StepTerms, Terms, counts_suffice, fit_words, handling_s, keep_at,
-    may_have, offered_to, offers_all, promised_ns, rank, serves_place,
+    NEVER_NS, NS_PER_S, SPLIT_NEVER, Bid, StepTerms, Terms, counts_suffice, fit_words, handling_s,
+    keep_at, may_have, offered_to, offers_all, promised_ns, rank, serves_place,
 )
 
 cdef enum:

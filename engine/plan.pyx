@@ -3,7 +3,7 @@
 A plan is all that a search can know before it looks at stock. So it is made some orders ahead, and
 the words that the search will begin with are fetched meanwhile; see router.
 """
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 
 from fendan.engine.batch cimport Columns
 from fendan.engine.geo cimport set_place

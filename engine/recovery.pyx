@@ -22,8 +22,8 @@ from fendan.engine.records cimport (
 )
 from fendan.engine.router cimport STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict
 from fendan.engine.shelves cimport (
-    MAX_QUANTITY, Basket, Quantity, Shelf, Shelves, available, base, listed, popcount, quantity,
-    block_words, read_words, stays_on, summary, written_words,
+    MAX_QUANTITY, Basket, Quantity, Shelves, available, base, block_words, listed, popcount,
+    quantity, read_words, stays_on, summary, written_words,
 )
 from fendan.engine.shipments cimport MAX_SHIPMENTS, Grant
 from fendan.engine.stock cimport MAX_SKUS, Stock

@@ -20,7 +20,9 @@ from fendan.engine.geo cimport (
     EARTH_RADIUS_M, Place, Sketch, chord_margin, chord_squared_above, chord_squared_of,
     distance_between_m,
 )
-from fendan.engine.network cimport LEAF_FLOATS, LEAVES_PER_BRANCH, STORES_PER_LEAF, Leaves, id_is_smaller
+from fendan.engine.network cimport (
+    LEAF_FLOATS, LEAVES_PER_BRANCH, STORES_PER_LEAF, Leaves, id_is_smaller,
+)
 from fendan.engine.plan cimport (
     NOT_FOUND, NUMBER, Plan, branch_keys_of, groups_of, leaf_keys_of, least_waiting, real_boxes,
 )
@@ -167,7 +169,6 @@ cdef void prefetch_rest(const Search* search) noexcept nogil:
 
 cdef void search_rest(Search* search) noexcept nogil:
     """What `search_nearest` has left, nearest first."""
-    cdef uint64_t waiting
     cdef int32_t place, least
     if search.rest_count < MANY:
         while search.rest_count:
@@ -181,9 +182,7 @@ cdef void search_rest(Search* search) noexcept nogil:
             search.rest_count -= 1
             search.rest[least] = search.rest[search.rest_count]
         return
-    waiting = (with_lines(search, search.plan.branch) & others_of(search.plan.least)
-               & keys_within(search.plan.leaf_keys, key_of(search.limit)))
-    visit_waiting(search, search.plan.branch, search.plan.leaf_keys, waiting)
+    visit_branch(search, search.plan.branch, search.plan.leaf_keys, others_of(search.plan.least))
     if search.leaves.branch_count > 1:
         search_other_branches(search)
 
@@ -195,7 +194,7 @@ cdef void search_other_branches(Search* search) noexcept nogil:
     cdef const int32_t* branch_keys = &plan.branch_keys[0]
     cdef int32_t keys[64]
     cdef int32_t leaf_keys[64]
-    cdef uint64_t waiting, waiting_leaves
+    cdef uint64_t waiting
     cdef int32_t group, branch, least
     for group in range(groups_of(leaves.branch_count)):
         if group:
@@ -211,9 +210,7 @@ cdef void search_other_branches(Search* search) noexcept nogil:
             waiting &= others_of(least)
             branch = group * 64 + (least & NUMBER)
             leaf_keys_of(leaves, branch, plan, leaf_keys)
-            waiting_leaves = with_lines(search, branch)
-            visit_waiting(search, branch, leaf_keys,
-                          waiting_leaves & keys_within(leaf_keys, key_of(search.limit)))
+            visit_branch(search, branch, leaf_keys, ~(<uint64_t>0))
 
 
 cdef inline uint64_t with_lines(const Search* search, int32_t branch) noexcept nogil:
@@ -225,9 +222,14 @@ cdef inline uint64_t with_lines(const Search* search, int32_t branch) noexcept n
     return leaves
 
 
-cdef void visit_waiting(Search* search, int32_t branch, const int32_t* keys,
-                        uint64_t waiting) noexcept nogil:
-    """Visit those of a branch's leaves, nearest first, as far as the limit; some are fetched at once."""
+cdef void visit_branch(Search* search, int32_t branch, const int32_t* keys,
+                       uint64_t leaves) noexcept nogil:
+    """Visit those of these leaves that have the lines, nearest first, as far as the limit.
+
+    Some are fetched at once.
+    """
+    cdef uint64_t waiting = (leaves & with_lines(search, branch)
+                             & keys_within(keys, key_of(search.limit)))
     cdef int32_t first = branch * LEAVES_PER_BRANCH
     cdef int32_t ahead[TOGETHER]
     cdef int32_t place, count
@@ -284,7 +286,6 @@ cdef inline void prefetch_stores(const Search* search, int32_t leaf,
     cdef const Leaves* leaves = search.leaves
     cdef const AreaIndex* areas = search.terms.standing.areas
     cdef int32_t ordinal
-    cdef int64_t line
     while candidates:
         ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
         candidates &= candidates - 1
