@@ -132,9 +132,11 @@ cdef void rank(const Terms* terms, const Shelves* shelves, const Basket* basket,
     cdef int32_t place
     for place in range(rule.criterion_count):
         bid.values[place] = value_of(terms, shelves, basket, bid, &rule.criteria[place])
+    if not rule.scored:
+        return
+    for place in range(rule.criterion_count):
         score += rule.criteria[place].weight * bid.values[place]
-    if rule.scored:
-        bid.values[0] = score
+    bid.values[0] = score
 
 
 cdef double value_of(const Terms* terms, const Shelves* shelves, const Basket* basket,
