@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 
 from fendan.engine.asking cimport Asked
-from fendan.engine.batch cimport Batch, Columns
+from fendan.engine.batch cimport Batch, Columns, asked_at
 from fendan.engine.decided cimport Decided, basket_in
 from fendan.engine.names cimport hash_of
 from fendan.engine.network cimport MAX_ID_BYTES
@@ -222,7 +222,7 @@ cdef class Arrival:
 
     cdef tuple _other_words(self, int64_t row, const Grant* first):
         """What differs of what an order says beside its place and lines, as far as it is known."""
-        cdef const Asked* now = self.batch.columns.asked + row
+        cdef const Asked* now = asked_at(&self.batch.columns, row)
         if now.order_type and now.order_type != first.order_type:
             return "order_type", (OrderType(first.order_type), OrderType(now.order_type))
         if now.channel != first.channel:
@@ -272,7 +272,7 @@ cdef int64_t enter_all(Table* table, const Columns* orders, uint32_t* hashes, in
             if number == NO_ROOM:
                 return NO_ROOM
             if orders.asked != NULL and flags & FLAG_GRANTED:
-                grant_at(table, number).asked_hash = orders.asked[row].hash
+                grant_at(table, number).asked_hash = asked_at(orders, row).hash
             rows[entered[0]] = row
             entered[0] += 1
         else:
@@ -285,7 +285,7 @@ cdef int64_t enter_all(Table* table, const Columns* orders, uint32_t* hashes, in
             grant = grant_at(table, number)
             if grant != NULL:
                 promised[0] = True
-                if orders.asked != NULL and grant.asked_hash != orders.asked[row].hash:
+                if orders.asked != NULL and grant.asked_hash != asked_at(orders, row).hash:
                     return CONFLICT
         numbers[row] = number
     return entered[0]

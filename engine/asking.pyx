@@ -263,7 +263,7 @@ cdef class Asking:
         return bad
 
     def of_columns(self, int64_t count, dict columns not None):
-        """Rows of ASKED_DTYPE for so many orders.
+        """What so many orders say: rows of ASKED_DTYPE, and which of them each says, int32[count].
 
         `columns`, none of which need be there: "order_types", int64[count]; "channels" and the
         like, each of TEXTS with an s, (int32[count], names): which of the names an order says.
@@ -275,8 +275,9 @@ cdef class Asking:
         cdef const int64_t[::1] types
         cdef list kept = []
         given.types, given.count = NULL, 0
-        result = np.empty(max(1, count), dtype=ASKED_DTYPE)
-        cdef Asked[::1] asked = result
+        kinds, kind_of = np.empty(max(1, count), dtype=ASKED_DTYPE), np.empty(count, dtype=np.int32)
+        cdef Asked[::1] asked = kinds
+        cdef int32_t[::1] rows = kind_of
         for name, column in columns.items():
             values = column if name == "order_types" else column[0]
             if len(values) != count:
@@ -290,17 +291,21 @@ cdef class Asking:
                 given.texts[given.count].place = place
                 kept.append(point_at(&given.texts[given.count], column[0], column[1]))
                 given.count += 1
-        row = read_columns(self, &given, count, &asked[0])
-        if row >= 0:
-            explain_asked(_Row(columns, row), self, _ARRAYS, row)
-        return result[:count]
+        row = read_columns(self, &given, count, &asked[0], &rows[0]) if count else 0
+        if row < 0:
+            explain_asked(_Row(columns, ~row), self, _ARRAYS, ~row)
+        return kinds[:max(1, row)], kind_of
 
 
 cdef int64_t read_columns(Asking asking, const SaidColumns* columns, int64_t count,
-                          Asked* asked) except -2:
-    """As `read_said`. Orders say the same few words over and over: those are looked up once."""
+                          Asked* asked, int32_t* asked_rows) except? -2:
+    """How many kinds of orders there are; or ~row, where that has something wrong with it.
+
+    Orders say the same few words over and over: those are looked up, and kept, once.
+    """
     cdef int64_t seen[1 << SEEN_BITS]
     cdef int64_t row
+    cdef int32_t kinds = 0
     cdef uint64_t at
     cdef Said said
     for row in range(1 << SEEN_BITS):
@@ -308,13 +313,14 @@ cdef int64_t read_columns(Asking asking, const SaidColumns* columns, int64_t cou
     for row in range(count):
         at = seen_at(columns, row)
         if seen[at] >= 0 and says_the_same(columns, row, seen[at]):
-            asked[row] = asked[seen[at]]
+            asked_rows[row] = asked_rows[seen[at]]
             continue
         said = said_in(columns, row)
-        if asking.read_said(&said, 1, &asked[row]) >= 0:
-            return row
-        seen[at] = row
-    return -1
+        if asking.read_said(&said, 1, &asked[kinds]) >= 0:
+            return ~row
+        asked_rows[row], seen[at] = kinds, row
+        kinds += 1
+    return kinds
 
 
 cdef object point_at(Texts* texts, const int32_t[::1] indices, list names):

@@ -24,7 +24,15 @@ cdef struct Columns:
     const int32_t* quantities       # 1 or more
     const int64_t* amounts          # [offsets[count]], 0 to MAX_AMOUNT; or NULL: no line has one
     const Span* ids                 # [count], usable; or NULL: the orders have none
-    const Asked* asked              # [count]; or NULL: no policy is there to ask it
+    const Asked* asked              # NULL: no policy is there to ask
+    const int32_t* asked_rows       # [count], which of them is the order's; or NULL: its own row
+
+
+# What an order says beside its place and lines, or NULL.
+cdef inline const Asked* asked_at(const Columns* orders, int64_t row) noexcept nogil:
+    if orders.asked == NULL:
+        return NULL
+    return orders.asked + (row if orders.asked_rows == NULL else orders.asked_rows[row])
 
 
 @cython.final

@@ -39,7 +39,7 @@ class Batch:
         ids: list[str] | None,
         sku_count: int,
         amounts: NDArray[np.int64] | None = None,
-        asked: NDArray[Any] | None = None,
+        asked: tuple[NDArray[Any], NDArray[np.int32]] | None = None,
     ) -> Batch: ...
     @staticmethod
     def of_message(

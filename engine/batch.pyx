@@ -82,8 +82,7 @@ cdef class Batch:
                     raise ValueError
                 ids.append(str(order.id))
                 if order.datum is None:
-                    lat[row] = order.lat
-                    lng[row] = order.lng
+                    lat[row], lng[row] = order.lat, order.lng
                 else:
                     lat[row], lng[row] = place_of(order, datum, style, row)
                 for item in order.lines:
@@ -115,7 +114,7 @@ cdef class Batch:
                   asked=None):
         """From contiguous arrays: float64[n] twice, int64[n + 1], int32[m] twice, int64[m].
 
-        `asked`: ASKED_DTYPE[n], as from `Asking.of_columns`.
+        `asked`: as from `Asking.of_columns`, ASKED_DTYPE[any] and which of them each order says.
         """
         count, lines = len(lat), len(skus)
         if len(lng) != count:
@@ -131,13 +130,11 @@ cdef class Batch:
         for row, name in enumerate(ids or ()):
             if not is_usable_id(name):
                 refuse(Fault.BAD_ID, "ids", name, row=row, hint=_ID_HINT)
-        arrays = {
-            "lat": lat, "lng": lng, "offsets": offsets, "skus": skus, "quantities": quantities,
-        }
+        arrays = dict(lat=lat, lng=lng, offsets=offsets, skus=skus, quantities=quantities)
         if amounts is not None and amounts.any():
             arrays["amounts"] = amounts
         if asked is not None:
-            arrays["asked"] = asked
+            arrays["asked"], arrays["asked_rows"] = asked
         return Batch()._hold(arrays, ids, sku_count, _ARRAYS)
 
     @staticmethod
@@ -190,16 +187,16 @@ cdef class Batch:
         if self.columns.ids != NULL:
             arrays["ids"] = self._arrays["ids"][rows]
         if self.columns.asked != NULL:
-            arrays["asked"] = self._arrays["asked"][rows]
-        batch._style = self._style
-        batch._owner = self
+            arrays["asked"] = self.asked[rows]
+        batch._style, batch._owner = self._style, self
         batch._point(arrays)
         return batch
 
     @property
     def asked(self):
         """ASKED_DTYPE[n], what the orders say beside place and lines; None: nobody asked."""
-        return self._arrays["asked"][:len(self)] if "asked" in self._arrays else None
+        rows = self._arrays.get("asked_rows", slice(len(self)))
+        return self._arrays["asked"][rows] if "asked" in self._arrays else None
 
     def with_lines(self, lines):
         """The same orders with other lines, in the columns of `lines`, each SKU once in an order."""
@@ -271,6 +268,7 @@ cdef class Batch:
         cdef const int64_t[::1] amounts
         cdef const int64_t[:, ::1] ids
         cdef const Asked[::1] asked
+        cdef const int32_t[::1] asked_rows
         self._arrays = arrays
         self.columns.count = lat.shape[0]
         self.columns.offsets = &offsets[0]
@@ -285,8 +283,10 @@ cdef class Batch:
             ids = arrays["ids"]
             self.columns.ids = <const Span*>&ids[0, 0]
         if "asked" in arrays and self.columns.count:
-            asked = arrays["asked"]
+            asked, asked_rows = arrays["asked"], arrays.get("asked_rows")
             self.columns.asked = &asked[0]
+            if asked_rows is not None:
+                self.columns.asked_rows = &asked_rows[0]
 
 
 cdef object read_line(object line, int32_t* quantity, int64_t* amount):

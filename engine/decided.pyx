@@ -13,7 +13,7 @@ before it leave.
 """
 from libc.stdint cimport int32_t, int64_t
 
-from fendan.engine.batch cimport Columns
+from fendan.engine.batch cimport Columns, asked_at
 from fendan.engine.changes cimport Ring, note
 from fendan.engine.events cimport (
     EVENT_ASSIGNED, EVENT_SPLIT, HAS_AMOUNTS, HAS_DISTANCE, HAS_DUE, HAS_GRANT, HAS_MOVED,
@@ -97,7 +97,7 @@ cdef void note_decided(Table* table, Decided* decided, const NameTable* skus) no
                 count or verdict.status == STATUS_ASSIGNED
             )
             if decided.orders.asked != NULL:
-                decided.grants[row].asked_hash = decided.orders.asked[row].hash
+                decided.grants[row].asked_hash = asked_at(decided.orders, row).hash
         if decided.numbers != NULL:
             note_one(table, decided.numbers[decided.rows[row]], decided, row)
 

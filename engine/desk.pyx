@@ -14,7 +14,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.areas cimport prefetch_areas
 from fendan.engine.asking cimport Asked
-from fendan.engine.batch cimport Columns
+from fendan.engine.batch cimport Columns, asked_at
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.geo cimport distance_between_m
 from fendan.engine.larder cimport Keep, keep_day
@@ -45,9 +45,7 @@ cdef enum:
 cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil:
     """Which rule the order comes under, and where it is."""
     cdef const Columns* orders = desk.orders
-    cdef const Asked* asked = NULL
-    if orders.asked != NULL:
-        asked = orders.asked + row
+    cdef const Asked* asked = asked_at(orders, row)
     job.row = row
     job.basket.skus = orders.skus + orders.offsets[row]
     job.basket.quantities = orders.quantities + orders.offsets[row]
@@ -133,7 +131,7 @@ cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t ro
     # More columns are read side by side than processors see coming.
     prefetch(orders.lat + row + COLUMNS_AHEAD)
     prefetch(orders.lng + row + COLUMNS_AHEAD)
-    if orders.asked != NULL:
+    if orders.asked != NULL and orders.asked_rows == NULL:
         prefetch(orders.asked + row + COLUMNS_AHEAD)
     for line in range(orders.offsets[row], orders.offsets[row + 1]):
         if book.class_sets_of != NULL:

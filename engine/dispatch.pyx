@@ -12,7 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fendan.engine.asking cimport Asked
-from fendan.engine.batch cimport Columns
+from fendan.engine.batch cimport Columns, asked_at
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
     STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, begin_guess, end_guess,
@@ -50,11 +50,9 @@ cdef uint64_t GROUP_KEYS = 0x9e3779b97f4a7c15
 
 cdef void settle(Desk* desk, Job* job) noexcept nogil:
     """Decide one order, unless its group was decided before."""
-    cdef const Asked* asked = NULL
+    cdef const Asked* asked = asked_at(desk.orders, job.row)
     if desk.verdicts[job.row].status:
         return
-    if desk.orders.asked != NULL:
-        asked = desk.orders.asked + job.row
     begin_grant(desk, job, asked)
     if asked != NULL and asked.group and job.terms.rule.order_type == TYPE_GROUP:
         settle_group(desk, job, asked)
@@ -252,7 +250,7 @@ cdef void settle_group(Desk* desk, Job* job, const Asked* asked) noexcept nogil:
         if not is_member(desk, row, &member):
             continue
         member.terms.step = job.terms.step
-        begin_grant(desk, &member, orders.asked + row)
+        begin_grant(desk, &member, asked_at(orders, row))
         desk.grants[row].flags |= IN_GROUP
         if filled:
             set_bid(&bid, desk, &member, bid.ordinal)
@@ -321,7 +319,7 @@ cdef bint group_basket(Desk* desk, const Member* others, int64_t rows, Basket* w
         row = others[at].row
         if is_member(desk, row, &member):
             members[0] += 1
-            add_bundles(asked, orders.asked + row)
+            add_bundles(asked, asked_at(orders, row))
             for line in range(orders.offsets[row], orders.offsets[row + 1]):
                 lines[count] = line_number(orders.skus[line], orders.quantities[line])
                 count += 1

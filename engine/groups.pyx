@@ -7,7 +7,7 @@ sorted once for a batch, so that many groups take no longer than one.
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 
-from fendan.engine.batch cimport Columns
+from fendan.engine.batch cimport Columns, asked_at
 from fendan.engine.room cimport grow
 
 
@@ -19,8 +19,8 @@ cdef bint gather(MemberList* list, const Columns* orders) noexcept nogil:
         list.capacity = orders.count
     list.count = 0
     for row in range(orders.count):
-        if orders.asked[row].group:
-            list.members[list.count].group = orders.asked[row].group
+        if asked_at(orders, row).group:
+            list.members[list.count].group = asked_at(orders, row).group
             list.members[list.count].row = row
             list.count += 1
     qsort(list.members, list.count, sizeof(Member), compare_members)

@@ -433,7 +433,9 @@ class Engine(
         return _radius_m(self._policy if policy is None else policy)
 
 
-def _asked(rules: Rules, count: int, said: dict[str, Column | None]) -> NDArray[Any]:
+def _asked(
+    rules: Rules, count: int, said: dict[str, Column | None]
+) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """What the orders of columns say beside place and lines, for the core."""
     given: dict[str, Any] = {
         name: columns.int64s(name, column) if name == "order_types" else columns.texts(name, column)

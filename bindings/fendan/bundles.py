@@ -106,6 +106,7 @@ class Bundles:
             lines["amounts"] = _shared(amounts, line, place, pieces)
         if asks is not None:
             lines["asked"] = _asked(batch, np.flatnonzero(is_bundle), asks)
+            lines["asked_rows"] = np.arange(len(batch), dtype=np.int32)  # each its own
         joined = merged(lines, batch.style)
         self._check_lines(batch, joined["offsets"])
         return batch.with_lines(joined)
