@@ -21,7 +21,7 @@ from fendan.engine.lots cimport correct as correct_lots
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    NO_REJECTION, Record, Rejection, Table, basket_at, grant_at, record_at, rejection_of,
+    NO_REJECTION, Record, Rejection, Table, basket_at, grant_at, order_of, record_at, rejection_of,
 )
 from fendan.engine.router cimport (
     REASON_GROUP_NOT_WHOLE, REASON_NO_SUPPLY, REASON_NONE, REASON_PICKUP_STORE,
@@ -161,6 +161,7 @@ cdef Verdict search_again(Orders orders, Lines lines, const Patience* patience, 
     cdef const Record* record = record_at(table, number)
     cdef const Leaves* leaves = &orders.stock.network.layout.leaves
     cdef Basket basket = basket_at(table, number)
+    cdef Basket whole = basket_at(table, order_of(table, number))
     cdef bint waits = waits_for_supply(orders, &basket)
     cdef Verdict verdict
     if rules is None or grant_at(table, number) == NULL:
@@ -171,8 +172,10 @@ cdef Verdict search_again(Orders orders, Lines lines, const Patience* patience, 
                          patience.radius_m, allowed, lines.before)
     event.grant = grant_at(table, number)[0]
     event.flags |= HAS_GRANT
-    verdict = dispatch_again(&rules.book, leaves, &orders.stock.shelves, record.lat, record.lng,
-                             &basket, waits, allowed, now_ns, &event.grant, lines.before)
+    verdict = dispatch_again(
+        &rules.book, leaves, &orders.stock.shelves, record.lat, record.lng, &basket, &whole, waits,
+        allowed, now_ns, &event.grant, lines.before,
+    )
     event.due_ns = event.grant.due_ns or NEVER_NS
     return verdict
 

@@ -6,7 +6,7 @@ from the slow twins of those.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -123,13 +123,22 @@ class RuleTwin(RuleLives):
         part, reason = self._nearest(order, basket)
         self._tell(order, basket, (part,) if part else (), reason=reason)
 
-    def terms(self, order: Order, lines: Basket | None = None) -> Terms:
-        place = self._place(order, "", None)
+    def terms(self, order: Order) -> Terms:
+        """An order that comes, and the rule that it comes under."""
         basket, amounts = self.in_parts(_basket(order), amounts_of(order))
-        basket = basket if lines is None else lines
+        return self._terms(order, basket, amounts, self.bundles_of(_basket(order)))
+
+    def terms_again(self, kept: Kept, lines: Basket) -> Terms:
+        basket, amounts = self.in_parts(_basket(kept.order), amounts_of(kept.order))
+        bundles = self.bundles_among(basket) if kept.asks_more else frozenset()
+        return replace(self._terms(kept.order, lines, amounts, bundles), is_again=True)
+
+    def _terms(
+        self, order: Order, basket: Basket, amounts: Mapping[str, int], bundles: frozenset[str]
+    ) -> Terms:
+        place = self._place(order, "", None)
         book = self.books[self.active - 1]
         region = order.region or self._region_at(book, place)
-        bundles = self.bundles_of(_basket(order))
         classes = {self._profile(sku).product_class for sku in (*basket, *bundles)}
         return Terms(
             chain=self,
@@ -299,6 +308,13 @@ class RuleTwin(RuleLives):
         """Under a policy: what is remembered of the order is its type, not what it left unsaid."""
         order = replace(terms.order, order_type=terms.rule.order_type)
         self._tell(order, terms.basket, parts, **said)
+        self.told[order.id].asks_more = any(map(self._asks_more, terms.bundles))
+
+    def _asks_more(self, bundle: str) -> bool:
+        """Whether a bundle's own profile makes a difference under the policy in force."""
+        profile, book = self._profile(bundle), self.books[self.active - 1]
+        is_named = profile.product_class in book.product_classes
+        return is_named or bool(profile.needs or profile.least_life_days)
 
     def _tell(
         self,
