@@ -181,7 +181,6 @@ cdef Verdict search_again(Orders orders, Lines lines, const Patience* patience, 
 
 
 cdef bint waits_for_supply(Orders orders, const Basket* basket) noexcept:
-    """Whether a record is sold against supply: then all its lines are."""
     return _SUPPLY in <str>orders.stock.skus[basket.skus[0]]
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,6 +22,7 @@ from fendan import (
     RetryPolicy,
     SkuProfile,
     Store,
+    StoreProfile,
     exception_face,
 )
 from fendan.errors import (
@@ -289,6 +292,24 @@ def test_an_order_is_given_to_no_store_that_is_paused(at: Setting) -> None:
     at.engine.pause_stores(["S2"])
     with pytest.raises(WrongStoreError, match="paused"):
         at.engine.assign_exception("A", "S2")
+
+
+def test_what_waits_for_supply_and_is_given_to_a_store_by_hand_is_due_after_its_day() -> None:
+    at = Setting(policy=Policy(reservation_timeout_s=1800))
+    at.engine.activate_policy(at.engine.draft_policy('default_type = "PRESALE"\n'))
+    at.engine.set_sku_profiles({"tea": SkuProfile(presale=True)})
+    at.engine.set_store_profiles({"S2": StoreProfile(time_zone="Europe/Paris")})
+    at.engine.set_supply("S1", "tea", "2025-06-20", 1)
+    assert at.engine.route(order("A")).shipments[0].supply_date == "2025-06-20"
+    assert at.engine.reject_order("A", "S1").state is OrderState.REJECTED
+    at.engine.set_supply("S2", "tea", "2025-06-20", 1)
+    status = at.engine.assign_exception("A", "S2")
+    begins = datetime(2025, 6, 20, tzinfo=ZoneInfo("Europe/Paris"))
+    assert status.store_id == "S2"
+    assert status.reserved_until_ns == (begins.timestamp() + 1800) * S
+    at.clock.pass_s(3600)
+    assert at.engine.expire_orders() == []
+    at.engine.check()
 
 
 def test_an_order_is_given_by_hand_only_to_a_store_that_has_its_bundles_together(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from fendan.exception_queue import (
 from fendan.life_face import _status
 from fendan.model import Order, OrderStatus
 from fendan.priority import turns_of, waiting_order
+from fendan.profiles import StoreProfile
 from fendan.retry import RetryPolicy, checked_retry, retry_of, retry_text
 from fendan.retry_face import APPROVED, HOMELESS, RetryFace
 
@@ -46,6 +48,8 @@ EXCEPTION, HOUR, RETRY = "exception", "exception_hour", "retry"
 """Kinds of documents: an entry by its order's id, the counts of an hour, the policy of retries."""
 
 EXPIRED = "EXPIRED"
+
+_PLAIN = StoreProfile()
 
 # Whoever rejects such an order leaves it nowhere to go: a person has to see to it.
 ENDS = {Reason.TOO_MANY_ATTEMPTS, Reason.PICKUP_STORE, Reason.GROUP_NOT_WHOLE}
@@ -202,6 +206,8 @@ class ExceptionFace(RetryFace):
     def assign_exception(self, order_id: str, store_id: str) -> OrderStatus:
         """Give an order to a store by hand, whatever rules say; where it is then.
 
+        It is held there for `Policy.reservation_timeout_s`, what waits for supply from its day on.
+
         Raises UnknownStoreError, UnknownOrderError for an order that is not in the queue,
         WrongStateError for one that could not be read, and WrongStoreError for a store that is
         paused or does not have all of it.
@@ -212,7 +218,9 @@ class ExceptionFace(RetryFace):
             has_all = self._state_of(order_id) is not None or self._register(
                 entry, store, command.now_ns
             )
-            if not has_all or not assign_to(self._life, order_id, store, command.now_ns):
+            zone = self._store_profiles.get(store_id, _PLAIN).time_zone
+            comes_ns = partial(self._known_supplies().comes_ns, zone=zone)
+            if not has_all or not assign_to(self._life, order_id, store, comes_ns, command.now_ns):
                 hint = "it is paused, or does not have all of it now"
                 refuse(Fault.WRONG_STORE, "store_id", store_id, hint=hint)
             self._leave(order_id, "by_hand")
