@@ -42,7 +42,7 @@ cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules
                      int64_t number, uint64_t* allowed, int64_t now_ns, bint is_retry) except -1
 
 # Whether a record is sold against supply: then all its lines are.
-cdef bint waits_for_supply(Orders orders, const Basket* basket) noexcept
+cdef bint waits_for_supply(Orders orders, const Basket* basket) except -1
 
 # Of what an order asked for, the SKUs that its store has found out it does not have; and the codes
 # that these have in a record, which may be sold against supply of them.
