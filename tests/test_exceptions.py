@@ -415,8 +415,22 @@ def test_an_order_that_expired_stays_in_the_queue_though_it_was_assigned_once() 
     at.engine.route(order("A"))
     at.clock.ns += 61 * S
     at.engine.expire_orders()
-    at.engine.mend_exceptions(["A"])
+    assert at.engine.route(order("A")).store_id == "S1"
     assert ids(at.engine) == ["A"]
+
+
+@pytest.mark.parametrize("others", [0, 3], ids=["alone", "among others"])
+def test_an_order_that_was_held_back_and_comes_all_the_same_is_one_order_of_the_day_it_came_first(
+    at: Setting, others: int
+) -> None:
+    at.engine.add_exceptions([held("A"), *(held(f"B{number}") for number in range(others))])
+    at.engine.set_stock([("S1", "tea", 9)])
+    at.clock.pass_s(24 * 3600)
+    assert at.engine.route(order("A")).store_id == "S1"
+    assert "A" not in ids(at.engine)
+    before, after = (at.engine.exception_figures(f"2025-06-{day}") for day in (15, 16))
+    assert (before.taken, before.by_hand, before.at_once) == (1 + others, 1, 0)
+    assert (after.taken, after.by_hand, after.at_once) == (0, 0, 0)
 
 
 def test_no_more_is_put_into_the_queue_than_it_can_bear(
