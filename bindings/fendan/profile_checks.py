@@ -1,6 +1,5 @@
 """Profiles are checked once, at the door: what is wrong is named by its path."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,7 +42,7 @@ def check_store_profile(profile: StoreProfile, field: str = "") -> OpeningHours:
     window_s, hint = profile.window_s, f"must be seconds, more than 0 and at most {MOST_WINDOW_S:g}"
     if isinstance(window_s, bool) or not isinstance(window_s, (int, float)):
         refuse(Fault.WRONG_TYPE, path(field, "window_s"), window_s, hint=hint)
-    if math.isnan(window_s) or not 0 < window_s <= MOST_WINDOW_S:
+    if not 0 < window_s <= MOST_WINDOW_S:
         refuse(Fault.OUT_OF_RANGE, path(field, "window_s"), window_s, hint=hint)
     _check_count(profile.priority, 0, MOST_PRIORITY, path(field, "priority"))
     _check_count(profile.cost, 0, MOST_AMOUNT, path(field, "cost"))
@@ -57,7 +56,7 @@ def check_sku_profile(profile: SkuProfile, field: str = "") -> None:
     """
     if not isinstance(profile, SkuProfile):
         refuse(Fault.WRONG_TYPE, field or "profile", profile, hint="must be a SkuProfile")
-    if profile.product_class != "":
+    if not isinstance(profile.product_class, str) or profile.product_class:
         _check_id(profile.product_class, path(field, "product_class"))
     _check_ids(profile.needs, (frozenset, set), path(field, "needs"))
     _check_count(profile.pieces_per_unit, 1, MOST_COUNT, path(field, "pieces_per_unit"))

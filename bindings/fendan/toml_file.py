@@ -14,6 +14,8 @@ __all__ = ["did_you_mean", "parsed", "read", "read_text"]
 # Room for a hundred thousand tokens; what is larger is another file, given by mistake.
 MOST_FILE_BYTES = 16 * 1024 * 1024
 
+TOO_MANY_DIGITS = "a number in it has more digits than can be read"
+
 LINE = re.compile(r"line (\d+)")
 
 
@@ -23,6 +25,8 @@ def read(path: Path) -> dict[str, Any]:
         return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         _cannot_be_read(path, f"it is not TOML: {error}")
+    except ValueError:
+        _cannot_be_read(path, TOO_MANY_DIGITS)
     except RecursionError:
         _cannot_be_read(path, "it is nested too deeply")
 
@@ -37,7 +41,7 @@ def read_text(path: Path, most_bytes: int = MOST_FILE_BYTES) -> str:
     if len(data) > most_bytes:
         _cannot_be_read(path, f"it has more than {most_bytes:,} bytes")
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
         _cannot_be_read(path, "it is not UTF-8")
 
@@ -59,6 +63,8 @@ def parsed(text: str, field: str, *, where: str = "") -> dict[str, Any]:
         number = int(found[1]) if found else len(lines)
         line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
         refuse(Fault.BAD_FILE, field, line, where=where, hint=f"it is not TOML: {error}")
+    except ValueError:
+        refuse(Fault.BAD_FILE, field, text, where=where, hint=TOO_MANY_DIGITS)
     except RecursionError:
         refuse(Fault.BAD_FILE, field, text, where=where, hint="it is nested too deeply")
 
