@@ -19,6 +19,8 @@ MOST_IN_WINDOW = 100_000
 
 MOST_WINDOW_S = 7 * 86_400.0
 MOST_LIFE_DAYS = 36_500
+# A gift box of boxes has three; each SKU in a chain of thousands would be looked up for each other.
+MOST_DEPTH = 16
 
 
 def check_store_profile(profile: StoreProfile, field: str = "") -> OpeningHours:
@@ -80,17 +82,20 @@ def check_sku_profile(profile: SkuProfile, field: str = "") -> None:
 def check_bundles(profiles: Mapping[str, SkuProfile], field: str = "skus") -> None:
     """Check that no bundle contains itself, be it through others; `profiles` by SKU.
 
-    Raises an InvalidInputError that names the bundles of the first circle in a row.
+    Raises an InvalidInputError that names the bundles of the first circle in a row, or one that has
+    bundles in bundles more than 16 deep.
     """
-    whole: set[str] = set()  # nothing in them leads back to them
+    depths: dict[str, int] = {}  # of those that nothing in them leads back to; of no bundle, 0
     for name in profiles:
         trail: dict[str, list[str]] = {}  # from the outer bundle inwards: the parts yet to look at
-        if name not in whole:
+        if name not in depths:
             trail[name] = list(profiles[name].parts)
         while trail:
             outer = next(reversed(trail))
             if not trail[outer]:
-                whole.add(outer)
+                inner = (depths.get(part, 0) for part in profiles[outer].parts)
+                depths[outer] = 1 + max(inner, default=-1)
+                _check_depth(depths[outer], path(field, outer, "parts"))
                 del trail[outer]
                 continue
             part = trail[outer].pop()
@@ -100,8 +105,14 @@ def check_bundles(profiles: Mapping[str, SkuProfile], field: str = "skus") -> No
                 hint = f"a bundle must not contain itself: {' > '.join(circle)}"
                 here = path(field, outer, "parts", part)
                 refuse(Fault.OUT_OF_RANGE, here, part, hint=hint)
-            if part in profiles and part not in whole:
+            if part in profiles and part not in depths:
                 trail[part] = list(profiles[part].parts)
+
+
+def _check_depth(depth: int, field: str) -> None:
+    if depth > MOST_DEPTH:
+        hint = f"bundles in bundles go {MOST_DEPTH} deep at most"
+        refuse(Fault.TOO_MANY, field, depth, hint=hint)
 
 
 # -- VALUES ------------------------------------------------------------------------------------
