@@ -14,6 +14,9 @@ __all__ = ["did_you_mean", "parsed", "read", "read_text"]
 # Room for a hundred thousand tokens; what is larger is another file, given by mistake.
 MOST_FILE_BYTES = 16 * 1024 * 1024
 
+# In a line. A key a.a.a… takes the square of its parts to read: with all that fit, for hours.
+MOST_DOTS = 100
+
 TOO_MANY_DIGITS = "a number in it has more digits than can be read"
 
 LINE = re.compile(r"line (\d+)")
@@ -21,8 +24,9 @@ LINE = re.compile(r"line (\d+)")
 
 def read(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises FileFormatError naming the file and, if known, the line."""
+    text = read_text(path)
     try:
-        return tomllib.loads(read_text(path))
+        return _loaded(text)
     except tomllib.TOMLDecodeError as error:
         _cannot_be_read(path, f"it is not TOML: {error}")
     except ValueError:
@@ -56,7 +60,7 @@ def parsed(text: str, field: str, *, where: str = "") -> dict[str, Any]:
     Raises FileFormatError saying the line and the column, and showing the line.
     """
     try:
-        return tomllib.loads(text)
+        return _loaded(text)
     except tomllib.TOMLDecodeError as error:
         lines = text.splitlines()
         found = LINE.search(str(error))  # else it ends too early
@@ -67,6 +71,14 @@ def parsed(text: str, field: str, *, where: str = "") -> dict[str, Any]:
         refuse(Fault.BAD_FILE, field, text, where=where, hint=TOO_MANY_DIGITS)
     except RecursionError:
         refuse(Fault.BAD_FILE, field, text, where=where, hint="it is nested too deeply")
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    """What tomllib makes of it, unless that would take for ever."""
+    for line in text.splitlines():
+        if line.count(".") > MOST_DOTS and not line.lstrip().startswith("#"):
+            raise RecursionError("a key of too many parts")
+    return tomllib.loads(text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
