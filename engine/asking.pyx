@@ -7,7 +7,7 @@ compared become hashes of 64 bits, the same in every run: they are kept with the
 cimport cython
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcpy
 
 from fendan.engine.names cimport NO_NAME, NameTable, Names, Span, find_name, span_of
 from fendan.engine.network cimport MAX_ID_BYTES, NO_STORE, is_usable_id
@@ -39,7 +39,6 @@ TEXTS = ("channel", "region", "pickup_store_id", "group_id", "buyer_id", "addres
 HIGHEST_PRIORITY = 9
 
 cdef enum:
-    AT_ONCE = 256               # orders whose words stay in the nearest cache while they are read
     SEEN_BITS = 6               # for so many kinds of orders, as a power of two, one is remembered
 
 _TYPE_HINT = f"must be a fendan.OrderType, 0 to {TYPE_GROUP}"
@@ -143,58 +142,63 @@ cdef Asked asked_of(const NameTable* channels, const NameTable* regions,
 
 # -- MANY --------------------------------------------------------------------------------------
 
-# What of columns one text is of each order: which of the names; or NULL, where none says it.
+# A column of texts: which of the names each order says.
 cdef struct Texts:
+    int place                   # in Said
     const int32_t* indices
     const Span* names
 
 
-cdef inline uint64_t seen_at(const Said* said) noexcept nogil:
-    """Where an order is remembered that points at the same texts."""
-    cdef const Span* texts = <const Span*>said
-    cdef uint64_t mix = <uint64_t>said.order_type
-    cdef int place
-    for place in range(TEXT_COUNT):
-        mix = mix * 31 + <uint64_t>texts[place].text
-    return mix * <uint64_t>0x9e3779b97f4a7c15 >> (64 - SEEN_BITS)
+# What orders say in columns, of which there need be none.
+cdef struct SaidColumns:
+    const int64_t* types        # or NULL
+    Texts texts[TEXT_COUNT]     # [count]
+    int count
 
 
 cdef int64_t read_all(const NameTable* channels, const NameTable* regions, const Said* said,
                       int64_t count, Asked* asked) noexcept nogil:
-    """All but the pickup stores; the first row with something wrong, or -1.
-
-    Orders of columns say the same few words over and over, at the same place in memory: those are
-    hashed and looked up once.
-    """
-    cdef int64_t seen[1 << SEEN_BITS]
+    """All but the pickup stores; the first row with something wrong, or -1."""
     cdef int64_t row
-    cdef uint64_t at
-    for row in range(1 << SEEN_BITS):
-        seen[row] = -1
     for row in range(count):
-        at = seen_at(&said[row])
-        if seen[at] >= 0 and memcmp(&said[row], &said[seen[at]], sizeof(Said)) == 0:
-            asked[row] = asked[seen[at]]
-            continue
         if not is_sound(&said[row]):
             return row
         asked[row] = asked_of(channels, regions, &said[row])
-        seen[at] = row
     return -1
 
 
-cdef void say(Said* said, const Texts* texts, const int64_t* types, int64_t first,
-              int64_t count) noexcept nogil:
-    """What the orders of columns say, from the first on."""
-    cdef int64_t row
+cdef Said said_in(const SaidColumns* columns, int64_t row) noexcept nogil:
+    """What an order of columns says."""
+    cdef Said said = nothing_said()
     cdef int place
-    for row in range(count):
-        said[row] = nothing_said()
-        if types != NULL:
-            said[row].order_type = types[first + row]
-        for place in range(TEXT_COUNT):
-            if texts[place].indices != NULL:
-                (<Span*>&said[row])[place] = texts[place].names[texts[place].indices[first + row]]
+    if columns.types != NULL:
+        said.order_type = columns.types[row]
+    for place in range(columns.count):
+        (<Span*>&said)[columns.texts[place].place] = (
+            columns.texts[place].names[columns.texts[place].indices[row]]
+        )
+    return said
+
+
+cdef inline uint64_t seen_at(const SaidColumns* columns, int64_t row) noexcept nogil:
+    """Where an order is remembered that says the same."""
+    cdef uint64_t mix = <uint64_t>columns.types[row] if columns.types != NULL else 0
+    cdef int place
+    for place in range(columns.count):
+        mix = mix * 31 + <uint64_t>columns.texts[place].indices[row]
+    return mix * <uint64_t>0x9e3779b97f4a7c15 >> (64 - SEEN_BITS)
+
+
+cdef inline bint says_the_same(const SaidColumns* columns, int64_t row,
+                               int64_t other) noexcept nogil:
+    """Whether two orders name the same entry of each column; the same words twice are two."""
+    cdef int place
+    if columns.types != NULL and columns.types[row] != columns.types[other]:
+        return False
+    for place in range(columns.count):
+        if columns.texts[place].indices[row] != columns.texts[place].indices[other]:
+            return False
+    return True
 
 
 @cython.final
@@ -265,13 +269,12 @@ cdef class Asking:
         like, each of TEXTS with an s, (int32[count], names): which of the names an order says.
         Errors name the column and the row.
         """
-        cdef Said said[AT_ONCE]
-        cdef Texts texts[TEXT_COUNT]
-        cdef int64_t first, row = -1
+        cdef SaidColumns given
         cdef int place
+        cdef int64_t row
         cdef const int64_t[::1] types
-        cdef const int64_t* type_at = NULL
         cdef list kept = []
+        given.types, given.count = NULL, 0
         result = np.empty(max(1, count), dtype=ASKED_DTYPE)
         cdef Asked[::1] asked = result
         for name, column in columns.items():
@@ -280,18 +283,38 @@ cdef class Asking:
                 refuse(Fault.RAGGED, name, len(values), hint=f"as long as lat, which has {count}")
         if "order_types" in columns and count:
             types = columns["order_types"]
-            type_at = &types[0]
+            given.types = &types[0]
         for place in range(TEXT_COUNT):
-            texts[place].indices = NULL
             column = columns.get(f"{TEXTS[place]}s")
             if column is not None and count:
-                kept.append(point_at(&texts[place], column[0], column[1]))
-        for first in range(0, count, AT_ONCE):
-            say(said, texts, type_at, first, min(<int64_t>AT_ONCE, count - first))
-            row = self.read_said(said, min(<int64_t>AT_ONCE, count - first), &asked[first])
-            if row >= 0:
-                explain_asked(_Row(columns, first + row), self, _ARRAYS, first + row)
+                given.texts[given.count].place = place
+                kept.append(point_at(&given.texts[given.count], column[0], column[1]))
+                given.count += 1
+        row = read_columns(self, &given, count, &asked[0])
+        if row >= 0:
+            explain_asked(_Row(columns, row), self, _ARRAYS, row)
         return result[:count]
+
+
+cdef int64_t read_columns(Asking asking, const SaidColumns* columns, int64_t count,
+                          Asked* asked) except -2:
+    """As `read_said`. Orders say the same few words over and over: those are looked up once."""
+    cdef int64_t seen[1 << SEEN_BITS]
+    cdef int64_t row
+    cdef uint64_t at
+    cdef Said said
+    for row in range(1 << SEEN_BITS):
+        seen[row] = -1
+    for row in range(count):
+        at = seen_at(columns, row)
+        if seen[at] >= 0 and says_the_same(columns, row, seen[at]):
+            asked[row] = asked[seen[at]]
+            continue
+        said = said_in(columns, row)
+        if asking.read_said(&said, 1, &asked[row]) >= 0:
+            return row
+        seen[at] = row
+    return -1
 
 
 cdef object point_at(Texts* texts, const int32_t[::1] indices, list names):

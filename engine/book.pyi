@@ -1,12 +1,15 @@
 from collections.abc import Sequence
 from typing import Any, final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fendan.engine.areas import Areas
 from fendan.engine.asking import Asking
 from fendan.engine.loads import LoadTable
 from fendan.engine.merges import Merges
+
+CHARACTER_DTYPE: np.dtype[Any]
 
 @final
 class Rules:

@@ -4,7 +4,7 @@
                                                                                         one bit a store
 
 Everything points into numpy arrays. Those that Python makes (see ruling) it refreshes in place when
-the clock crosses an edge: opening hours in `allowed`, `opens_ns`, `local_hour`, `utc_offset_s`.
+the clock crosses an edge: opening hours in `allowed`, and in `stores` what the local clock shows.
 Open orders and room are the core's own (see loads). Nothing else changes until a policy, a profile
 or the network does, and then there is another Rules.
 """
@@ -22,10 +22,18 @@ from fendan.engine.offers cimport Scratch
 from fendan.engine.shelves cimport Basket
 from fendan.engine.terms cimport (
     BY_COST, BY_DISTANCE, BY_FRESHNESS, BY_PRIORITY, BY_STOCK, HOURS_A_DAY, MOST_DEPTH,
-    MOST_LIFE_DAYS, NEVER_NS, NS_PER_S, RuleTerms, StepTerms, Terms,
+    MOST_LIFE_DAYS, NEVER_NS, NS_PER_S, Character, RuleTerms, StepTerms, Terms,
 )
 
 import numpy as np
+
+# terms.Character as numpy sees it.
+CHARACTER_DTYPE = np.dtype(
+    [
+        ("priority", np.float64), ("cost", np.float64), ("opens_ns", np.int64),
+        ("local_hour", np.int32), ("utc_offset_s", np.int32),
+    ]
+)
 
 
 cdef void set_terms(const RuleBook* book, Terms* terms, const Asked* asked, const Basket* basket,
@@ -132,7 +140,6 @@ cdef class Rules:
         """Copy a rule, whose steps' bitmaps are rows of `allowed` from `first` on."""
         cdef uint64_t[:, ::1] allowed = self._arrays["allowed"]
         cdef uint8_t[:, ::1] together = self._arrays["together"]
-        cdef const double[::1] priority = self._arrays["priority"], cost = self._arrays["cost"]
         cdef StepTerms* steps = <StepTerms*>calloc(len(rule.steps), sizeof(StepTerms))
         cdef StepTerms* step
         cdef int32_t place
@@ -184,7 +191,7 @@ cdef class Rules:
             elif one.by == BY_FRESHNESS:
                 least = -MOST_LIFE_DAYS
             elif one.by in (BY_PRIORITY, BY_COST):
-                values = self._arrays["priority" if one.by == BY_PRIORITY else "cost"]
+                values = self._arrays["stores"]["priority" if one.by == BY_PRIORITY else "cost"]
                 least = values.min(initial=INFINITY)
             terms.rest += one.weight * least
         return 0
@@ -221,14 +228,9 @@ cdef class Rules:
         book.hidden = <const uint8_t*>pointer(arrays, "hidden", np.uint8)
         book.all_hidden = <const uint8_t*>pointer(arrays, "all_hidden", np.uint8)
         book.sku_count, book.store_count = arrays["sku_count"], arrays["store_count"]
-        book.standing.priority = <const double*>pointer(arrays, "priority", np.float64)
-        book.standing.cost = <const double*>pointer(arrays, "cost", np.float64)
-        book.standing.most_open = <const double*>pointer(arrays, "most_open", np.float64)
-        book.standing.open_orders = self.loads.loads.open_orders
+        book.standing.stores = <const Character*>pointer(arrays, "stores", CHARACTER_DTYPE)
+        book.standing.loads = self.loads.loads.stores
         book.standing.room = self.loads.loads.room
-        book.standing.opens_ns = <const int64_t*>pointer(arrays, "opens_ns", np.int64)
-        book.standing.local_hour = <const signed char*>pointer(arrays, "local_hour", np.int8)
-        book.standing.utc_offset_s = <const int32_t*>pointer(arrays, "utc_offset_s", np.int32)
         book.standing.abilities = <const uint64_t*>pointer(arrays, "abilities", np.uint64)
         if self.areas is not None:
             book.standing.areas = &self.areas.index

@@ -83,6 +83,8 @@ cdef void note_decided(Table* table, Decided* decided, const NameTable* skus) no
     """A new record's due_ns is its row until it is told: so repeats in the batch find its parts."""
     cdef int64_t row, count, first = 0
     cdef Verdict* verdict
+    if decided.numbers == NULL and not any_is_split(decided):
+        return  # nobody will ask for them again, and whoever decided them said all
     for row in range(decided.orders.count):
         verdict = decided.verdicts + row
         if decided.grants != NULL:

@@ -37,7 +37,7 @@ cdef struct Job:
     Search search               # for the guess
     bint guesses                # whether there is one to be made
     Bid guess                   # of the first step; ordinal NOT_FOUND: there is none
-    bint may_have               # the guess is known to pass terms.may_have
+    bint passes                 # the guess may have the order, and offers all of it
     int32_t open_orders         # of the guessed store, when it was guessed
     int64_t row
 
@@ -51,9 +51,8 @@ cdef void guess_again(Desk* desk, Job* job) noexcept nogil
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil
 # Fetch what `begin` will ask of the order's SKUs.
 cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t row) noexcept nogil
-# Fetch what settling will ask of the guessed store: what tells where the rest is, and later the rest.
+# Fetch what settling will ask of the guessed store.
 cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil
-cdef void prefetch_window(const Desk* desk, int32_t store) noexcept nogil
 
 # -- ONE STORE
 cdef void set_bid(Bid* bid, const Desk* desk, const Job* job, int32_t ordinal) noexcept nogil

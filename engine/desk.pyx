@@ -6,8 +6,8 @@ of which reserves what it says, or nothing.
 
 A guess made some orders ahead (see router) is right at settling if the store's values are what they
 were: within a batch stock only shrinks and stores only get busier, so no other can have become
-better. A store that was given no order meanwhile has its values, keeps its promise and serves the
-place as it did. Where counts are compared, nothing is guessed.
+better. A store that was given no order meanwhile has its values and its counts, keeps its promise
+and serves the place as it did. Where counts are compared, nothing is guessed.
 """
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
@@ -18,7 +18,7 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.geo cimport distance_between_m
 from fendan.engine.larder cimport Keep, keep_day
-from fendan.engine.loads cimport Loads, back_to, order_came
+from fendan.engine.loads cimport back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
 from fendan.engine.offers cimport Sharing, bid_of, lines_taken, reserve_sharing, share_out
@@ -31,12 +31,13 @@ from fendan.engine.search cimport (
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
 from fendan.engine.terms cimport (
-    NEVER_NS, NS_PER_S, SPLIT_NEVER, Bid, StepTerms, Terms, counts_suffice, fit_words, handling_s,
+    NEVER_NS, NS_PER_S, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s,
     keep_at, may_have, offered_to, offers_all, promised_ns, rank, serves_place,
 )
 
 cdef enum:
     TYPE_PRESALE = 5            # rules.OrderType
+    COLUMNS_AHEAD = 16          # orders: some cache lines of each column
 
 
 # -- BEGINNING ---------------------------------------------------------------------------------
@@ -84,8 +85,8 @@ cdef void note_guess(Desk* desk, Job* job) noexcept nogil:
         job.guess.ordinal = NOT_FOUND
     else:
         job.guess = job.search.bid
-        job.open_orders = desk.book.loads.open_orders[job.guess.store]
-    job.may_have = False
+        job.open_orders = desk.book.loads.stores[job.guess.store].open_orders
+    job.passes = False
     prefetch_found(desk.leaves, desk.shelves, job.guess.ordinal, &job.basket)
     prefetch_store(desk, job)
 
@@ -94,43 +95,46 @@ cdef void guess_again(Desk* desk, Job* job) noexcept nogil:
     """Where what was fetched meanwhile rules the guess out, guess who is next."""
     if job.guess.ordinal == NOT_FOUND:
         return
-    job.may_have = may_have(&job.terms, &job.plan.place, job.guess.store, job.guess.distance_m)
-    if not job.may_have or not counts_suffice(&job.terms, desk.shelves, &job.guess, &job.basket):
+    job.passes = passes(desk, job)
+    if not job.passes:
         job.search.without = job.guess.ordinal
         search_all(&job.search)
         note_guess(desk, job)
-    if job.guess.ordinal != NOT_FOUND:
-        prefetch_window(desk, job.guess.store)
+
+
+cdef bint passes(Desk* desk, Job* job) noexcept nogil:
+    """Whether the guessed store may have the order, and offers all of it."""
+    return (may_have(&job.terms, &job.plan.place, job.guess.store, job.guess.distance_m)
+            and offers_all(&job.terms, desk.shelves, &job.guess, &job.basket))
 
 
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
     """Whether the guessed store is what it was, and has all of the order."""
     if not may_ask(desk, &job.terms, job.terms.step.allowed, job.guess.ordinal):
         return False
-    if desk.book.loads.open_orders[job.guess.store] != job.open_orders:
-        if not is_as_good(desk, job):
-            return False
-    elif not job.may_have and not may_have(&job.terms, &job.plan.place, job.guess.store,
-                                           job.guess.distance_m):
-        return False
-    return offers_all(&job.terms, desk.shelves, &job.guess, &job.basket)
+    if desk.book.loads.stores[job.guess.store].open_orders == job.open_orders:
+        return job.passes or passes(desk, job)  # what no order came to has what it had
+    return is_as_good(desk, job) and passes(desk, job)
 
 
 cdef bint is_as_good(Desk* desk, Job* job) noexcept nogil:
-    """Whether the guessed store, busier by now, is worth what it was and may have the order."""
+    """Whether the guessed store, busier by now, is worth what it was."""
     cdef Bid now = job.guess
     cdef int32_t place
     rank(&job.terms, desk.shelves, &job.basket, &now)
     for place in range(job.terms.rule.criterion_count):
         if now.values[place] != job.guess.values[place]:
             return False
-    return may_have(&job.terms, &job.plan.place, now.store, now.distance_m)
+    return True
 
 
 cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t row) noexcept nogil:
     cdef int64_t line
+    # More columns are read side by side than processors see coming.
+    prefetch(orders.lat + row + COLUMNS_AHEAD)
+    prefetch(orders.lng + row + COLUMNS_AHEAD)
     if orders.asked != NULL:
-        prefetch(orders.asked + row)
+        prefetch(orders.asked + row + COLUMNS_AHEAD)
     for line in range(orders.offsets[row], orders.offsets[row + 1]):
         if book.class_sets_of != NULL:
             prefetch(book.class_sets_of + orders.skus[line])
@@ -139,7 +143,6 @@ cdef void prefetch_rules(const RuleBook* book, const Columns* orders, int64_t ro
 
 
 cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:
-    cdef const Loads* loads = desk.book.loads
     cdef int32_t store = job.guess.store
     prefetch(desk.verdicts + job.row)
     prefetch(desk.grants + job.row)
@@ -148,22 +151,10 @@ cdef void prefetch_store(const Desk* desk, const Job* job) noexcept nogil:
         return
     if job.terms.standing.areas != NULL:
         prefetch_areas(job.terms.standing.areas, store, job.guess.distance_m)
-    prefetch(loads.most_in_window + store)
-    prefetch(loads.first_time + store)
-    prefetch(loads.next_time + store)
-    prefetch(loads.window_ns + store)
-    prefetch(loads.ordinal_of + store)
-    prefetch(job.terms.standing.opens_ns + store)
-    prefetch(job.terms.standing.local_hour + store)
-    prefetch(job.terms.standing.utc_offset_s + store)
+    prefetch(job.terms.standing.loads + store)
+    prefetch(job.terms.standing.stores + store)
     if job.terms.millionths != NULL:
         prefetch(job.terms.millionths + store)
-
-
-cdef void prefetch_window(const Desk* desk, int32_t store) noexcept nogil:
-    cdef const Loads* loads = desk.book.loads
-    if loads.most_in_window[store]:
-        prefetch(loads.times + loads.first_time[store] + loads.next_time[store])
 
 
 cdef inline bint may_ask(const Desk* desk, const Terms* terms, const uint64_t* allowed,
@@ -217,7 +208,6 @@ cdef void assign(Desk* desk, Job* job, const Bid* bid) noexcept nogil:
     cdef Verdict* verdict = desk.verdicts + job.row
     cdef int64_t when_ns
     cdef Keep keep
-    prefetch_window(desk, bid.store)  # where it is not the store that was guessed
     when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
     keep = keep_at(&job.terms, bid.store, when_ns)
     take(desk.shelves, bid.ordinal, &job.basket,

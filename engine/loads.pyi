@@ -8,6 +8,7 @@ from fendan.engine.network import Layout
 
 NO_MAXIMUM: int
 NEVER_NS: int
+LOAD_DTYPE: np.dtype[Any]
 KINDS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
 
 @final

@@ -1,9 +1,15 @@
 """How busy each store is: orders it has, and how many it was given lately.
 
-    open_orders   how many orders hold stock at the store, against the most there may be at once
+    stores        how many orders hold stock at the store, against the most there may be at once
     times         of each store a ring of when its newest orders came, as many as may come in its
                   window: it has room where the oldest of them is out of (now - window, now]
     room          a bit for each store, by ordinal: what a search reads
+
+    ring     | 8:59  9:30  9:31 | 8:10  8:15 |      now 9:40, a window of an hour: the two oldest
+                                  next_time         are out, so `spare` is at most 2
+
+Rings take many pages of memory, so they are rarely looked at: `spare` says how many may come before
+one must be. Time only adds to it. What comes in a batch is counted beside the ring.
 
 Bits are true as of the last time something came, left, or was refreshed. A window that only slides
 on is seen by `refresh`, which costs nothing before `earliest_free_ns`.
@@ -15,14 +21,13 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t
 from libc.stdlib cimport free
 
 from fendan.engine.network cimport Layout
-from fendan.engine.room cimport grow, prefetch
+from fendan.engine.room cimport grow
 
 import numpy as np
 
-cdef enum:
-    FETCHED_AHEAD = 16          # entries of the log
+from fendan.engine.room import in_cache_lines
 
-NO_MAXIMUM = NO_LIMIT
+NO_MAXIMUM = INT64_MAX
 NEVER_NS = INT64_MAX
 
 # What is kept of it in a snapshot: how many times each store has, and all of them, oldest first.
@@ -32,10 +37,52 @@ KINDS = {
 }
 
 
+# How a Load stands in an array.
+LOAD_DTYPE = np.dtype(
+    [("most_open", np.int64)] + [(name, np.int32) for name in (
+        "open_orders", "came", "spare", "most_in_window", "next_time", "ordinal",
+    )]
+)
+
+
+cdef int32_t spare_at(const Loads* loads, int32_t store, int64_t now_ns) noexcept nogil:
+    """The times from `next_time` on are the oldest first; what came in a batch took the place of
+    as many.
+    """
+    cdef const Load* load = loads.stores + store
+    cdef int32_t low = min(load.came, load.most_in_window), high = load.most_in_window, middle
+    cdef int64_t time
+    if load.most_in_window == 0:
+        return NO_WINDOW
+    while low < high:
+        middle = (low + high) // 2
+        time = time_at(loads, store, middle)
+        if time == INT64_MIN or time + loads.window_ns[store] <= now_ns:
+            low = middle + 1
+        else:
+            high = middle
+    return max(0, low - load.came)
+
+
+cdef inline int64_t time_at(const Loads* loads, int32_t store, int32_t place) noexcept nogil:
+    """Of the times in a store's ring this one, from the oldest on."""
+    cdef const Load* load = loads.stores + store
+    return loads.times[loads.first_time[store] + (load.next_time + place) % load.most_in_window]
+
+
+cdef void look_again(Loads* loads, int32_t store, int64_t now_ns) noexcept nogil:
+    cdef Load* load = loads.stores + store
+    cdef int64_t oldest = now_ns
+    load.spare = spare_at(loads, store, now_ns)
+    if load.spare == 0:
+        if load.came < load.most_in_window:
+            oldest = time_at(loads, store, load.came)
+        loads.earliest_free_ns = min(loads.earliest_free_ns, oldest + loads.window_ns[store])
+
+
 cdef bint begin_batch(Loads* loads, int64_t most) noexcept nogil:
     if most > loads.log_capacity:
-        if not (grow(<void**>&loads.came_to, most * sizeof(int32_t))
-                and grow(<void**>&loads.came_over, most * sizeof(int64_t))):
+        if not grow(<void**>&loads.came_to, most * sizeof(int32_t)):
             return False
         loads.log_capacity = most
     loads.log_count, loads.is_batch = 0, True
@@ -43,21 +90,18 @@ cdef bint begin_batch(Loads* loads, int64_t most) noexcept nogil:
 
 
 cdef void back_to(Loads* loads, int64_t count, int64_t now_ns) noexcept nogil:
-    cdef int32_t store, most
+    """Of what a window has to spare no more is known than before: that may be less than it has."""
+    cdef bint many = loads.log_count - count > loads.store_count
+    cdef int32_t store
     while loads.log_count > count:
         loads.log_count -= 1
-        if loads.log_count >= FETCHED_AHEAD:
-            store = loads.came_to[loads.log_count - FETCHED_AHEAD]
-            prefetch(loads.times + loads.first_time[store] + loads.next_time[store])
         store = loads.came_to[loads.log_count]
-        most = loads.most_in_window[store]
-        loads.open_orders[store] -= 1
-        if most:
-            loads.next_time[store] = (loads.next_time[store] + most - 1) % most
-            loads.times[loads.first_time[store] + loads.next_time[store]] = (
-                loads.came_over[loads.log_count]
-            )
-        show_room(loads, store, now_ns)
+        loads.stores[store].open_orders -= 1
+        loads.stores[store].came -= 1
+        if not many:
+            show_room(loads, store, now_ns)
+    if many:
+        show_all(loads, now_ns)
 
 
 cdef void end_batch(Loads* loads, int64_t now_ns) noexcept nogil:
@@ -85,32 +129,32 @@ cdef class LoadTable:
 
     def __init__(self, Layout layout not None):
         self._arrays = {
-            "open_orders": np.zeros(0, np.int32), "most_open": np.zeros(0, np.int32),
-            "most_in_window": np.zeros(0, np.int32), "window_ns": np.zeros(0, np.int64),
-            "first_time": np.zeros(1, np.int64), "next_time": np.zeros(0, np.int32),
-            "times": np.zeros(1, np.int64), "room": np.zeros(1, np.uint64),
+            "stores": np.zeros(0, LOAD_DTYPE), "window_ns": np.zeros(0, np.int64),
+            "first_time": np.zeros(1, np.int64), "times": np.zeros(1, np.int64),
         }
         self.loads.earliest_free_ns = INT64_MAX
         self.set_layout(layout, 0)
 
     def __dealloc__(self):
         free(self.loads.came_to)
-        free(self.loads.came_over)
 
     # -- COMMANDS ------------------------------------------------------------------------------
 
     def set_layout(self, Layout layout not None, int64_t now_ns):
         """The stores are these from now on: those known keep their codes, others are idle."""
         arrays = self._arrays
-        count, known = layout.leaves.store_count, len(arrays["open_orders"])
-        more = count - known
+        count, known = layout.leaves.store_count, arrays["stores"]
         arrays["layout"] = layout
         arrays["room"] = np.zeros(max(1, layout.leaves.leaf_count), np.uint64)
-        for name, value in (
-            ("open_orders", 0), ("most_open", NO_LIMIT), ("most_in_window", 0), ("window_ns", 0),
-            ("next_time", 0), ("first_time", arrays["first_time"][known]),
-        ):
-            arrays[name] = np.append(arrays[name], np.full(more, value, arrays[name].dtype))
+        arrays["stores"] = in_cache_lines(count, LOAD_DTYPE)
+        arrays["stores"][:len(known)] = known
+        arrays["stores"]["most_open"][len(known):] = INT64_MAX
+        arrays["stores"]["ordinal"] = layout.arrays["ordinal_of"]
+        more = np.ones(count - len(known), np.int64)
+        arrays["window_ns"] = np.append(arrays["window_ns"], 0 * more)
+        arrays["first_time"] = np.append(
+            arrays["first_time"], more * arrays["first_time"][len(known)]
+        )
         self.loads.store_count, self.loads.leaf_count = count, layout.leaves.leaf_count
         self._point()
         show_all(&self.loads, now_ns)
@@ -122,15 +166,14 @@ cdef class LoadTable:
         it knows nothing.
         """
         kept = self._newest()
-        counts = np.ascontiguousarray(most_in_window, dtype=np.int32)
-        self._arrays["most_open"] = np.array(most_open, dtype=np.int32)
-        self._arrays["most_in_window"] = counts
+        self._arrays["stores"]["most_open"] = most_open
+        self._arrays["stores"]["most_in_window"] = most_in_window
         self._arrays["window_ns"] = np.array(window_ns, dtype=np.int64)
         self._keep(kept, now_ns)
 
     def recount(self, open_orders, int64_t now_ns):
         """So many orders each store has, by code."""
-        self._arrays["open_orders"][:] = open_orders
+        self._arrays["stores"]["open_orders"] = open_orders
         show_all(&self.loads, now_ns)
 
     def came(self, int32_t store, int64_t now_ns):
@@ -158,12 +201,12 @@ cdef class LoadTable:
 
     def has_room(self, int32_t store, int64_t now_ns):
         """Whether a store may have one more order."""
-        return bool(has_room(&self.loads, store, now_ns))
+        return bool(has_room_for(&self.loads, store, 1, now_ns))
 
     @property
     def open_orders(self):
         """int32[n] by store code; not to be changed, and another array for another layout."""
-        return self._arrays["open_orders"]
+        return self._arrays["stores"]["open_orders"]
 
     @property
     def layout(self):
@@ -215,7 +258,7 @@ cdef class LoadTable:
     def _newest(self):
         """Of each store the times that it remembers, oldest first."""
         rings = np.split(self._arrays["times"], self._arrays["first_time"][1:])
-        next_time = self._arrays["next_time"]
+        next_time = self._arrays["stores"]["next_time"]
         found = []
         for store in range(self.loads.store_count):
             ring = rings[store]
@@ -225,10 +268,11 @@ cdef class LoadTable:
 
     def _keep(self, newest, int64_t now_ns):
         """Rings for the limits there are, with as many of these times as they have room for."""
-        counts = self._arrays["most_in_window"]
+        stores = self._arrays["stores"]
+        counts = stores["most_in_window"]
         first = self._arrays["first_time"] = np.append(0, np.cumsum(counts, dtype=np.int64))
         times = self._arrays["times"] = np.full(max(1, first[len(counts)]), INT64_MIN, dtype=np.int64)
-        self._arrays["next_time"] = np.zeros(len(counts), dtype=np.int32)
+        stores["next_time"] = stores["spare"] = 0
         for store, known in enumerate(newest):
             kept = known[max(0, len(known) - counts[store]):] if counts[store] else known[:0]
             times[first[store + 1] - len(kept):first[store + 1]] = kept
@@ -240,14 +284,11 @@ cdef class LoadTable:
         cdef Layout layout = arrays["layout"]
         if not layout.leaves.store_count:
             return 0
-        cdef int32_t[::1] open_orders = arrays["open_orders"], most_open = arrays["most_open"]
-        cdef int32_t[::1] most = arrays["most_in_window"], next_time = arrays["next_time"]
+        cdef Load[::1] stores = arrays["stores"]
         cdef int64_t[::1] window = arrays["window_ns"], first = arrays["first_time"]
         cdef int64_t[::1] times = arrays["times"]
         cdef uint64_t[::1] room = arrays["room"]
-        self.loads.open_orders, self.loads.most_open = &open_orders[0], &most_open[0]
-        self.loads.most_in_window, self.loads.next_time = &most[0], &next_time[0]
+        self.loads.stores = &stores[0]
         self.loads.window_ns, self.loads.first_time = &window[0], &first[0]
         self.loads.times, self.loads.room = &times[0], &room[0]
-        self.loads.ordinal_of = layout.leaves.ordinal_of
         return 0

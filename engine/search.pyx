@@ -284,14 +284,18 @@ cdef inline void prefetch_stores(const Search* search, int32_t leaf,
                                  uint64_t candidates) noexcept nogil:
     """What is asked of every candidate, while the leaf's sketches are looked at."""
     cdef const Leaves* leaves = search.leaves
-    cdef const AreaIndex* areas = search.terms.standing.areas
-    cdef int32_t ordinal
+    cdef const Standing* standing = search.terms.standing
+    cdef const AreaIndex* areas = standing.areas
+    cdef int32_t ordinal, store
     while candidates:
         ordinal = leaf * STORES_PER_LEAF + lowest_bit(candidates)
         candidates &= candidates - 1
+        store = leaves.store_at[ordinal]
         prefetch(leaves.places + ordinal)
+        prefetch(standing.loads + store)
+        prefetch(standing.stores + store)
         if areas != NULL and search.verify:
-            prefetch(areas.reaches + leaves.store_at[ordinal])
+            prefetch(areas.reaches + store)
 
 
 cdef void prefetch_counts(const Search* search, int32_t leaf, uint64_t candidates) noexcept nogil:
@@ -306,15 +310,16 @@ cdef void prefetch_counts(const Search* search, int32_t leaf, uint64_t candidate
             prefetch(quantity(shelves, search.basket.skus[line], ordinal))
 
 
-cdef inline void prefetch_values(const Search* search, int32_t store,
-                                 float squared) noexcept nogil:
-    """What a candidate is asked for, while its distance is computed."""
-    cdef const Standing* standing = search.terms.standing
-    prefetch(standing.most_open + store)
-    prefetch(standing.open_orders + store)
-    prefetch(standing.priority + store)
-    if standing.areas != NULL and search.verify:
-        prefetch_areas(standing.areas, store, EARTH_RADIUS_M * sqrtf(squared))
+cdef inline void prefetch_areas_of(const Search* search, int32_t store,
+                                   float squared) noexcept nogil:
+    """What a candidate is asked for, while its distance is computed; a guess only if it stands."""
+    cdef const AreaIndex* areas = search.terms.standing.areas
+    if areas == NULL:
+        return
+    if search.verify:
+        prefetch_areas(areas, store, EARTH_RADIUS_M * sqrtf(squared))
+    else:
+        prefetch(areas.reaches + store)
 
 
 cdef void consider_under(Search* search, int32_t ordinal, float squared) noexcept nogil:
@@ -330,7 +335,7 @@ cdef void consider_under(Search* search, int32_t ordinal, float squared) noexcep
     bid.store = leaves.store_at[ordinal]
     if search.verify and not counts_suffice(terms, search.shelves, &bid, search.basket):
         return
-    prefetch_values(search, bid.store, squared)
+    prefetch_areas_of(search, bid.store, squared)
     bid.distance_m = distance_between_m(&search.plan.place, leaves.places + ordinal)
     if bid.distance_m > search.radius_m:
         return

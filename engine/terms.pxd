@@ -1,9 +1,10 @@
 """What one order is routed under: which stores may have it, and which of two is better."""
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from fendan.engine.areas cimport AreaIndex
 from fendan.engine.geo cimport Place
 from fendan.engine.larder cimport Keep
+from fendan.engine.loads cimport Load
 from fendan.engine.network cimport Leaves
 from fendan.engine.shelves cimport Basket, Shelves
 
@@ -78,15 +79,19 @@ cdef struct RuleTerms:
     uint8_t order_type
 
 
+# What rules look at of one store: half a cache line; see loads.Load for what changes by the order.
+cdef struct Character:
+    double priority
+    double cost
+    int64_t opens_ns            # now or before: it is open
+    int32_t local_hour
+    int32_t utc_offset_s
+
+
 # What rules look at of every store, by code.
 cdef struct Standing:
-    const double* priority      # [store_count]
-    const double* cost
-    const double* most_open     # 0: no maximum
-    const int32_t* open_orders
-    const int64_t* opens_ns     # now or before: it is open
-    const int8_t* local_hour
-    const int32_t* utc_offset_s
+    const Character* stores     # [store_count]
+    const Load* loads           # [store_count]
     const uint64_t* room        # [leaf_count], bit = 1: the store can take one more order
     const uint64_t* abilities   # [MOST_ABILITIES][leaf_count], bit = 1: the store has it
     const AreaIndex* areas      # or NULL: no store has any

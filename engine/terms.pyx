@@ -9,11 +9,12 @@ Values are compared as float64, computed in the order in which they are written 
 else, so that two stores tie here exactly when they tie in a slow and obvious retelling.
 """
 from libc.math cimport INFINITY, fabs, floor
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
 
 from fendan.engine.areas cimport serves
 from fendan.engine.geo cimport Place
 from fendan.engine.larder cimport Keep, first_good, good_from
+from fendan.engine.loads cimport Load
 from fendan.engine.lots cimport NO_DAY, first_day
 from fendan.engine.shelves cimport (
     Basket, Quantity, Shelves, has_lots, offered, on_sale, quantity,
@@ -89,7 +90,7 @@ cdef bint serves_place(Terms* terms, const Place* place, int32_t store,
 
 cdef double needed_s(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
     """See rules.Promise."""
-    cdef int64_t opens_ns = terms.standing.opens_ns[store]
+    cdef int64_t opens_ns = terms.standing.stores[store].opens_ns
     cdef double wait_s = 0.0
     if opens_ns > terms.now_ns:
         wait_s = <double>(opens_ns - terms.now_ns) / NS_PER_S
@@ -100,13 +101,13 @@ cdef double handling_s(const Terms* terms, int32_t store, double distance_m) noe
     cdef const RuleTerms* rule = terms.rule
     return (
         rule.pick_s
-        + rule.pick_s_per_open_order * terms.standing.open_orders[store]
-        + distance_m * rule.detour / rule.speeds_mps[terms.standing.local_hour[store]]
+        + rule.pick_s_per_open_order * terms.standing.loads[store].open_orders
+        + distance_m * rule.detour / rule.speeds_mps[terms.standing.stores[store].local_hour]
     )
 
 
 cdef int64_t promised_ns(const Terms* terms, int32_t store, double distance_m) noexcept nogil:
-    if terms.standing.opens_ns[store] == NEVER_NS:
+    if terms.standing.stores[store].opens_ns == NEVER_NS:
         return 0
     return terms.now_ns + <int64_t>(needed_s(terms, store, distance_m) * NS_PER_S)
 
@@ -119,7 +120,7 @@ cdef Keep keep_at(const Terms* terms, int32_t store, int64_t when_ns) noexcept n
 
 
 cdef inline int32_t local_day(const Terms* terms, int32_t store, int64_t when_ns) noexcept nogil:
-    return <int32_t>((when_ns // NS_PER_S + terms.standing.utc_offset_s[store]) // S_PER_DAY)
+    return <int32_t>((when_ns // NS_PER_S + terms.standing.stores[store].utc_offset_s) // S_PER_DAY)
 
 
 # -- RANKING -----------------------------------------------------------------------------------
@@ -131,30 +132,42 @@ cdef void rank(const Terms* terms, const Shelves* shelves, const Basket* basket,
     cdef int32_t place
     for place in range(rule.criterion_count):
         bid.values[place] = value_of(terms, shelves, basket, bid, &rule.criteria[place])
+    if not rule.scored:
+        return
+    for place in range(rule.criterion_count):
         score += rule.criteria[place].weight * bid.values[place]
-    if rule.scored:
-        bid.values[0] = score
+    bid.values[0] = score
 
 
 cdef double value_of(const Terms* terms, const Shelves* shelves, const Basket* basket,
                      const Bid* bid, const Criterion* criterion) noexcept nogil:
     """See rules.RankBy: less is better."""
-    cdef const Standing* standing = terms.standing
     if criterion.by == BY_DISTANCE:
         return bid.distance_m
     if criterion.by == BY_DISTANCE_BAND:
         return floor(bid.distance_m / criterion.width_m)
-    if criterion.by == BY_LOAD:
-        if standing.most_open[bid.store] == 0.0:
-            return 0.0
-        return standing.open_orders[bid.store] / standing.most_open[bid.store]
-    if criterion.by == BY_PRIORITY:
-        return standing.priority[bid.store]
-    if criterion.by == BY_COST:
-        return standing.cost[bid.store]
     if criterion.by == BY_STOCK:
         return -depth(terms, shelves, basket, bid)
-    return -life_days(terms, shelves, basket, bid)
+    if criterion.by == BY_FRESHNESS:
+        return -life_days(terms, shelves, basket, bid)
+    return standing_value(terms.standing, bid.store, criterion.by)
+
+
+cdef inline double standing_value(const Standing* standing, int32_t store,
+                                  uint8_t by) noexcept nogil:
+    """What any order sees in the store."""
+    if by == BY_LOAD:
+        return load_of(standing.loads + store)
+    if by == BY_PRIORITY:
+        return standing.stores[store].priority
+    return standing.stores[store].cost
+
+
+cdef inline double load_of(const Load* load) noexcept nogil:
+    """Of what it can take at once, how much the store has; nothing of what has no end."""
+    if load.most_open == INT64_MAX:
+        return 0.0
+    return <double>load.open_orders / <double>load.most_open
 
 
 cdef double depth(const Terms* terms, const Shelves* shelves, const Basket* basket,

@@ -1,5 +1,6 @@
 """How busy stores are: counted as orders come and go, forgotten as windows slide on."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -100,12 +101,17 @@ class LoadMachine(RuleBasedStateMachine):
             shop.open_orders -= 1
             self.table.left(number % len(self.shops), self.now_ns)
 
-    @rule(numbers=st.lists(st.integers(0, STORES - 1), max_size=6))
+    @rule(numbers=st.lists(st.integers(0, STORES - 1), max_size=8))
     def a_batch_is_taken_back(self, numbers: list[int]) -> None:
         before = {name: array.tolist() for name, array in self.table.kept().items()}
+        shops = deepcopy(self.shops)
         self.table.begin_batch(len(numbers))
         for number in numbers:
             self.table.came(number, self.now_ns)
+            shops[number].came(self.now_ns)
+            expected = [shop.has_room(self.now_ns) for shop in shops]
+            assert [self.table.has_room(s, self.now_ns) for s in range(len(shops))] == expected
+            assert self.room() == expected
         self.table.end_batch(self.now_ns)
         assert {name: array.tolist() for name, array in self.table.kept().items()} == before
 
@@ -128,6 +134,13 @@ class LoadMachine(RuleBasedStateMachine):
         assert other.restore(self.table.kept(), self.now_ns)
         self.table = other
 
+    def room(self) -> list[bool]:
+        """The bits, by store code."""
+        return [
+            bool(int(self.table.room[ordinal >> 6]) >> (ordinal & 63) & 1)
+            for ordinal in self.engine._network.layout.arrays["ordinal_of"].tolist()
+        ]
+
     @invariant()
     def both_know_which_stores_have_room(self) -> None:
         self.table.refresh(self.now_ns)
@@ -135,12 +148,7 @@ class LoadMachine(RuleBasedStateMachine):
         expected = [shop.has_room(self.now_ns) for shop in self.shops]
         stores = range(len(self.shops))
         assert [self.table.has_room(store, self.now_ns) for store in stores] == expected
-        ordinals = self.engine._network.layout.arrays["ordinal_of"]
-        room = [
-            bool(int(self.table.room[ordinal >> 6]) >> (int(ordinal) & 63) & 1)
-            for ordinal in ordinals
-        ]
-        assert room == expected
+        assert self.room() == expected
         assert self.table.open_orders.tolist() == [shop.open_orders for shop in self.shops]
 
 

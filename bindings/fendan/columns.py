@@ -152,6 +152,8 @@ def _numbers(field: str, column: Column, kinds: str, number: type[Any], hint: st
 
 def _integers(field: str, column: Column, dtype: type[Any]) -> NDArray[Any]:
     array = _numbers(field, column, "iu", Integral, "must be a whole number")
+    if np.can_cast(array.dtype, dtype):  # then all of them fit
+        return np.array(array, dtype=dtype)
     limits = np.iinfo(dtype)
     if len(array) and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
         row = int(np.argmax((array < limits.min) | (array > limits.max)))

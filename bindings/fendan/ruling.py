@@ -4,7 +4,7 @@
     profiles   ──┼── once, until one of them or the network changes ── Rules, its arrays
     areas      ──┤
     shares     ──┘
-    the clock  ────── at every edge ── allowed, opens_ns, local_hour, in place
+    the clock  ────── at every edge ── allowed, opening hours of stores, in place
 
 An *edge* is an instant at which a store opens or closes, a cut-off passes or an hour strikes.
 Between two edges nothing here runs.
@@ -21,11 +21,12 @@ from fendan.catalogue import SkuArrays
 from fendan.eligible import Facts, abilities, eligible_by_step, next_edge_ns
 from fendan.engine.areas import Areas
 from fendan.engine.asking import Asking
-from fendan.engine.book import Rules
+from fendan.engine.book import CHARACTER_DTYPE, Rules
 from fendan.engine.loads import LoadTable
 from fendan.engine.merges import Merges
 from fendan.engine.names import Names
 from fendan.engine.network import Layout
+from fendan.engine.room import in_cache_lines
 from fendan.hours import OpeningHours
 from fendan.opening import Opening
 from fendan.policy import PolicyBook
@@ -99,9 +100,8 @@ class Ruling:
     def _refresh(self) -> None:
         """Make what depends on the clock true to the moment."""
         arrays, moment = self.rules.arrays, self.moment
-        arrays["opens_ns"][:] = moment.opens_ns
-        arrays["local_hour"][:] = moment.local_hour
-        arrays["utc_offset_s"][:] = moment.utc_offset_s
+        for name in ("opens_ns", "local_hour", "utc_offset_s"):
+            arrays["stores"][name] = getattr(moment, name)
         row, closed = 0, self.chain.layout.closed
         for rule in self.book.rules:
             for stores in eligible_by_step(rule, self.facts, moment, closed):
@@ -125,14 +125,7 @@ class Ruling:
             "region_areas": self._region_areas(),
             "store_count": stores,
             "sku_count": len(chain.skus.needs),
-            "priority": np.array([one.priority for one in profiles], dtype=np.float64),
-            "cost": np.array([one.cost for one in profiles], dtype=np.float64),
-            "most_open": np.array(
-                [one.most_open_orders or 0 for one in profiles], dtype=np.float64
-            ),
-            "opens_ns": np.zeros(stores, dtype=np.int64),
-            "local_hour": np.zeros(stores, dtype=np.int8),
-            "utc_offset_s": np.zeros(stores, dtype=np.int32),
+            "stores": _characters(profiles),
             "allowed": np.zeros((len(steps), leaves), dtype=np.uint64),
             "abilities": np.array(has, dtype=np.uint64) if has else None,
             "millionths": chain.shares,
@@ -206,6 +199,14 @@ def _joined(
     joined = to.copy()
     join.at(joined, pairs[:, 1], of[pairs[:, 0]])
     return joined
+
+
+def _characters(profiles: Sequence[StoreProfile]) -> NDArray[Any]:
+    """What rules look at of each store, but for what its clock shows."""
+    stores = in_cache_lines(len(profiles), CHARACTER_DTYPE)
+    stores["priority"] = [one.priority for one in profiles]
+    stores["cost"] = [one.cost for one in profiles]
+    return stores
 
 
 def _rows(codes: Names, named: Sequence[str]) -> NDArray[np.int32]:
