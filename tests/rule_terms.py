@@ -50,9 +50,9 @@ class Part:
 class Terms:
     """An order, as its parts, and the rule that it comes under.
 
-    `bundles`: those it names, and those in them; `is_again`: those it may have named. `orders`: how
-    many go together; `given`: who was given some of it already; `without`: who may not have it
-    again.
+    `bundles`: those it names, and those in them; `not_sold`: whether its channel does not sell one.
+    `orders`: how many go together; `given`: who was given some of it already; `without`: who may
+    not have it again.
     """
 
     chain: Chain
@@ -63,7 +63,7 @@ class Terms:
     amounts: Mapping[str, int]
     loads: "Loads"
     bundles: frozenset[str] = frozenset()
-    is_again: bool = False
+    not_sold: bool = False
     orders: int = 1
     given: tuple[Shop, ...] = ()
     without: frozenset[Shop] = frozenset()
@@ -132,8 +132,7 @@ class Terms:
         return self.needs(lines) <= self.chain.profile(shop).abilities and self.has(shop, lines)
 
     def offered(self, shop: Shop, sku: str) -> int:
-        hidden = self.chain.hidden.get(self.order.channel, frozenset())
-        if self.bundles & hidden and not self.is_again:
+        if self.not_sold:
             return 0
         return self.chain.offered(shop, sku, self.order.channel, self.keep(shop))
 

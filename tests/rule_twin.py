@@ -126,12 +126,14 @@ class RuleTwin(RuleLives):
     def terms(self, order: Order) -> Terms:
         """An order that comes, and the rule that it comes under."""
         basket, amounts = self.in_parts(_basket(order), amounts_of(order))
-        return self._terms(order, basket, amounts, self.bundles_of(_basket(order)))
+        terms = self._terms(order, basket, amounts, self.bundles_of(_basket(order)))
+        hidden = self.hidden.get(order.channel, frozenset())
+        return replace(terms, not_sold=bool(terms.bundles & hidden))
 
     def terms_again(self, kept: Kept, lines: Basket) -> Terms:
         basket, amounts = self.in_parts(_basket(kept.order), amounts_of(kept.order))
         bundles = self.bundles_among(basket) if kept.asks_more else frozenset()
-        return replace(self._terms(kept.order, lines, amounts, bundles), is_again=True)
+        return self._terms(kept.order, lines, amounts, bundles)
 
     def _terms(
         self, order: Order, basket: Basket, amounts: Mapping[str, int], bundles: frozenset[str]
@@ -247,8 +249,14 @@ class RuleTwin(RuleLives):
         merge = self._merge(key, first)
         kept = merge.shop if merge else None
         whole_or_none = Reason.GROUP_NOT_WHOLE
-        bundles = frozenset().union(*(terms.bundles for terms in members))
-        step, shop = self._store_of_group(first, whole, bundles, len(members), kept)
+        together = replace(
+            first,
+            basket=dict(whole),
+            bundles=frozenset().union(*(terms.bundles for terms in members)),
+            not_sold=any(terms.not_sold for terms in members),
+            orders=len(members),
+        )
+        step, shop = self._store_of_group(together, kept)
         for terms in members:
             number = self._note(key, merge, shop or kept) if key else 0
             merge = self.merges.get(key)
@@ -259,25 +267,19 @@ class RuleTwin(RuleLives):
                 self._tell_under(terms, (part,), step=step, number=number, is_fixed=whole_or_none)
 
     def _store_of_group(
-        self,
-        first: Terms,
-        whole: Counter[str],
-        bundles: frozenset[str],
-        orders: int,
-        kept: Shop | None,
+        self, together: Terms, kept: Shop | None
     ) -> tuple[Step | None, Shop | None]:
-        whole_terms = replace(first, basket=dict(whole), bundles=bundles, orders=orders)
-        for step in first.rule.steps:
+        for step in together.rule.steps:
             if step.name is StepName.BACKORDER:
                 continue
             if kept is None:
-                shop = whole_terms.best(step, dict(whole))
+                shop = together.best(step, together.basket)
                 if shop:
                     return step, shop
             elif (
-                whole_terms.asked(step, kept)
-                and whole_terms.is_in_time(kept)
-                and whole_terms.has(kept, dict(whole))
+                together.asked(step, kept)
+                and together.is_in_time(kept)
+                and together.has(kept, together.basket)
                 and kept in self.shops.values()
             ):
                 return step, kept

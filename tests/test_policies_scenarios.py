@@ -352,6 +352,20 @@ def test_a_rejected_bundle_finds_another_store_though_its_channel_sells_it_no_mo
     assert town.engine.reject_order("H", town.near).store_id == town.next
 
 
+def test_a_bundle_that_the_channel_of_one_of_a_group_does_not_sell_is_sold_to_none(
+    town: Town,
+) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1})
+    town.stock(town.near, tea=9, milk=9)
+    town.engine.set_hidden_skus("app", ["hamper"])
+    for channels, reason in (("web", Reason.NONE), ("web app", Reason.GROUP_NOT_WHOLE)):
+        orders = [
+            town.an_order(("hamper", 1), kind=OrderType.GROUP, group_id=channels, channel=channel)
+            for channel in channels.split()
+        ]
+        assert {one.reason for one in town.engine.route_batch(orders)} == {reason}
+
+
 def test_a_bundle_comes_under_the_rules_of_its_own_class(town: Town) -> None:
     town.sku("hamper", parts={"tea": 1, "milk": 1}, product_class="gift")
     for store in (town.near, town.next):
