@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard engine/*.pyx engine/*.pxd engine/*.h) \
 	$(wildcard proto/fendan/v1/*.proto)
 # Tests run on all cores, those of a file together, the longest files first (tests/conftest.py); but
-# sieges, which watch the memory and the time of what they besiege, two at a time and beside no others.
+# sieges, which watch the memory and the time of what they besiege, two at a time and beside none but
+# what is nice (.ci/run).
 AT_ONCE := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 SIEGES := --numprocesses=2 --dist=loadfile
 # The second language of the tests, and buf; left out where there is no Node.
 NODE := $(if $(shell command -v npm),tests/node/node_modules/.package-lock.json)
 
-.PHONY: demo serve test lint sanitize sanitized sanitize-threads bench bench-full bench-door clean
+.PHONY: demo serve test peace sieges lint sanitize sanitized sanitize-threads bench bench-full bench-door clean
 
 demo: $(VENV)/built
 	$(BIN)/fendan demo
@@ -20,8 +21,14 @@ demo: $(VENV)/built
 serve: $(VENV)/built
 	$(BIN)/fendan serve --demo --data $(VENV)/demo
 
-test: $(VENV)/built $(NODE)
+test:
+	$(MAKE) peace
+	$(MAKE) sieges
+
+peace: $(VENV)/built $(NODE)
 	$(BIN)/python -m pytest $(AT_ONCE) --ignore-glob='*/test_hostile_*'
+
+sieges: $(VENV)/built
 	$(BIN)/python -m pytest $(SIEGES) $(wildcard tests/test_hostile_*.py)
 
 lint: $(VENV)/built tests/node/node_modules/.package-lock.json

@@ -194,8 +194,7 @@ def show(report: Report, console: Console) -> None:
             *(f"{ms:,.2f}" for ms in (one.p50_ms, one.p99_ms, one.p999_ms, one.most_ms)),
         )
     console.print(table)
-    for name, why in report.not_run.items():
-        console.print(f"{name}: not run, {why}")
+    command.show_not_run(report.not_run, console)
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:

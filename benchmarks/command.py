@@ -66,6 +66,12 @@ def run_some(
     return _report(chosen, lambda say: measure(chosen.names or names, chosen.smoke, say), show)
 
 
+def show_not_run(reasons: Mapping[str, str], console: Console) -> None:
+    """Print the parts that were left out, by name, and why."""
+    for name, why in reasons.items():
+        console.print(f"{name}: not run, {why}")
+
+
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter

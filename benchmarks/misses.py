@@ -191,8 +191,7 @@ def show(report: Report, console: Console) -> None:
                 values = (f"{counts[what]:,.1f}" if what in counts else "" for what in EVENTS)
                 table.add_row(one.name, how, *values)
     console.print(table)
-    for name, why in report.not_run.items():
-        console.print(f"{name}: not run, {why}")
+    command.show_not_run(report.not_run, console)
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:

@@ -228,8 +228,7 @@ def show(report: Report, console: Console) -> None:
             f"{one.peer}: a store for {one.found:,} of {one.orders:,} orders; {one.same:,} decided "
             f"as {ENGINE} did" + (f", others {one.farther_m:+.1f} m" if one.farther_m else "")
         )
-    for name, why in report.not_run.items():
-        console.print(f"{name}: not run, {why}")
+    command.show_not_run(report.not_run, console)
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:

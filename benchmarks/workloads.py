@@ -157,8 +157,7 @@ def show(report: Report, console: Console) -> None:
             *(f"{one.assigned:.1%}", f"{one.bytes_a_pair:.1f}", one.decisions),
         )
     console.print(table)
-    for name, why in report.not_run.items():
-        console.print(f"{name}: not run, {why}")
+    command.show_not_run(report.not_run, console)
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:

@@ -28,8 +28,12 @@ cdef struct RuleBook:
     const uint8_t* class_sets_of    # [sku_count], of the classes that conditions name; or NULL
     const int32_t* classes_of   # [sku_count], in `StepTerms.together`; or NULL
     const uint32_t* needs_of    # [sku_count], abilities; or NULL
-    const uint32_t* bundle_needs_of     # [sku_count], of all bundles that it is a part of; or NULL
-    const uint8_t* bundle_classes_of    # [sku_count], as in class_sets_of; or NULL
+    const int32_t* least_life_days_of   # [sku_count], what is asked of lots
+    const int32_t* bundles      # [bundle_count], SKUs that are sold as their parts
+    int32_t bundle_count
+    const int64_t* bundle_first     # [SKU]: parts of a bundle are first[SKU]:first[SKU + 1]
+    const int64_t* bundle_parts     # the SKU of each, none of which is a bundle
+    const int64_t* bundle_pieces    # and how many of it
     const uint8_t* presale      # [sku_count], whether it is sold against supply; or NULL
     const int32_t* supply_first # [sku_count + 1]: supplies of a SKU are first[sku]:first[sku + 1]
     const int32_t* supply_days  # the day each arrives, since 1970, ascending for each SKU

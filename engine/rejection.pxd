@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from fendan.engine.book cimport Rules
 from fendan.engine.events cimport Lines
 from fendan.engine.orders cimport Orders
+from fendan.engine.shelves cimport Basket
 from fendan.engine.terms cimport NEVER_NS
 
 # Why a store would not have an order: the `reason` of an EVENT_REJECTED.
@@ -39,6 +40,9 @@ cdef int reject_all(Orders orders, Lines lines, const Patience* patience, Rules 
 # that finds none leaves no trace.
 cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules rules,
                      int64_t number, uint64_t* allowed, int64_t now_ns, bint is_retry) except -1
+
+# Whether a record is sold against supply: then all its lines are.
+cdef bint waits_for_supply(Orders orders, const Basket* basket) except -1
 
 # Of what an order asked for, the SKUs that its store has found out it does not have; and the codes
 # that these have in a record, which may be sold against supply of them.

@@ -6,9 +6,7 @@ rejected the order and any other that did within the cool-down. What is to be fe
 store, or goes with its group, has no next one. A shipment of a split order goes its own way; one that
 waits for supply, to a store that gets the same on the same days, which only a policy can tell.
 """
-from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memset
 
 from fendan.engine.book cimport Rules
 from fendan.engine.changes cimport note
@@ -18,14 +16,14 @@ from fendan.engine.events cimport (
 )
 from fendan.engine.larder cimport begin_holds
 from fendan.engine.lots cimport correct as correct_lots
-from fendan.engine.network cimport NO_STORE, Leaves
+from fendan.engine.network cimport Leaves
 from fendan.engine.orders cimport Orders
 from fendan.engine.records cimport (
-    NO_REJECTION, Record, Rejection, Table, basket_at, grant_at, record_at, rejection_of,
+    NO_REJECTION, Record, Rejection, Table, basket_at, grant_at, order_of, record_at, rejection_of,
 )
 from fendan.engine.router cimport (
     REASON_GROUP_NOT_WHOLE, REASON_NO_SUPPLY, REASON_NONE, REASON_PICKUP_STORE,
-    REASON_TOO_MANY_ATTEMPTS, STATUS_ASSIGNED, STATUS_UNASSIGNED, Verdict, route_one,
+    REASON_TOO_MANY_ATTEMPTS, STATUS_ASSIGNED, Verdict, route_one,
 )
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, give_back, quantity, show
 from fendan.engine.shipments cimport IN_GROUP, PICKUP_NAMED, Grant
@@ -110,11 +108,13 @@ cdef int64_t correct(Stock stock, int32_t store, set missing, int32_t[::1] store
     return row
 
 
-cdef uint8_t why_here_only(const Grant* grant) noexcept nogil:
+cdef uint8_t why_nowhere(const Grant* grant, bint waits, bint has_rules) noexcept nogil:
     """Why an order may go to no other store; REASON_NONE where it may."""
-    if grant == NULL or not grant.flags & (PICKUP_NAMED | IN_GROUP):
-        return REASON_NONE
-    return REASON_PICKUP_STORE if grant.flags & PICKUP_NAMED else REASON_GROUP_NOT_WHOLE
+    if grant != NULL and grant.flags & PICKUP_NAMED:
+        return REASON_PICKUP_STORE
+    if grant != NULL and grant.flags & IN_GROUP:
+        return REASON_GROUP_NOT_WHOLE
+    return REASON_NO_SUPPLY if waits and (grant == NULL or not has_rules) else REASON_NONE
 
 
 cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules rules,
@@ -123,17 +123,20 @@ cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules
     cdef Table* table = &orders.records.table
     cdef const Leaves* leaves = &orders.stock.network.layout.leaves
     cdef Basket basket = basket_at(table, number)
+    cdef bint waits = waits_for_supply(orders, &basket)
     cdef OrderEvent event
     cdef Verdict verdict
     begin_event(&event, table, number, EVENT_UNASSIGNED)
     event.reason = REASON_TOO_MANY_ATTEMPTS
     if record_at(table, number).attempts < patience.most_attempts:
-        event.reason = why_here_only(grant_at(table, number))
+        event.reason = why_nowhere(grant_at(table, number), waits, rules is not None)
     if event.reason == REASON_NONE:
         allow(allowed, leaves, table, number, now_ns - patience.cool_down_ns)
         # Holds of batches long gone stand for good: what is given back below must not find them.
         begin_holds(&orders.stock.shelves.larder)
-        verdict = search_again(orders, lines, patience, rules, number, allowed, now_ns, &event)
+        verdict = search_again(
+            orders, lines, patience, rules, number, waits, allowed, now_ns, &event
+        )
         event.reason = verdict.reason
         if verdict.status == STATUS_ASSIGNED:
             # The event is to reserve, here as when it is read again.
@@ -154,40 +157,31 @@ cdef int route_again(Orders orders, Lines lines, const Patience* patience, Rules
 
 
 cdef Verdict search_again(Orders orders, Lines lines, const Patience* patience, Rules rules,
-                          int64_t number, const uint64_t* allowed, int64_t now_ns,
+                          int64_t number, bint waits, const uint64_t* allowed, int64_t now_ns,
                           OrderEvent* event) noexcept:
     """Choose and reserve, under the policy if the order was decided under one; when it is due."""
     cdef Table* table = &orders.records.table
     cdef const Record* record = record_at(table, number)
     cdef const Leaves* leaves = &orders.stock.network.layout.leaves
     cdef Basket basket = basket_at(table, number)
-    cdef bint waits = waits_for_supply(orders, &basket)
+    cdef Basket whole = basket_at(table, order_of(table, number))
     cdef Verdict verdict
     if rules is None or grant_at(table, number) == NULL:
-        if waits:
-            return nobody_supplies()
         event.due_ns = due_after(patience, now_ns)
         return route_one(leaves, &orders.stock.shelves, record.lat, record.lng, &basket,
                          patience.radius_m, allowed, lines.before)
     event.grant = grant_at(table, number)[0]
     event.flags |= HAS_GRANT
-    verdict = dispatch_again(&rules.book, leaves, &orders.stock.shelves, record.lat, record.lng,
-                             &basket, waits, allowed, now_ns, &event.grant, lines.before)
+    verdict = dispatch_again(
+        &rules.book, leaves, &orders.stock.shelves, record.lat, record.lng, &basket, &whole, waits,
+        allowed, now_ns, &event.grant, lines.before,
+    )
     event.due_ns = event.grant.due_ns or NEVER_NS
     return verdict
 
 
-cdef bint waits_for_supply(Orders orders, const Basket* basket) noexcept:
-    """Whether a record is sold against supply: then all its lines are."""
+cdef bint waits_for_supply(Orders orders, const Basket* basket) except -1:
     return _SUPPLY in <str>orders.stock.skus[basket.skus[0]]
-
-
-cdef Verdict nobody_supplies() noexcept nogil:
-    cdef Verdict verdict
-    memset(&verdict, 0, sizeof(Verdict))
-    verdict.store, verdict.distance_m = NO_STORE, NAN
-    verdict.status, verdict.reason = STATUS_UNASSIGNED, REASON_NO_SUPPLY
-    return verdict
 
 
 cdef void allow(uint64_t* allowed, const Leaves* leaves, const Table* table, int64_t number,

@@ -29,7 +29,7 @@ from fendan.engine.records cimport (
     FLAG_GRANTED, STATE_EXPIRED, STATE_REJECTED, STATE_UNASSIGNED, SUFFIX_BYTES, Table,
     basket_at, find_shipment, has_slots, id_at, record_at, retire,
 )
-from fendan.engine.rejection cimport due_after, route_again
+from fendan.engine.rejection cimport due_after, route_again, waits_for_supply
 from fendan.engine.router cimport STATUS_ASSIGNED, Verdict, route_many, route_one
 from fendan.engine.shelves cimport Basket, Quantity, give_back
 from fendan.engine.shipments cimport Part, lines_of
@@ -221,10 +221,11 @@ def retry_rejected(Life life not None, order_id, Rules rules, int64_t now_ns):
     return found
 
 
-def assign_to(Life life not None, order_id, int32_t store, int64_t now_ns):
+def assign_to(Life life not None, order_id, int32_t store, comes_ns, int64_t now_ns):
     """Give an order that is at no store, or those of its shipments, to this one; whether it can.
 
     The store must be open, and have all of it: whatever else rules would say. Else nothing changes.
+    `comes_ns`: called with the SKU code of a supply, when that comes to the store.
     """
     cdef Orders orders = life.orders
     cdef const Table* table = &orders.records.table
@@ -234,11 +235,13 @@ def assign_to(Life life not None, order_id, int32_t store, int64_t now_ns):
     cdef int32_t ordinal = leaves.ordinal_of[store]
     cdef double[::1] distances_m
     cdef int64_t place
+    cdef list from_ns
     cdef OrderEvent event
     if not homeless:
         refuse(Fault.WRONG_STATE, "order_id", order_id,
                hint=f"it is {_STATES[record_at(table, order).state]}")
     distances_m = np.empty(len(homeless))
+    from_ns = [max(now_ns, _comes_ns(orders, number, comes_ns)) for number in homeless]
     make_room(orders, homeless, 1, 0)
     if not _has_all(orders, homeless, ordinal, distances_m):
         return False
@@ -247,13 +250,21 @@ def assign_to(Life life not None, order_id, int32_t store, int64_t now_ns):
         event.store, event.distance_m = store, distances_m[place]
         event.attempts += 1
         event.flags |= HAS_DISTANCE
-        event.due_ns = due_after(&life._patience, now_ns)
+        event.due_ns = due_after(&life._patience, from_ns[place])
         if event.due_ns != NEVER_NS:
             event.flags |= HAS_DUE
         add_lines(&event, table, number)
         add_counts(&event, &orders.stock.shelves, ordinal, life._lines.before)
         happen(orders, number, &event, now_ns)
     return True
+
+
+cdef int64_t _comes_ns(Orders orders, int64_t number, comes_ns) except? -1:
+    """When all that a record waits for has come; 0 where it is sold from stock."""
+    cdef Basket basket = basket_at(&orders.records.table, number)
+    if not waits_for_supply(orders, &basket):
+        return 0
+    return max([comes_ns(basket.skus[line]) for line in range(basket.line_count)])
 
 
 cdef bint _has_all(Orders orders, list numbers, int32_t ordinal, double[::1] distances_m) except -1:

@@ -9,9 +9,10 @@ from fendan.engine.shipments cimport Grant
 
 
 # Another store for an order, or for one of its shipments, whole, under the rule that its grant
-# names; `allowed` has the stores that may be asked at all. `waits`: it is sold against supply, which
-# the codes in its basket stand for. Reserves, and renews the promise.
+# names; `allowed` has the stores that may be asked at all. `whole`: the lines of all the order.
+# `waits`: it is sold against supply, which the codes in its basket stand for. Reserves, and renews
+# the promise.
 cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
-                            double lat, double lng, const Basket* basket, bint waits,
-                            const uint64_t* allowed, int64_t now_ns, Grant* grant,
+                            double lat, double lng, const Basket* basket, const Basket* whole,
+                            bint waits, const uint64_t* allowed, int64_t now_ns, Grant* grant,
                             Quantity* before) noexcept nogil

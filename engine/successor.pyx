@@ -31,8 +31,8 @@ from fendan.engine.terms cimport (
 
 
 cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
-                            double lat, double lng, const Basket* basket, bint waits,
-                            const uint64_t* allowed, int64_t now_ns, Grant* grant,
+                            double lat, double lng, const Basket* basket, const Basket* whole,
+                            bint waits, const uint64_t* allowed, int64_t now_ns, Grant* grant,
                             Quantity* before) noexcept nogil:
     cdef Columns orders
     cdef Asked asked
@@ -54,7 +54,7 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
         name_supplied(book, basket, book.sharing.rest_skus)
         named.skus = book.sharing.rest_skus
     if grant.flags & OF_BUNDLES:
-        ask_for_bundles(book, &named, grant, &asked)
+        ask_for_bundles(book, whole, &asked)
     offsets[0], offsets[1] = 0, basket.line_count
     orders.count, orders.lat, orders.lng, orders.offsets = 1, &lat, &lng, offsets
     orders.skus, orders.quantities, orders.amounts = named.skus, basket.quantities, basket.amounts
@@ -74,16 +74,34 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     return verdict
 
 
-cdef void ask_for_bundles(const RuleBook* book, const Basket* basket, const Grant* grant,
-                          Asked* asked) noexcept nogil:
-    """What bundles of these parts ask for: which of them the order named is not remembered."""
-    cdef int64_t line
-    for line in range(basket.line_count):
-        if book.bundle_needs_of != NULL:
-            asked.bundle_needs |= book.bundle_needs_of[basket.skus[line]]
-        if book.bundle_classes_of != NULL:
-            asked.bundle_classes |= book.bundle_classes_of[basket.skus[line]]
-    asked.bundle_life_days = grant.least_life_days
+cdef void ask_for_bundles(const RuleBook* book, const Basket* whole, Asked* asked) noexcept nogil:
+    """What bundles ask for whose parts are all in the order: it is not remembered which it named.
+
+    That its channel has ceased to sell one of them since is no reason to let the buyer down.
+    """
+    cdef int32_t at, bundle
+    for at in range(book.bundle_count):
+        bundle = book.bundles[at]
+        if not contains(book, bundle, whole):
+            continue
+        if book.needs_of != NULL:
+            asked.bundle_needs |= book.needs_of[bundle]
+        if book.class_sets_of != NULL:
+            asked.bundle_classes |= book.class_sets_of[bundle]
+        asked.bundle_life_days = max(asked.bundle_life_days, book.least_life_days_of[bundle])
+
+
+cdef bint contains(const RuleBook* book, int32_t bundle, const Basket* whole) noexcept nogil:
+    """Whether an order has all parts of a bundle. Lines of one SKU are one line in it."""
+    cdef int64_t part, line
+    for part in range(book.bundle_first[bundle], book.bundle_first[bundle + 1]):
+        for line in range(whole.line_count):
+            if (whole.skus[line] == book.bundle_parts[part]
+                    and whole.quantities[line] >= book.bundle_pieces[part]):
+                break
+        else:
+            return False
+    return True
 
 
 cdef void assign_stock(Desk* desk, Job* job, const uint64_t* allowed) noexcept nogil:

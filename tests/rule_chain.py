@@ -115,6 +115,15 @@ class Chain(Ledger):
         inner = [self.bundles_of(self._profile(sku).parts) for sku in found]
         return frozenset(found.union(*inner))
 
+    def bundles_among(self, pieces: Basket) -> frozenset[str]:
+        """All bundles whose parts are among these pieces."""
+        return frozenset(
+            name
+            for name, profile in self.profiles.items()
+            if profile.parts
+            and all(pieces.get(sku, 0) >= n for sku, n in self._parts(name).items())
+        )
+
     def _parts(self, sku: str) -> Counter[str]:
         parts: Counter[str] = Counter()
         for part, count in self._profile(sku).parts.items():

@@ -58,7 +58,7 @@ class Sent:
 @dataclass
 class Kept:
     """What is remembered of an order. `order`: as its rule saw it; `is_fixed`: why it may go to no
-    other store, if it may not.
+    other store, if it may not. `asks_more`: whether bundles in it asked for more than their parts.
     """
 
     decision: Decision
@@ -66,6 +66,7 @@ class Kept:
     sent: list[Sent]
     is_fixed: Reason = Reason.NONE
     is_granted: bool = False
+    asks_more: bool = False
 
     @property
     def held(self) -> list[Sent]:
@@ -80,8 +81,8 @@ class RuleLives(Chain):
     arrived: dict[str, None]
     active: int
 
-    def terms(self, order: Order, lines: Basket) -> Terms:
-        """The order's lines, or some of them, and the rule that they come under."""
+    def terms_again(self, kept: Kept, lines: Basket) -> Terms:
+        """Some of an order's lines, and the rule that they come under now."""
         raise NotImplementedError
 
     # -- STEPS ---------------------------------------------------------------------------------
@@ -158,31 +159,31 @@ class RuleLives(Chain):
         late = {shop for shop, when_ns in sent.rejections if when_ns > since_ns}
         without = frozenset({*late, sent.rejections[-1][0]})
         if sent.waits:
-            part = self._next_supplied(kept.order, sent.lines, without) if self.active else None
+            part = self._next_supplied(kept, sent.lines, without) if self.active else None
             sent.reason = Reason.NONE if part else Reason.NO_SUPPLY
         elif not self.active or not kept.is_granted:
             part, sent.reason = self._nearest(kept.order, sent.lines, without)
         else:
-            part, sent.reason = self._next(kept.order, sent.lines, without)
+            part, sent.reason = self._next(kept, sent.lines, without)
         if part is not None:
             self._hold(sent, part, is_granted=kept.is_granted)
 
     def _next(
-        self, order: Order, lines: Basket, without: frozenset[Shop]
+        self, kept: Kept, lines: Basket, without: frozenset[Shop]
     ) -> tuple[Part | None, Reason]:
         """Step after step of the policy in force, from one store."""
-        terms = replace(self.terms(order, lines), without=without)
+        terms = replace(self.terms_again(kept, lines), without=without)
         for step in terms.rule.steps:
             shop = None if step.name is StepName.BACKORDER else terms.best(step, lines)
             if shop:
                 return terms.part(shop, lines), Reason.NONE
         return None, terms.reason(lines)
 
-    def _next_supplied(self, order: Order, lines: Basket, without: frozenset[Shop]) -> Part | None:
+    def _next_supplied(self, kept: Kept, lines: Basket, without: frozenset[Shop]) -> Part | None:
         """What waits for supply, from another store that gets the same on the same days."""
         days = dict(sku.split(SUPPLY) for sku in lines)
         own = {sku.partition(SUPPLY)[0]: pieces for sku, pieces in lines.items()}
-        terms = replace(self.terms(order, own), without=without)
+        terms = replace(self.terms_again(kept, own), without=without)
         waiting = [step for step in terms.rule.steps if step.name is StepName.BACKORDER]
         parts = [terms.supplied(step, own, days) for step in waiting]
         return next((part for part in parts if part), None)

@@ -20,7 +20,7 @@ from twin import Place
 LAT, LNG, STEP = 31.23, 121.47, 0.005
 STORES = ("a", "b", "c", "d", "e")
 SKUS = ("tea", "milk", "ice")
-BUNDLES = {"kit": {"tea": 2, "milk": 1}, "hamper": {"kit": 1, "ice": 1}}
+BUNDLES = {"kit": {"tea": 2, "milk": 1}, "hamper": {"kit": 1, "ice": 1}, "pair": {"tea": 2}}
 CHANNELS = ("app", "web")
 REGIONS = ("north", "south")
 DAYS = ("2025-06-14", "2025-06-17", "2025-06-20")
@@ -112,6 +112,7 @@ bundle_profiles = st.fixed_dictionaries(
             parts=st.just(parts),
             product_class=mostly("", *CLASSES),
             needs=mostly(frozenset(), frozenset({"cold"}), frozenset({"large"})),
+            least_life_days=mostly(0, 1, 2),
         )
         for name, parts in BUNDLES.items()
     }

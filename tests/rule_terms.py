@@ -50,8 +50,9 @@ class Part:
 class Terms:
     """An order, as its parts, and the rule that it comes under.
 
-    `bundles`: those it names, and those in them. `orders`: how many go together; `given`: who was
-    given some of it already; `without`: who may not have it again.
+    `bundles`: those it names, and those in them; `not_sold`: whether its channel does not sell one.
+    `orders`: how many go together; `given`: who was given some of it already; `without`: who may
+    not have it again.
     """
 
     chain: Chain
@@ -62,6 +63,7 @@ class Terms:
     amounts: Mapping[str, int]
     loads: "Loads"
     bundles: frozenset[str] = frozenset()
+    not_sold: bool = False
     orders: int = 1
     given: tuple[Shop, ...] = ()
     without: frozenset[Shop] = frozenset()
@@ -130,7 +132,7 @@ class Terms:
         return self.needs(lines) <= self.chain.profile(shop).abilities and self.has(shop, lines)
 
     def offered(self, shop: Shop, sku: str) -> int:
-        if any(one in self.chain.hidden.get(self.order.channel, ()) for one in self.bundles):
+        if self.not_sold:
             return 0
         return self.chain.offered(shop, sku, self.order.channel, self.keep(shop))
 
@@ -140,7 +142,8 @@ class Terms:
 
     def _keep_at(self, shop: Shop, when_ns: int) -> Keep:
         zone = self.chain.profile(shop).time_zone
-        return day_in(zone, when_ns), self.rule.least_life_days
+        days = [self.chain._profile(bundle).least_life_days for bundle in self.bundles]
+        return day_in(zone, when_ns), max(self.rule.least_life_days, *days, 0)
 
     # -- PROMISE -------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from the slow twins of those.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -123,13 +123,24 @@ class RuleTwin(RuleLives):
         part, reason = self._nearest(order, basket)
         self._tell(order, basket, (part,) if part else (), reason=reason)
 
-    def terms(self, order: Order, lines: Basket | None = None) -> Terms:
-        place = self._place(order, "", None)
+    def terms(self, order: Order) -> Terms:
+        """An order that comes, and the rule that it comes under."""
         basket, amounts = self.in_parts(_basket(order), amounts_of(order))
-        basket = basket if lines is None else lines
+        terms = self._terms(order, basket, amounts, self.bundles_of(_basket(order)))
+        hidden = self.hidden.get(order.channel, frozenset())
+        return replace(terms, not_sold=bool(terms.bundles & hidden))
+
+    def terms_again(self, kept: Kept, lines: Basket) -> Terms:
+        basket, amounts = self.in_parts(_basket(kept.order), amounts_of(kept.order))
+        bundles = self.bundles_among(basket) if kept.asks_more else frozenset()
+        return self._terms(kept.order, lines, amounts, bundles)
+
+    def _terms(
+        self, order: Order, basket: Basket, amounts: Mapping[str, int], bundles: frozenset[str]
+    ) -> Terms:
+        place = self._place(order, "", None)
         book = self.books[self.active - 1]
         region = order.region or self._region_at(book, place)
-        bundles = self.bundles_of(_basket(order))
         classes = {self._profile(sku).product_class for sku in (*basket, *bundles)}
         return Terms(
             chain=self,
@@ -238,8 +249,14 @@ class RuleTwin(RuleLives):
         merge = self._merge(key, first)
         kept = merge.shop if merge else None
         whole_or_none = Reason.GROUP_NOT_WHOLE
-        bundles = frozenset().union(*(terms.bundles for terms in members))
-        step, shop = self._store_of_group(first, whole, bundles, len(members), kept)
+        together = replace(
+            first,
+            basket=dict(whole),
+            bundles=frozenset().union(*(terms.bundles for terms in members)),
+            not_sold=any(terms.not_sold for terms in members),
+            orders=len(members),
+        )
+        step, shop = self._store_of_group(together, kept)
         for terms in members:
             number = self._note(key, merge, shop or kept) if key else 0
             merge = self.merges.get(key)
@@ -250,25 +267,19 @@ class RuleTwin(RuleLives):
                 self._tell_under(terms, (part,), step=step, number=number, is_fixed=whole_or_none)
 
     def _store_of_group(
-        self,
-        first: Terms,
-        whole: Counter[str],
-        bundles: frozenset[str],
-        orders: int,
-        kept: Shop | None,
+        self, together: Terms, kept: Shop | None
     ) -> tuple[Step | None, Shop | None]:
-        whole_terms = replace(first, basket=dict(whole), bundles=bundles, orders=orders)
-        for step in first.rule.steps:
+        for step in together.rule.steps:
             if step.name is StepName.BACKORDER:
                 continue
             if kept is None:
-                shop = whole_terms.best(step, dict(whole))
+                shop = together.best(step, together.basket)
                 if shop:
                     return step, shop
             elif (
-                whole_terms.asked(step, kept)
-                and whole_terms.is_in_time(kept)
-                and whole_terms.has(kept, dict(whole))
+                together.asked(step, kept)
+                and together.is_in_time(kept)
+                and together.has(kept, together.basket)
                 and kept in self.shops.values()
             ):
                 return step, kept
@@ -299,6 +310,13 @@ class RuleTwin(RuleLives):
         """Under a policy: what is remembered of the order is its type, not what it left unsaid."""
         order = replace(terms.order, order_type=terms.rule.order_type)
         self._tell(order, terms.basket, parts, **said)
+        self.told[order.id].asks_more = any(map(self._asks_more, terms.bundles))
+
+    def _asks_more(self, bundle: str) -> bool:
+        """Whether a bundle's own profile makes a difference under the policy in force."""
+        profile, book = self._profile(bundle), self.books[self.active - 1]
+        is_named = profile.product_class in book.product_classes
+        return is_named or bool(profile.needs or profile.least_life_days)
 
     def _tell(
         self,

@@ -19,7 +19,9 @@ from fendan import (
     OrderConflictError,
     Policy,
     QuantityOverflowError,
+    SkuProfile,
     Store,
+    StoreProfile,
     UnknownOrderError,
     UnknownSkuError,
     UnknownStoreError,
@@ -643,3 +645,42 @@ def test_a_huge_value_does_not_fill_the_log(engine: Engine) -> None:
     with pytest.raises(InvalidInputError) as caught:
         engine.add_stores([Store(id="x" * 100_000, **PLACE)])
     assert len(str(caught.value)) < 300
+
+
+class Unspeakable:
+    """What somebody hands over by mistake, and cannot even be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("not for you")
+
+
+# Python writes no number of more than 4,300 digits, and makes no float of one of 310.
+@pytest.mark.parametrize(
+    "value", [10**400, 10**5000, NAN, Unspeakable()], ids=["huge", "endless", "nan", "unspeakable"]
+)
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda engine, value: engine.set_stock([("east", "tea", value)]),
+        lambda engine, value: engine.set_shares("app", {"east": value}),
+        lambda engine, value: engine.set_shares("app", {value: 0.5}),
+        lambda engine, value: engine.set_lots("east", "tea", {value: 1}),
+        lambda engine, value: engine.set_areas(value),
+        lambda engine, value: engine.draft_policy(value),
+        lambda engine, value: engine.set_store_profiles({"east": StoreProfile(window_s=value)}),
+        lambda engine, value: engine.set_sku_profiles({"kit": SkuProfile(parts={value: 1})}),
+        lambda engine, value: engine.nearest(**PLACE, policy=Policy(radius_m=value)),
+        lambda engine, value: engine.route_batch(
+            [Order(id="new", **PLACE, lines=[("tea", 1)], priority=value)], allocate="priority"
+        ),
+    ],
+    ids=[
+        *("stock", "share", "share of", "lot", "areas", "policy", "window", "part", "radius"),
+        "priority",
+    ],
+)
+def test_what_cannot_be_shown_is_refused_all_the_same(
+    engine: Engine, attempt: Callable[[Engine, Any], object], value: Any
+) -> None:
+    with pytest.raises(FendanError):
+        attempt(engine, value)

@@ -134,7 +134,6 @@ IN_PROCESS_ONLY = {
     "listed_skus",
     "load_stock",
     "load_stores",
-    "mend_exceptions",
     "place_of",
     "receive_supply",
     "region_of",

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,6 +22,7 @@ from fendan import (
     RetryPolicy,
     SkuProfile,
     Store,
+    StoreProfile,
     exception_face,
 )
 from fendan.errors import (
@@ -291,6 +294,24 @@ def test_an_order_is_given_to_no_store_that_is_paused(at: Setting) -> None:
         at.engine.assign_exception("A", "S2")
 
 
+def test_what_waits_for_supply_and_is_given_to_a_store_by_hand_is_due_after_its_day() -> None:
+    at = Setting(policy=Policy(reservation_timeout_s=1800))
+    at.engine.activate_policy(at.engine.draft_policy('default_type = "PRESALE"\n'))
+    at.engine.set_sku_profiles({"tea": SkuProfile(presale=True)})
+    at.engine.set_store_profiles({"S2": StoreProfile(time_zone="Europe/Paris")})
+    at.engine.set_supply("S1", "tea", "2025-06-20", 1)
+    assert at.engine.route(order("A")).shipments[0].supply_date == "2025-06-20"
+    assert at.engine.reject_order("A", "S1").state is OrderState.REJECTED
+    at.engine.set_supply("S2", "tea", "2025-06-20", 1)
+    status = at.engine.assign_exception("A", "S2")
+    begins = datetime(2025, 6, 20, tzinfo=ZoneInfo("Europe/Paris"))
+    assert status.store_id == "S2"
+    assert status.reserved_until_ns == (begins.timestamp() + 1800) * S
+    at.clock.pass_s(3600)
+    assert at.engine.expire_orders() == []
+    at.engine.check()
+
+
 def test_an_order_is_given_by_hand_only_to_a_store_that_has_its_bundles_together(
     at: Setting,
 ) -> None:
@@ -394,8 +415,22 @@ def test_an_order_that_expired_stays_in_the_queue_though_it_was_assigned_once() 
     at.engine.route(order("A"))
     at.clock.ns += 61 * S
     at.engine.expire_orders()
-    at.engine.mend_exceptions(["A"])
+    assert at.engine.route(order("A")).store_id == "S1"
     assert ids(at.engine) == ["A"]
+
+
+@pytest.mark.parametrize("others", [0, 3], ids=["alone", "among others"])
+def test_an_order_that_was_held_back_and_comes_all_the_same_is_one_order_of_the_day_it_came_first(
+    at: Setting, others: int
+) -> None:
+    at.engine.add_exceptions([held("A"), *(held(f"B{number}") for number in range(others))])
+    at.engine.set_stock([("S1", "tea", 9)])
+    at.clock.pass_s(24 * 3600)
+    assert at.engine.route(order("A")).store_id == "S1"
+    assert "A" not in ids(at.engine)
+    before, after = (at.engine.exception_figures(f"2025-06-{day}") for day in (15, 16))
+    assert (before.taken, before.by_hand, before.at_once) == (1 + others, 1, 0)
+    assert (after.taken, after.by_hand, after.at_once) == (0, 0, 0)
 
 
 def test_no_more_is_put_into_the_queue_than_it_can_bear(

@@ -110,6 +110,17 @@ def test_files_may_be_explained_under_a_policy_or_a_radius(
     assert "no stock in radius" in said(run("A", *files, "--radius-m", "100"))
 
 
+@pytest.mark.parametrize("data", [POLICY.encode("utf-16"), b"\0"], ids=["UTF-16", "nothing"])
+def test_a_policy_that_cannot_be_read_is_refused(
+    files: list[str], tmp_path: Path, data: bytes
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_bytes(data)
+    result = run("A", *files, "--policy", policy)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "it is not" in result.stderr
+
+
 @pytest.mark.parametrize("words", [["A"], ["A", "--data", ".", "--stores", "stores.csv"]])
 def test_either_a_folder_or_files_must_be_named(words: list[str]) -> None:
     result = run(*words)

@@ -328,6 +328,44 @@ def test_what_a_bundle_needs_its_store_must_have_after_a_rejection_too(town: Tow
     assert status.store_id is None
 
 
+def test_a_rejected_bundle_does_not_need_what_another_with_a_part_of_it_needs(town: Town) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1}, needs=frozenset({"wrapping"}))
+    town.sku("iced tea", parts={"tea": 1, "ice": 1}, needs=frozenset({"cold"}))
+    for store in (town.near, town.next):
+        town.stock(store, tea=9, milk=9)
+        town.store(store, abilities=frozenset({"wrapping"}))
+    order = town.an_order(("hamper", 1), id="H")
+    assert town.engine.route(order).store_id == town.near
+    assert town.engine.reject_order("H", town.near).store_id == town.next
+
+
+def test_a_rejected_bundle_finds_another_store_though_its_channel_sells_it_no_more(
+    town: Town,
+) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1}, needs=frozenset({"wrapping"}))
+    for store in (town.near, town.next):
+        town.stock(store, tea=9, milk=9)
+        town.store(store, abilities=frozenset({"wrapping"}))
+    order = town.an_order(("hamper", 1), id="H", channel="app")
+    assert town.engine.route(order).store_id == town.near
+    town.engine.set_hidden_skus("app", ["hamper"])
+    assert town.engine.reject_order("H", town.near).store_id == town.next
+
+
+def test_a_bundle_that_the_channel_of_one_of_a_group_does_not_sell_is_sold_to_none(
+    town: Town,
+) -> None:
+    town.sku("hamper", parts={"tea": 1, "milk": 1})
+    town.stock(town.near, tea=9, milk=9)
+    town.engine.set_hidden_skus("app", ["hamper"])
+    for channels, reason in (("web", Reason.NONE), ("web app", Reason.GROUP_NOT_WHOLE)):
+        orders = [
+            town.an_order(("hamper", 1), kind=OrderType.GROUP, group_id=channels, channel=channel)
+            for channel in channels.split()
+        ]
+        assert {one.reason for one in town.engine.route_batch(orders)} == {reason}
+
+
 def test_a_bundle_comes_under_the_rules_of_its_own_class(town: Town) -> None:
     town.sku("hamper", parts={"tea": 1, "milk": 1}, product_class="gift")
     for store in (town.near, town.next):

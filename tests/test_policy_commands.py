@@ -98,6 +98,29 @@ def test_a_slip_of_the_keyboard_is_told(file: Path, words: list[str], said: str)
     assert said in result.stderr
 
 
+def test_the_mark_that_some_editors_begin_a_file_with_is_no_part_of_it(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + FILE.encode())
+    assert run("check", file).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"default_type = {'9' * 5000}", "more digits than can be read"),
+        (f"{'.'.join('a' * 500_000)} = 1", "it is nested too deeply"),
+        ('"\\u001b[31mred" = 1', r"\x1b[31mred: cannot be read: 1; there is no such key"),
+    ],
+    ids=["endless number", "endless nesting", "colours of a terminal"],
+)
+def test_what_cannot_be_shown_as_it_is_ends_in_one_line_all_the_same(
+    file: Path, text: str, said: str
+) -> None:
+    file.write_text(text, encoding="utf-8")
+    result = run("check", file)
+    assert (result.exit_code, len(result.output.splitlines())) == (2, 1)
+    assert said in result.output
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = run("check", tmp_path / "none.toml")
     assert result.exit_code == 2

@@ -1,5 +1,6 @@
 """Whatever a chain writes into its policy, the engine decides as the slow twin does."""
 
+from dataclasses import replace
 from operator import methodcaller
 from typing import Any
 
@@ -117,3 +118,60 @@ def test_orders_one_by_one_are_decided_as_the_slow_twin_decides_them(scene: dict
     for order in scene["orders"]:
         judge.both(methodcaller("route", order))
         judge.clock.pass_s(300)
+
+
+needs = st.sampled_from([frozenset[str](), {"cold"}, {"large"}, {"cold", "large"}]).map(frozenset)
+bundles = st.fixed_dictionaries(
+    {
+        name: st.builds(
+            SkuProfile,
+            parts=st.just(parts),
+            needs=needs,
+            product_class=st.sampled_from(("", *rs.CLASSES)),
+            least_life_days=rs.mostly(0, 1, 2),
+        )
+        for name, parts in rs.BUNDLES.items()
+    }
+)
+bundle_lines = st.lists(
+    st.tuples(st.sampled_from([*rs.BUNDLES, *rs.BUNDLES, *rs.SKUS]), st.sampled_from([1, 1, 2])),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(
+    scenes(),
+    bundles,
+    bundles,
+    st.lists(needs, min_size=5, max_size=5),
+    st.lists(bundle_lines, min_size=8, max_size=8),
+    st.booleans(),
+)
+@SETTINGS
+def test_bundles_that_stores_reject_go_where_the_slow_twin_sends_them(
+    scene: dict[str, Any],
+    skus: dict[str, SkuProfile],
+    later: dict[str, SkuProfile],
+    abilities: list[frozenset[str]],
+    lines: list[list[tuple[str, int]]],
+    splits: bool,
+) -> None:
+    """Stores that differ in what they can do have all that is asked for, or a good part of it."""
+    names = [store.id for store in scene["stores"]]
+    able = {name: StoreProfile(abilities=one) for name, one in zip(names, abilities, strict=False)}
+    judge = played(**scene | {"skus": scene["skus"] | skus, "profiles": able, "later_s": 0})
+    if not splits:
+        judge.both(methodcaller("set_stock", [(a, sku, 9) for a in names for sku in rs.SKUS]))
+    judge.both(
+        methodcaller(
+            "route_batch",
+            [replace(one, lines=said) for one, said in zip(scene["orders"], lines, strict=False)],
+        )
+    )
+    judge.both(methodcaller("set_sku_profiles", later))
+    for name, kept in judge.twin.told.items():
+        for _ in range(3):
+            for sent in kept.held[:1]:
+                assert sent.shop is not None
+                judge.both(methodcaller("reject_order", name, sent.shop.id))

@@ -103,6 +103,13 @@ def test_a_value_that_json_cannot_say_comes_back_as_text() -> None:
     assert crossed(error(Fault.WRONG_TYPE, value=b"S9")).value == "b'S9'"
 
 
+def test_a_value_that_nobody_can_show_comes_back_as_its_type() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert crossed(error(Fault.WRONG_TYPE, value=deep)).value == "<list, which cannot be shown>"
+
+
 def test_an_error_without_a_row_or_a_hint_comes_back_without_one() -> None:
     received = crossed(error(Fault.UNKNOWN_ORDER, "order_id", "O1"))
     assert (received.row, received.hint) == (None, "")

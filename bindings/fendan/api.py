@@ -470,4 +470,7 @@ def _radius_m(policy: Policy) -> float:
     if not isinstance(policy, Policy):
         refuse(Fault.WRONG_TYPE, "policy", policy, hint="must be a fendan.Policy")
     check_policy(policy)
-    return float("inf") if policy.radius_m is None else float(policy.radius_m)
+    try:
+        return float("inf") if policy.radius_m is None else float(policy.radius_m)
+    except OverflowError:
+        refuse(Fault.OUT_OF_RANGE, "policy.radius_m", policy.radius_m, hint="must be metres")

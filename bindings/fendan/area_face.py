@@ -54,7 +54,9 @@ class AreaFace(Core):
 
     def draw_areas(self, areas: Mapping[str, Any]) -> Drawing:
         """What of `set_areas` takes long and changes nothing, to be set later."""
-        texts = {name: geojson_of(name, area) for name, area in dict(areas).items()}
+        if not isinstance(areas, Mapping):
+            refuse(Fault.WRONG_TYPE, "areas", areas, hint="must map names to areas")
+        texts = {name: geojson_of(name, area) for name, area in areas.items()}
         with self._lock:
             before = self._area_texts()
         return Drawing(texts, before, _drawn({**before, **texts}))

@@ -59,7 +59,7 @@ class Bundles:
     """The parts of all bundles by SKU code; not to be changed.
 
     The parts of SKU code s are `_parts[_first[s]:_first[s + 1]]`; a SKU that is none has none.
-    `to_parts`, `to_outer`: int32[n, 2], from each bundle to its parts, and to each it is in.
+    `to_outer`: int32[n, 2], from each bundle to each it is in. `arrays`: what the core reads.
     """
 
     def __init__(
@@ -70,10 +70,15 @@ class Bundles:
             counts[code] = len(parts)
         self._first = np.concatenate([[0], np.cumsum(counts)])
         rows = [pair for _, parts in sorted(parts_of.items()) for pair in parts.items()]
-        self._parts, self._pieces = np.array(rows, dtype=np.int64).reshape(-1, 2).T
+        self._parts, self._pieces = np.array(rows, dtype=np.int64).reshape(-1, 2).T.copy()
         self.parts_of = parts_of
-        self.to_parts = _pairs((code, part) for code, parts in parts_of.items() for part in parts)
-        self.to_outer = _pairs(to_outer)
+        self.to_outer = np.array(list(to_outer), dtype=np.int32).reshape(-1, 2)
+        self.arrays = {
+            "bundles": np.array(sorted(parts_of), dtype=np.int32),
+            "bundle_first": self._first,
+            "bundle_parts": self._parts,
+            "bundle_pieces": self._pieces,
+        }
 
     def opened(self, batch: Batch, asks: Mapping[str, Any] | None = None) -> Batch:
         """The batch with each line of a bundle as lines of its parts; refuses what overflows.
@@ -147,10 +152,6 @@ def _asked(batch: Batch, lines: NDArray[np.int64], asks: Mapping[str, Any]) -> N
         hidden = np.where(known, asks["hidden"][np.where(known, channel, 0), skus], 0)
         np.bitwise_or.at(asked["bundle_hidden"], row, hidden.astype(np.uint8))
     return asked
-
-
-def _pairs(pairs: Iterable[tuple[int, int]]) -> NDArray[np.int32]:
-    return np.array(list(pairs), dtype=np.int32).reshape(-1, 2)
 
 
 def _shared(

@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from fendan.errors import TABLE, Fault, FendanError
+from fendan.errors import TABLE, Fault, FendanError, in_words
 
 __all__ = [
     "DETAILS_KEY",
@@ -101,7 +101,7 @@ def field_of(error: FendanError) -> str:
 def _value_text(value: object) -> str:
     """A value as ASCII JSON: numbers stay numbers; what JSON cannot say becomes its repr."""
     if not isinstance(value, str | int | float | bool):
-        value = repr(value)
+        value = in_words(value)
     if isinstance(value, str) and len(value) > MOST_VALUE_CHARACTERS:
         value = value[:MOST_VALUE_CHARACTERS] + "…"
     text = json.dumps(value)

@@ -42,6 +42,7 @@ __all__ = [
     "WrongStateError",
     "WrongStoreError",
     "WrongTypeError",
+    "in_words",
     "refuse",
 ]
 
@@ -289,17 +290,25 @@ def refuse(
     `where` stands before the field, for a file and its line.
     """
     entry = TABLE[fault]
-    shown = repr(str(value) if isinstance(value, PurePath) else value)
-    if len(shown) > LONGEST_VALUE_SHOWN:  # of a path, the end says most
+    text = in_words(str(value) if isinstance(value, PurePath) else value)
+    if len(text) > LONGEST_VALUE_SHOWN:  # of a path, the end says most
         is_path = isinstance(value, PurePath)
         most = LONGEST_VALUE_SHOWN
-        shown = "…" + shown[-most:] if is_path else shown[:most] + "…"
+        text = "…" + text[-most:] if is_path else text[:most] + "…"
     place = f"{where}: {field}" if where else field
     if row is not None and not where:
         place = f"{place} (row {row})"
     message = f"{place}: {entry.meaning}"
     if value is not None or fault not in WITHOUT_VALUE:
-        message += f": {shown}"
+        message += f": {text}"
     if hint:
         message += f"; {hint}"
     raise entry.exception(message, fault=fault, field=field, row=row, value=value, hint=hint)
+
+
+def in_words(value: object) -> str:
+    """A value as Python writes it; by its type what has too many digits, or nests too deeply."""
+    try:
+        return repr(value)
+    except Exception:  # what is wrong is told all the same, whatever a caller's own type does
+        return f"<{type(value).__name__}, which cannot be shown>"

@@ -9,12 +9,15 @@ from typing import Any
 from fendan.engine.asking import HIGHEST_PRIORITY
 from fendan.engine.geo import Datum
 from fendan.engine.network import ID_HINT, is_usable_id
+from fendan.engine.router import Reason
 from fendan.errors import Fault, refuse
 from fendan.model import Order
 from fendan.rules import OrderType
 from fendan.times import NEVER_NS
 
 __all__ = [
+    "APPROVED",
+    "EXPIRED",
     "HIGHEST_PRIORITY",
     "MOST_RAW_BYTES",
     "ExceptionEntry",
@@ -27,6 +30,12 @@ __all__ = [
 
 # An order of a hundred lines as a platform sends it has some 20 kB: enough to see what is wrong.
 MOST_RAW_BYTES = 16 * 1024
+
+EXPIRED = "EXPIRED"
+"""The reason of what no store accepted in time."""
+
+APPROVED = "APPROVED"
+"""Among the codes of what a person had routed after all."""
 
 
 class ExceptionKind(IntEnum):
@@ -67,6 +76,11 @@ class ExceptionEntry:
     next_try_ns: int | None = None
     codes: tuple[str, ...] = ()
     raw: str = ""
+
+    @property
+    def was_held_back(self) -> bool:
+        """Whether whoever took the order in put it here, and the engine has not been asked yet."""
+        return self.reason not in (*Reason.__members__, EXPIRED) and APPROVED not in self.codes
 
 
 # -- CHECKS ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from fendan.engine.retry import assign_to
 from fendan.engine.router import Reason, Status
 from fendan.errors import Fault, UnknownOrderError, refuse
 from fendan.exception_entry import (
+    APPROVED,
+    EXPIRED,
     ExceptionEntry,
     ExceptionKind,
     checked,
@@ -37,15 +40,16 @@ from fendan.exception_queue import (
 from fendan.life_face import _status
 from fendan.model import Order, OrderStatus
 from fendan.priority import turns_of, waiting_order
+from fendan.profiles import StoreProfile
 from fendan.retry import RetryPolicy, checked_retry, retry_of, retry_text
-from fendan.retry_face import APPROVED, HOMELESS, RetryFace
+from fendan.retry_face import HOMELESS, RetryFace
 
 __all__ = ["ExceptionFace", "RetryTurn"]
 
 EXCEPTION, HOUR, RETRY = "exception", "exception_hour", "retry"
 """Kinds of documents: an entry by its order's id, the counts of an hour, the policy of retries."""
 
-EXPIRED = "EXPIRED"
+_PLAIN = StoreProfile()
 
 # Whoever rejects such an order leaves it nowhere to go: a person has to see to it.
 ENDS = {Reason.TOO_MANY_ATTEMPTS, Reason.PICKUP_STORE, Reason.GROUP_NOT_WHOLE}
@@ -119,25 +123,6 @@ class ExceptionFace(RetryFace):
                 )
             self._write_exceptions()
 
-    def mend_exceptions(self, order_ids: Iterable[str]) -> None:
-        """Take out of the queue what was held or rejected, and just came again and found a store.
-
-        Among the figures such an order is one, of the day it came first, and done by hand.
-        """
-        with self._command() as command:
-            queue = self._kept_queue()
-            for name in order_ids:
-                entry = queue.get(name)
-                if entry is None or entry.kind is ExceptionKind.WAITING:
-                    continue
-                if self._state_of(name) in HOMELESS:  # what it was told first may have passed
-                    continue
-                self._leave(name, "by_hand" if _was_never_routed(entry) else "cancelled")
-                if _was_never_routed(entry):
-                    for count in ("taken", "at_once"):
-                        self._figures.count(count, command.now_ns, -1)
-            self._write_exceptions()
-
     def exceptions(
         self, wanted: ExceptionFilter | None = None, *, limit: int = 1_000, after: str = ""
     ) -> ExceptionPage:
@@ -202,6 +187,8 @@ class ExceptionFace(RetryFace):
     def assign_exception(self, order_id: str, store_id: str) -> OrderStatus:
         """Give an order to a store by hand, whatever rules say; where it is then.
 
+        It is held there for `Policy.reservation_timeout_s`, what waits for supply from its day on.
+
         Raises UnknownStoreError, UnknownOrderError for an order that is not in the queue,
         WrongStateError for one that could not be read, and WrongStoreError for a store that is
         paused or does not have all of it.
@@ -212,7 +199,9 @@ class ExceptionFace(RetryFace):
             has_all = self._state_of(order_id) is not None or self._register(
                 entry, store, command.now_ns
             )
-            if not has_all or not assign_to(self._life, order_id, store, command.now_ns):
+            zone = self._store_profiles.get(store_id, _PLAIN).time_zone
+            comes_ns = partial(self._known_supplies().comes_ns, zone=zone)
+            if not has_all or not assign_to(self._life, order_id, store, comes_ns, command.now_ns):
                 hint = "it is paused, or does not have all of it now"
                 refuse(Fault.WRONG_STORE, "store_id", store_id, hint=hint)
             self._leave(order_id, "by_hand")
@@ -318,15 +307,26 @@ class ExceptionFace(RetryFace):
                 continue  # it was told so long ago
             reason = Reason(int(outcome.verdicts["reason"][row]))
             order = waiting_order(batch, row, self._stock.skus, said_at(row))
-            if known is not None and _was_never_routed(known):  # and counted when it came first
+            if known is not None and known.was_held_back:  # and counted when it came first
                 self._wait(order, reason, known.since_ns, now_ns, is_new=False)
                 mended += 1
             else:
                 self._wait(order, reason, now_ns, now_ns, is_new=True)
             fresh += 1
+        for name in self._held_back_in(batch):  # and found a store now
+            self._leave(name, "by_hand")
+            mended, fresh = mended + 1, fresh + 1
         self._figures.count("taken", now_ns, taken - mended)
         self._figures.count("at_once", now_ns, taken - fresh)
         self._write_exceptions()
+
+    def _held_back_in(self, batch: Batch) -> list[str]:
+        """Who was held back and has come all the same, without whoever held it back."""
+        assert self._queue is not None
+        held_back = self._queue.held_back
+        if len(held_back) < len(batch):
+            return [name for name in sorted(held_back) if name in self._orders]
+        return sorted(held_back.intersection(map(batch.id_of, range(len(batch)))))
 
     def _wait(
         self, order: Order, reason: Reason, since_ns: int, now_ns: int, *, is_new: bool
@@ -428,8 +428,3 @@ class ExceptionFace(RetryFace):
         queue.put(entry)
         self._unwritten[entry.id] = text_of(entry)
         self._wait_for(entry, now_ns)
-
-
-def _was_never_routed(entry: ExceptionEntry) -> bool:
-    """Whether an order was put into the queue by whoever took it in, and not by the engine."""
-    return entry.reason not in (*Reason.__members__, EXPIRED) and APPROVED not in entry.codes

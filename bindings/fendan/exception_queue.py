@@ -106,6 +106,8 @@ class ExceptionQueue:
         self._ages: dict[ExceptionKind, list[tuple[int, str]]] = {
             kind: [] for kind in ExceptionKind
         }
+        self.held_back = {one.id for one in self._entries.values() if one.was_held_back}
+        """The orders that the engine has not been asked for yet."""
         for entry in self._entries.values():
             self._ages[entry.kind].append((entry.since_ns, entry.id))
         for ages in self._ages.values():
@@ -128,6 +130,8 @@ class ExceptionQueue:
         """Add an entry, or put it in the place of the one with its id."""
         self.pop(entry.id)
         self._entries[entry.id] = entry
+        if entry.was_held_back:
+            self.held_back.add(entry.id)
         self._reasons[entry.kind, entry.reason] += 1
         self._places.add(place_of(entry))
         heappush(self._ages[entry.kind], (entry.since_ns, entry.id))
@@ -137,6 +141,7 @@ class ExceptionQueue:
         entry = self._entries.pop(name, None)
         if entry is not None:
             self._reasons[entry.kind, entry.reason] -= 1
+            self.held_back.discard(name)
             self._places.remove(place_of(entry))
         return entry
 

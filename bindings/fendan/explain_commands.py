@@ -15,8 +15,10 @@ from fendan.explain_look import show_explanation
 from fendan.filelog import FileLog
 from fendan.loading import engine_of_files
 from fendan.model import Order, Policy
+from fendan.policy_file import MOST_BYTES
 from fendan.recovery import recover
 from fendan.terminal import new_file, plain_errors
+from fendan.toml_file import read_text
 
 __all__ = ["explain"]
 
@@ -57,7 +59,7 @@ def explain(
         elif data is None and stores is not None and stock is not None and orders is not None:
             engine = engine_of_files(stores, stock, Policy(radius_m=radius_m))
             if policy is not None:
-                engine.activate_policy(engine.draft_policy(policy.read_text(encoding="utf-8")))
+                engine.activate_policy(engine.draft_policy(read_text(policy, MOST_BYTES)))
             told = engine._explain_now(_order_of_file(orders, order_id), limit)
         else:
             hint = "give either --data, or --stores, --stock and --orders"

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo, available_timezones
 
-from fendan.errors import Fault, refuse
+from fendan.errors import Fault, in_words, refuse
 from fendan.profiles import StoreProfile
 from fendan.times import day_of
 
@@ -90,7 +90,8 @@ def parse_hours(hours: Mapping[str, str] | None, time_zone: str, field: str = ""
 
 def path(field: str, *keys: object) -> str:
     """The path of a key below a field, which may be empty."""
-    return ".".join(map(str, [field, *keys] if field else keys))
+    names = [one if isinstance(one, str) else in_words(one) for one in keys]
+    return ".".join([field, *names] if field else names)
 
 
 # -- KEYS --------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def check_lots(lots: Mapping[str, int]) -> Days:
         refuse(Fault.TOO_MANY, "lots", len(lots), hint=f"at most {MOST_LOTS} dates a pair")
     units_of = {}
     for date, units in lots.items():
-        field = path("lots", str(date))
+        field = path("lots", date)
         day = day_of(checked_date(date, field))
         check_quantity(units, field)
         units_of[day] = units

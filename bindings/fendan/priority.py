@@ -55,7 +55,7 @@ def priorities_of(orders: Sequence[Order], style: str) -> NDArray[np.int32]:
     """int32[n]: the priorities of orders. Raises InvalidInputError naming the order."""
     said = [getattr(order, "priority", 0) for order in orders]
     for row, priority in enumerate(said):
-        if priority:
+        if priority != 0:
             check_priority(priority, style, row)
     return np.array(said, dtype=np.int32)
 

@@ -1,6 +1,5 @@
 """Profiles are checked once, at the door: what is wrong is named by its path."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +19,8 @@ MOST_IN_WINDOW = 100_000
 
 MOST_WINDOW_S = 7 * 86_400.0
 MOST_LIFE_DAYS = 36_500
+# A gift box of boxes has three; each SKU in a chain of thousands would be looked up for each other.
+MOST_DEPTH = 16
 
 
 def check_store_profile(profile: StoreProfile, field: str = "") -> OpeningHours:
@@ -43,7 +44,7 @@ def check_store_profile(profile: StoreProfile, field: str = "") -> OpeningHours:
     window_s, hint = profile.window_s, f"must be seconds, more than 0 and at most {MOST_WINDOW_S:g}"
     if isinstance(window_s, bool) or not isinstance(window_s, (int, float)):
         refuse(Fault.WRONG_TYPE, path(field, "window_s"), window_s, hint=hint)
-    if math.isnan(window_s) or not 0 < window_s <= MOST_WINDOW_S:
+    if not 0 < window_s <= MOST_WINDOW_S:
         refuse(Fault.OUT_OF_RANGE, path(field, "window_s"), window_s, hint=hint)
     _check_count(profile.priority, 0, MOST_PRIORITY, path(field, "priority"))
     _check_count(profile.cost, 0, MOST_AMOUNT, path(field, "cost"))
@@ -57,7 +58,7 @@ def check_sku_profile(profile: SkuProfile, field: str = "") -> None:
     """
     if not isinstance(profile, SkuProfile):
         refuse(Fault.WRONG_TYPE, field or "profile", profile, hint="must be a SkuProfile")
-    if profile.product_class != "":
+    if not isinstance(profile.product_class, str) or profile.product_class:
         _check_id(profile.product_class, path(field, "product_class"))
     _check_ids(profile.needs, (frozenset, set), path(field, "needs"))
     _check_count(profile.pieces_per_unit, 1, MOST_COUNT, path(field, "pieces_per_unit"))
@@ -81,17 +82,20 @@ def check_sku_profile(profile: SkuProfile, field: str = "") -> None:
 def check_bundles(profiles: Mapping[str, SkuProfile], field: str = "skus") -> None:
     """Check that no bundle contains itself, be it through others; `profiles` by SKU.
 
-    Raises an InvalidInputError that names the bundles of the first circle in a row.
+    Raises an InvalidInputError that names the bundles of the first circle in a row, or one that has
+    bundles in bundles more than 16 deep.
     """
-    whole: set[str] = set()  # nothing in them leads back to them
+    depths: dict[str, int] = {}  # of those that nothing in them leads back to; of no bundle, 0
     for name in profiles:
         trail: dict[str, list[str]] = {}  # from the outer bundle inwards: the parts yet to look at
-        if name not in whole:
+        if name not in depths:
             trail[name] = list(profiles[name].parts)
         while trail:
             outer = next(reversed(trail))
             if not trail[outer]:
-                whole.add(outer)
+                inner = (depths.get(part, 0) for part in profiles[outer].parts)
+                depths[outer] = 1 + max(inner, default=-1)
+                _check_depth(depths[outer], path(field, outer, "parts"))
                 del trail[outer]
                 continue
             part = trail[outer].pop()
@@ -101,8 +105,14 @@ def check_bundles(profiles: Mapping[str, SkuProfile], field: str = "skus") -> No
                 hint = f"a bundle must not contain itself: {' > '.join(circle)}"
                 here = path(field, outer, "parts", part)
                 refuse(Fault.OUT_OF_RANGE, here, part, hint=hint)
-            if part in profiles and part not in whole:
+            if part in profiles and part not in depths:
                 trail[part] = list(profiles[part].parts)
+
+
+def _check_depth(depth: int, field: str) -> None:
+    if depth > MOST_DEPTH:
+        hint = f"bundles in bundles go {MOST_DEPTH} deep at most"
+        refuse(Fault.TOO_MANY, field, depth, hint=hint)
 
 
 # -- VALUES ------------------------------------------------------------------------------------

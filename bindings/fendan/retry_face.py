@@ -14,7 +14,7 @@ from fendan.engine.records import OrderState
 from fendan.engine.retry import asked_for, retry, retry_rejected
 from fendan.engine.router import Status
 from fendan.errors import Fault, FendanError, UnknownOrderError, refuse
-from fendan.exception_entry import ExceptionEntry, ExceptionKind, text_of
+from fendan.exception_entry import APPROVED, ExceptionEntry, ExceptionKind, text_of
 from fendan.exception_figures import Figures
 from fendan.exception_queue import ExceptionQueue
 from fendan.life_face import LifeFace
@@ -23,14 +23,13 @@ from fendan.retry import RetryPolicy
 from fendan.ruling_face import RulingFace
 from fendan.waiting import Rank, Waiter, Waiting
 
-__all__ = ["APPROVED", "HOMELESS", "RetryFace"]
+__all__ = ["HOMELESS", "RetryFace"]
 
 # How much of what changed one turn looks at: what is more concerns nearly everybody anyway.
 MOST_CHANGES = 100_000
 LOWER_BITS = 0xFFFFFFFF
 NOWHERE_M = -1.0  # no store is as near
 FRONT = -1  # the turn of an order that a store had already
-APPROVED = "APPROVED"
 HOMELESS = frozenset({OrderState.REJECTED, OrderState.EXPIRED})
 
 

@@ -182,8 +182,7 @@ class Ruling:
             life_days = _joined(life_days, life_days, bundles.to_outer, np.maximum)
             if hidden is not None:
                 hidden = np.array([_joined(row, row, bundles.to_outer) for row in hidden])
-            arrays["bundle_needs_of"] = _joined(0 * needs, needs, bundles.to_parts)
-            arrays["bundle_classes_of"] = _joined(0 * classes, classes, bundles.to_parts)
+            arrays |= bundles.arrays
         if needs.any():
             arrays["needs_of"] = needs
         if classes.any():

@@ -82,8 +82,11 @@ class SceneFace(RulingFace):
                 rule.least_life_days, *(one.least_life_days for one in of_bundles), 0
             ),
             hidden=_hidden(chain, asker.channel),
+            # Whoever a rejected order is given to has it, though its bundles be sold no more.
             hidden_bundles=tuple(
-                name for name in bundles if name in self._shares.hidden.get(channel, ())
+                name
+                for name in bundles
+                if name in self._shares.hidden.get(channel, ()) and not asker.rejected
             ),
             stores=self._stores_of(chain, asker.channel, now_ns),
         )

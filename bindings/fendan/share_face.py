@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from fendan import columns
 from fendan.core import Core
 from fendan.engine.network import ID_HINT, is_usable_id
-from fendan.errors import Fault, refuse
+from fendan.errors import Fault, in_words, refuse
 from fendan.shares import HIDDEN, SHARE, WHOLE, Shares, millionths_of
 
 __all__ = ["ShareFace"]
@@ -30,11 +30,11 @@ class ShareFace(Core):
             refuse(Fault.WRONG_TYPE, "shares", shares, hint="must map store ids to shares")
         checked = {}
         for store_id, share in shares.items():
-            checked[store_id] = millionths_of(share, f"shares[{store_id!r}]")
+            checked[store_id] = millionths_of(share, f"shares[{in_words(store_id)}]")
         with self._command():
             for store_id in checked:
                 if not isinstance(store_id, str) or store_id not in self._network.code_of:
-                    refuse(Fault.UNKNOWN_STORE, f"shares[{store_id!r}]", store_id)
+                    refuse(Fault.UNKNOWN_STORE, f"shares[{in_words(store_id)}]", store_id)
             self._write_documents(SHARE, {channel: self._shares.with_shares(channel, checked)})
 
     def share(self, store_id: str, channel: str) -> float:

@@ -5,7 +5,6 @@ those that are whole; of kind "hidden", a list of SKUs. No document: all of ever
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
@@ -84,7 +83,7 @@ def millionths_of(share: float, field: str) -> int:
     hint = "must be a share from 0 to 1"
     if not isinstance(share, Real) or isinstance(share, bool):
         refuse(Fault.WRONG_TYPE, field, share, hint=hint)
-    if math.isnan(share) or not 0 <= share <= 1:
+    if not 0 <= share <= 1:
         refuse(Fault.OUT_OF_RANGE, field, share, hint=hint)
     return round(float(share) * WHOLE)
 

@@ -13,6 +13,7 @@ import json
 import math
 import struct
 from collections.abc import Iterator
+from functools import cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -125,8 +126,9 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+@cache
 def _described(dtype: np.dtype[Any]) -> Any:
-    """A type as JSON: a str, or the fields of a record."""
+    """A type as JSON: a str, or the fields of a record; not to be changed."""
     return json.loads(json.dumps(np.lib.format.dtype_to_descr(dtype)))
 
 

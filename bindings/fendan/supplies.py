@@ -67,6 +67,11 @@ class Supplies:
                 self.of[code] = own, day
         self._looked_at = len(skus)
 
+    def comes_ns(self, code: int, zone: str) -> int:
+        """When the day of a supply begins at a store in a time zone."""
+        _, day = self.of[code]
+        return int(begins_ns([day_of(day)], [zone])[0, 0])
+
     def mask(self, sku_count: int) -> NDArray[np.bool_]:
         """Which of so many codes stand for supply."""
         mask = np.zeros(sku_count, dtype=np.bool_)

@@ -37,6 +37,7 @@ def plain_errors() -> Iterator[None]:
 def say(message: str, *, style: str | None = None) -> None:
     """Print one line on standard error, whatever the message holds."""
     line = " ".join(message.splitlines())
+    line = "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
     console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
     console.print(line, style=style)
 

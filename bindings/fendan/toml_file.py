@@ -14,15 +14,23 @@ __all__ = ["did_you_mean", "parsed", "read", "read_text"]
 # Room for a hundred thousand tokens; what is larger is another file, given by mistake.
 MOST_FILE_BYTES = 16 * 1024 * 1024
 
+# In a line. A key a.a.a… takes the square of its parts to read: with all that fit, for hours.
+MOST_DOTS = 100
+
+TOO_MANY_DIGITS = "a number in it has more digits than can be read"
+
 LINE = re.compile(r"line (\d+)")
 
 
 def read(path: Path) -> dict[str, Any]:
     """The tables of a TOML file. Raises FileFormatError naming the file and, if known, the line."""
+    text = read_text(path)
     try:
-        return tomllib.loads(read_text(path))
+        return _loaded(text)
     except tomllib.TOMLDecodeError as error:
         _cannot_be_read(path, f"it is not TOML: {error}")
+    except ValueError:
+        _cannot_be_read(path, TOO_MANY_DIGITS)
     except RecursionError:
         _cannot_be_read(path, "it is nested too deeply")
 
@@ -37,7 +45,7 @@ def read_text(path: Path, most_bytes: int = MOST_FILE_BYTES) -> str:
     if len(data) > most_bytes:
         _cannot_be_read(path, f"it has more than {most_bytes:,} bytes")
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
         _cannot_be_read(path, "it is not UTF-8")
 
@@ -52,15 +60,25 @@ def parsed(text: str, field: str, *, where: str = "") -> dict[str, Any]:
     Raises FileFormatError saying the line and the column, and showing the line.
     """
     try:
-        return tomllib.loads(text)
+        return _loaded(text)
     except tomllib.TOMLDecodeError as error:
         lines = text.splitlines()
         found = LINE.search(str(error))  # else it ends too early
         number = int(found[1]) if found else len(lines)
         line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
         refuse(Fault.BAD_FILE, field, line, where=where, hint=f"it is not TOML: {error}")
+    except ValueError:
+        refuse(Fault.BAD_FILE, field, text, where=where, hint=TOO_MANY_DIGITS)
     except RecursionError:
         refuse(Fault.BAD_FILE, field, text, where=where, hint="it is nested too deeply")
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    """What tomllib makes of it, unless that would take for ever."""
+    for line in text.splitlines():
+        if line.count(".") > MOST_DOTS and not line.lstrip().startswith("#"):
+            raise RecursionError("a key of too many parts")
+    return tomllib.loads(text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

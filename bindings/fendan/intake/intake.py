@@ -95,8 +95,6 @@ class Intake:
             for broken in adapted.broken:
                 results.append(batch.broken(broken))
             self._engine.add_exceptions(batch.entries)
-            at_stores = [name for name, has_store in batch.routed.items() if has_store]
-            self._engine.mend_exceptions(at_stores)
         return sorted(results, key=lambda result: result.payload)
 
     # -- INSIDE --------------------------------------------------------------------------------
