@@ -1,8 +1,8 @@
 """Orders that have come to be routed: which are new, and room for what they will be told."""
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from fendan.engine.batch cimport Batch
+from fendan.engine.batch cimport Batch, Columns
 from fendan.engine.decided cimport Decided
 from fendan.engine.records cimport Table
 from fendan.engine.shipments cimport Grant, Shipments
@@ -47,3 +47,8 @@ cdef object arrival_of(Stock stock, Table* table, Batch batch)
 
 # Of one order that is known, to be told again.
 cdef object known_arrival(Stock stock, Table* table, int64_t number)
+
+# Find or add the record of each order: see Arrival.enter. How many are new, or below 0, `at` a row.
+cdef int64_t enter_all(Table* table, const Columns* orders, uint32_t* hashes, int64_t* numbers,
+                       int64_t* rows, int64_t* at, int64_t* entered, uint8_t flags,
+                       bint* promised) noexcept nogil

@@ -46,3 +46,6 @@ cdef class Batch:
 
 # The SKU of a line, and its numbers.
 cdef object read_line(object line, int32_t* quantity, int64_t* amount)
+# Of orders with ids, whose offsets are right, the first that can be refused, or -1; and whether a
+# SKU may stand twice in an order.
+cdef int64_t first_unsound(const Columns* orders, int32_t sku_count, bint* repeats) noexcept nogil

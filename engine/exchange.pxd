@@ -35,7 +35,6 @@ cdef enum EndingIndex:
 
 cdef enum:
     STATUSES = MOST_STATUS + 1
-    BUCKETS = 16                # of the histogram of seconds; beyond them is one more
     # How much of one stream is read and not answered at a time, as on the other port.
     MOST_MESSAGES = 64
     MOST_WAITING_BYTES = 4_194_304

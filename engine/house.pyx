@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fendan.engine.exchange cimport (
-    BUCKETS,
     ENDING_COUNT,
     STATUSES,
     Counts,
     Method,
     Words,
 )
+from fendan.engine.meter cimport BUCKETS
 from fendan.engine.nghttp2 cimport nghttp2_option_del, nghttp2_session_callbacks_del
 from fendan.engine.scraps cimport scraps_begin, scraps_end
 from fendan.engine.streams cimport Bytes, pool_end

@@ -23,6 +23,9 @@ cdef struct NameTable:
 
 cdef uint32_t hash_of(Span name) noexcept nogil
 cdef int32_t find_name(const NameTable* table, Span name) noexcept nogil
+# As `find_name` for many, of which several are on their way from memory at a time.
+cdef void find_names(const NameTable* table, const Span* names, int64_t count,
+                     int32_t* codes) noexcept nogil
 cdef Span name_in(const NameTable* table, int32_t code) noexcept nogil
 cdef inline void enter(uint64_t* slots, uint64_t mask, uint64_t slot) noexcept nogil:
     """Put a slot, with its hash in the upper 32 bits, in the first free place from its own on."""

@@ -76,6 +76,24 @@ cdef void prefetch_name(const NameTable* table, uint64_t wanted) noexcept nogil:
         prefetch(table.text + (table.ends[code - 1] if code else 0))
 
 
+cdef void find_names(const NameTable* table, const Span* names, int64_t count,
+                     int32_t* codes) noexcept nogil:
+    cdef uint32_t[AT_ONCE] own_hashes
+    cdef int64_t first = 0, place, some
+    while first < count:
+        some = min(<int64_t>AT_ONCE, count - first)
+        for place in range(some):
+            codes[first + place] = NO_NAME
+            own_hashes[place] = hash_of(names[first + place])
+            if table.slots != NULL:
+                prefetch(&table.slots[own_hashes[place] & table.mask])
+        for place in range(some if table.slots != NULL else 0):
+            prefetch_name(table, own_hashes[place])
+        for place in range(some if table.slots != NULL else 0):
+            codes[first + place] = find_hashed(table, names[first + place], own_hashes[place])
+        first += some
+
+
 cdef uint64_t* larger_slots(const uint64_t* slots, uint64_t mask, uint64_t count) noexcept nogil:
     """A table of `count` slots with what is in `slots`, which may be NULL; NULL without room."""
     cdef uint64_t* larger = <uint64_t*>calloc(count, sizeof(uint64_t))

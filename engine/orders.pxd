@@ -24,6 +24,7 @@ cdef class Orders:
     # -- COMMANDS
     cdef bint _is_written(self, bint dry_run) except -1
     cdef object _settle(self, Arrival arrival, bint dry_run, int64_t now_ns)
+    cdef int keep(self, const Decided* decided, bint is_written, int64_t now_ns) except -1
     cdef int _take_back(self, Arrival arrival) except -1
     cdef int _undo(self, const Decided* decided) except -1
 

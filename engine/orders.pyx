@@ -139,11 +139,9 @@ cdef class Orders:
     cdef object _settle(self, Arrival arrival, bint dry_run, int64_t now_ns):
         """Keep and write down what was decided and reserved; or, in a dry run, take it back."""
         cdef Decided* decided = &arrival.decided
-        cdef const Leaves* leaves = &self.stock.network.layout.leaves
         cdef Table* table = &self.records.table
         cdef bint has_room = True, is_named = arrival.is_named
         cdef bint is_written = self._is_written(dry_run)
-        cdef int64_t broken = -1
         cdef Outcome outcome
         note_decided(table, decided, &self.stock.sku_code_of.table)
         try:
@@ -160,6 +158,14 @@ cdef class Orders:
         if dry_run:
             self._take_back(arrival)
             return outcome
+        self.keep(decided, is_written, now_ns)
+        return outcome
+
+    cdef int keep(self, const Decided* decided, bint is_written, int64_t now_ns) except -1:
+        """From now on it is as was decided and reserved. Raises BreachError where that cannot be."""
+        cdef Table* table = &self.records.table
+        cdef bint is_named = decided.numbers != NULL
+        cdef int64_t broken = -1
         if self.loads is not None and is_named:  # others leave no trace by which they could end
             note_loads(&self.loads.loads, decided, now_ns)
         with nogil:
@@ -168,13 +174,14 @@ cdef class Orders:
                 self.taken += decided.orders.count
                 keep_decided(table, decided)
                 if is_written:
-                    find_in_turn(leaves, &self.stock.shelves, decided)
+                    find_in_turn(&self.stock.network.layout.leaves, &self.stock.shelves, decided)
                     broken = put_decisions(&self.events.buffer, table, decided)
                 retire(table, self.remembered)
         if broken >= 0:
-            refuse(Fault.BREACH, "order_id", arrival.fresh.id_of(broken),
+            name = decided.orders.ids[broken]
+            refuse(Fault.BREACH, "order_id", name.text[:name.size].decode(),
                    hint="its store cannot have had such counts")
-        return outcome
+        return 0
 
     cdef int _take_back(self, Arrival arrival) except -1:
         """Give back what was just reserved; the orders leave the table."""

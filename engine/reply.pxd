@@ -1,6 +1,6 @@
 """The answer of the routing service, as bytes."""
 cimport cython
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.names cimport NameTable, Names, Span
 from fendan.engine.network cimport Layout
@@ -78,6 +78,11 @@ cdef struct Told:
 
 
 cdef Answer no_answer() noexcept nogil
+
+# The bytes of all answers of a message, and to write them.
+cdef int64_t all_size(const Told* told, int64_t count, uint64_t correlation_id) noexcept nogil
+cdef uint8_t* put_all(uint8_t* at, const Told* told, int64_t count,
+                      uint64_t correlation_id) noexcept nogil
 
 
 @cython.final

@@ -82,4 +82,7 @@ cdef class Request:
     cdef int _make_room(self) except -1
 
 
+# What a message says: first how much there is, then all of it, into arrays of that size.
+cdef void count_orders(Reader* reader, Message* message) noexcept nogil
+cdef void read_message(Reader* reader, Message* message) noexcept nogil
 cdef str text_of(Span span)

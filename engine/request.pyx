@@ -11,7 +11,7 @@ from fendan.engine.fields cimport (
     MAX_MESSAGE_BYTES, Field, Reader, as_double, check, check_text, next_field, passed, reader_of,
     within,
 )
-from fendan.engine.names cimport Names, Span, find_name
+from fendan.engine.names cimport Names, Span, find_names
 
 from enum import IntEnum
 from types import SimpleNamespace
@@ -205,7 +205,6 @@ def columns_of(Request request, Names skus):
     A SKU that has no code gets NO_NAME, which is no code of any SKU.
     """
     cdef Message* message = &request.message
-    cdef int64_t line
     cdef int32_t[::1] codes
     columns = dict(request._arrays)
     del columns["datums"]
@@ -213,9 +212,9 @@ def columns_of(Request request, Names skus):
         del columns["amounts"]
     columns["skus"] = np.empty(message.line_count, dtype=np.int32)
     codes = columns["skus"]
-    with nogil:
-        for line in range(message.line_count):
-            codes[line] = find_name(&skus.table, message.skus[line])
+    if message.line_count:
+        with nogil:
+            find_names(&skus.table, message.skus, message.line_count, &codes[0])
     return columns
 
 

@@ -16,7 +16,6 @@ from fendan.engine.exchange cimport (
     BAD_HEADER,
     BAD_TIMEOUT,
     BIG_HEADERS,
-    BUCKETS,
     BUSY,
     CONNECTION_WINDOW_BYTES,
     DRAINING,
@@ -41,6 +40,7 @@ from fendan.engine.exchange cimport (
     read_on,
     spend,
 )
+from fendan.engine.meter cimport BUCKETS, bucket_of
 from fendan.engine.nghttp2 cimport *
 from fendan.engine.protocol cimport bearer_size, is_grpc, timeout_ns
 from fendan.engine.streams cimport (
@@ -85,13 +85,6 @@ cdef enum:
     # A client whose deadline passes cancels the call, and mostly before it passes here; as on the
     # other port.
     DEADLINE_SLACK_NS = 20_000_000
-
-# Upper ends, in nanoseconds: those of the other port's metrics.
-cdef int64_t BUCKET_NS[BUCKETS]
-BUCKET_NS[:] = [
-    10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000,
-    10_000_000, 20_000_000, 50_000_000, 100_000_000, 200_000_000, 500_000_000, 1_000_000_000,
-]
 
 
 cdef inline bint same(
@@ -344,11 +337,8 @@ cdef int on_sent(
 cdef void count_end(House* house, const Stream* stream, uint8_t status) noexcept nogil:
     cdef int32_t method = house.method_count if stream.method == OTHER_METHOD else stream.method
     cdef int64_t lasted_ns = house.now_ns - stream.began_ns
-    cdef int bucket = 0
-    while bucket < BUCKETS and lasted_ns > BUCKET_NS[bucket]:
-        bucket += 1
     house.counts.ended[method * STATUSES + status] += 1
-    house.counts.seconds[method * (BUCKETS + 1) + bucket] += 1
+    house.counts.seconds[method * (BUCKETS + 1) + bucket_of(lasted_ns)] += 1
     house.counts.seconds_sum[method] += lasted_ns * 1e-9
 
 

@@ -139,6 +139,7 @@ IN_PROCESS_ONLY = {
     "region_of",
     "retry_due",
     "route_arrays",
+    "route_plain",
     "route_request",
     "set_held",
     "set_lot_rows",

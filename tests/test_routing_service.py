@@ -307,7 +307,8 @@ def test_what_fails_inside_is_logged_and_not_told(
     def fail(*_: object) -> None:
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr(engine, "route_request", fail)
+    for way in ("route_plain", "route_request"):
+        monkeypatch.setattr(engine, way, fail)
     with serving(engine) as served, routing(served) as stub:
         with pytest.raises(grpc.RpcError) as refused:
             stub.Route(RouteRequest(order=an_order("unlucky")))

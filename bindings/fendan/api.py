@@ -23,7 +23,6 @@ from fendan.engine.place import place_of
 from fendan.engine.router import nearest
 from fendan.engine.wire import Kind, Reply, Request, columns_of
 from fendan.errors import Fault, refuse
-from fendan.exception_face import ExceptionFace
 from fendan.explain_face import ExplainFace
 from fendan.filelog import FileLog
 from fendan.held_face import HeldFace
@@ -33,6 +32,7 @@ from fendan.life_face import LifeFace
 from fendan.log import Log
 from fendan.lot_face import LotFace
 from fendan.model import Line, Nearby, Order, Policy, Routed
+from fendan.plain_face import PlainFace
 from fendan.priority import (
     IN_ORDER,
     check_priorities,
@@ -52,7 +52,7 @@ __all__ = ["Engine"]
 
 
 class Engine(
-    ExceptionFace,
+    PlainFace,
     StoreFace,
     StockFace,
     HeldFace,

@@ -18,16 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fendan.engine.meter import EDGES_S
+
 __all__ = ["BUCKETS_S", "OTHER_METHOD", "CallCollector", "CallCounts", "Calls", "buckets_of"]
 
-# From 10 us, where one order is routed, to 1 s, where a client has long given up.
-BUCKETS_S = (
-    *(1e-5, 2e-5, 5e-5),
-    *(1e-4, 2e-4, 5e-4),
-    *(1e-3, 2e-3, 5e-3),
-    *(0.01, 0.02, 0.05),
-    *(0.1, 0.2, 0.5, 1.0),
-)
+BUCKETS_S = EDGES_S
 
 # Whoever sends made-up names of methods must not make up metrics.
 OTHER_METHOD = "other"

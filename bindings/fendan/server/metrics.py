@@ -22,13 +22,14 @@ from prometheus_client import (
 
 from fendan.api import Engine
 from fendan.durable import JournalStats
+from fendan.engine.meter import STAGES
 from fendan.errors import Fault, refuse
 from fendan.intake.result import IntakeOutcome
 from fendan.intake.rule import Severity
 from fendan.server.access import METHODS
 from fendan.server.call_counts import BUCKETS_S, CallCollector, CallCounts, Calls
 from fendan.server.exception_metrics import ExceptionCollector
-from fendan.server.tallies import STAGES, Tallies
+from fendan.server.tallies import Tallies
 
 __all__ = ["STAGES", "Endpoint", "Metrics"]
 
@@ -51,9 +52,10 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = CollectorRegistry() if registry is None else registry
         ProcessCollector(registry=self.registry)  # memory, processor time, open files
-        self._tallies = Tallies()
-        self.registry.register(self._tallies)
-        self.stage, self.routed = self._tallies.stage, self._tallies.routed
+        tallies = Tallies()
+        self.registry.register(tallies)
+        self.meter = tallies.meter
+        self.stage, self.routed = self.meter.stage, self.meter.routed
         self._shortfalls = self._counter(
             "shortfalls", "Pairs of store and SKU of which more was reserved than is there."
         )
