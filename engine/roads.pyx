@@ -230,6 +230,8 @@ cdef bint take_in(Road* road, uint8_t* room) noexcept nogil:
         road.run.bytes_received += got
         if nghttp2_session_mem_recv(road.session, room, got) < 0 or not begin_all(road):
             return False
+        if road.link.tls is NULL and got < <Py_ssize_t>IN_BYTES:
+            return True  # what comes from now on, epoll tells of
 
 
 cdef bint gather(Road* road) noexcept nogil:

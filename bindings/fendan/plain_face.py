@@ -24,10 +24,10 @@ class PlainFace(ExceptionFace):
         more than `most_orders` are. The answer is the same either way, and what it took is counted
         by `meter`.
         """
-        if not self._is_plain():
+        if self._book is not None:  # which may change, but then it is too late for this one
             return None
         with self._command() as command:
-            if not self._is_plain() or self._known_supplies().of:
+            if not self._is_plain():
                 return None
             most_m, now_ns = self._policy.radius_m, command.now_ns
             radius_m, due_ns = math.inf if most_m is None else most_m, self._life.due_ns(now_ns)
@@ -38,7 +38,9 @@ class PlainFace(ExceptionFace):
 
     def _is_plain(self) -> bool:
         """Whether stores are chosen by distance, and nobody wants to know who gets none."""
-        return self._book is None and self._bundles is None and self._queue is None
+        if self._book is not None or self._bundles is not None or self._queue is not None:
+            return False
+        return not self._known_supplies().of
 
     def _way_of_plain(self) -> Express:
         """The express over the orders that there are now."""

@@ -13,7 +13,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Self, TypeAlias
@@ -153,12 +153,12 @@ class NativeDoor:
         try:
             while (turn := self._door.take()) is not None:
                 self._metrics.stage("queue", turn.waited_s)
-                with nullcontext() if journaled is None else journaled.deferred():
-                    said = self._said(list(turn))
                 if journaled is None:
-                    self._hand_back(turn, said)
-                else:
-                    self._done.put((turn, said, journaled.durable_mark()))
+                    self._hand_back(turn, self._said(list(turn)))
+                    continue
+                with journaled.deferred():
+                    said = self._said(list(turn))
+                self._done.put((turn, said, journaled.durable_mark()))
         finally:
             self._done.put(None)
 
@@ -198,8 +198,11 @@ class NativeDoor:
     def _said(self, pieces: Sequence[Piece]) -> list[Said]:
         """What each piece is told; those of which a call is refused come in parts."""
         if self._crash is None:
+            said: list[Said] = []
             try:
-                return [said for piece in pieces for said in self._answered(piece)]
+                for piece in pieces:
+                    self._say(piece, said)
+                return said
             except (BreachError, JournalError) as error:
                 self._crashed(error)
         return self._failed(pieces)
@@ -212,14 +215,14 @@ class NativeDoor:
         ending = ending_of(crash)
         return [(one, ending) for piece in pieces for one in _singly(piece)]
 
-    def _answered(self, piece: Piece) -> Iterator[Said]:
+    def _say(self, piece: Piece, said: list[Said]) -> None:
         """Answer a piece, or else its halves, until whoever is refused stands alone.
 
         The engine refuses a batch before anything has changed, so that trying its parts is trying
         them for the first time.
         """
         try:
-            yield piece, self._answer(piece)
+            said.append((piece, self._answer(piece)))
             return
         except (BreachError, JournalError):
             raise
@@ -230,18 +233,18 @@ class NativeDoor:
             refused = refusals.error_of(refusals.failed_inside)
         if piece.count > 1:
             for half in piece.halves():
-                yield from self._answered(half)
+                self._say(half, said)
         else:
-            yield piece, ending_of(refused)
+            said.append((piece, ending_of(refused)))
 
     def _answer(self, piece: Piece) -> bytes | Ending:
-        method, who = self._methods[piece.method], self._callers[piece.caller]
         if piece.count > 1:
             return self._answers.decisions.together(
                 piece.count,
                 piece.data,
                 lambda: [self._callers[number] for number in piece.callers()],
             )
+        method, who = self._methods[piece.method], self._callers[piece.caller]
         if not piece.is_allowed:
             check_method(who, method)
         try:
