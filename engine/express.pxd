@@ -17,6 +17,7 @@ cdef enum:
     # so what is kept stays below 4 MB.
     MOST_ORDERS = 4_096
     MOST_LINES = 32_768
+    MOST_BYTES = 524_288        # so that a large message is not even counted
 
 
 # What is needed beside the message's own arrays to decide on its orders.

@@ -72,6 +72,8 @@ cdef class Express:
         cdef bytes answer
         cdef uint8_t* into
         whole.text, whole.size = data, len(data)
+        if whole.size > MOST_BYTES:
+            return None
         reader = reader_of(whole)
         self.message.kind = kind
         with nogil:
