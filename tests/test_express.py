@@ -137,7 +137,12 @@ NOT_PLAIN: dict[str, bytes] = {
     "a SKU twice": write_request([near("a", lines=[("milk", 1), ("milk", 2)])]),
     "a SKU that nobody knows": write_request([near("a", lines=[("gold", 1)])]),
     "too many orders": write_request([near(f"{row}") for row in range(MOST + 1)]),
-    "too many bytes": write_request([near("a" * 200 + f"{row}") for row in range(900)] * 3),
+    "too many bytes": write_request(
+        [
+            near(f"{row}", channel="c" * 250, region="r" * 250, buyer_id="b" * 250)
+            for row in range(900)
+        ]
+    ),
     "an order twice": write_request([near("a"), near("a")]),
     "an order that is known": write_request([near("known")]),
     "an order that was another": write_request([near("known", lat=31.5)]),
