@@ -43,7 +43,7 @@ lint: $(VENV)/built tests/node/node_modules/.package-lock.json
 # not looked for: Python itself has many. GEOS throws C++ exceptions, which the sanitizer must know of from the start.
 SANITIZED := build/sanitized
 JUDGES := areas arrays availability bad_input breach door door_calls door_connections door_fuzz \
-	engine_machine exactness exception_machine exception_recovery exceptions frames geo intake_rules life \
+	engine_machine exactness exception_machine exception_recovery exceptions express frames geo intake_rules life \
 	life_machine link log_damage lots lots_machine names \
 	order_events orders pieces priority protocol records rejections reservations scale scraps snapshot split \
 	stock_updates stores threads traffic wire
