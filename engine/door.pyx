@@ -168,6 +168,7 @@ cdef class Door:
             spare_memory(self)
             tell_news(house)
             write_all(self)
+            tell_news(house)  # who was sent so much that more of it is read
             if not self.is_listening and self.listener >= 0 and house.now_ns >= self.paused_ns + (
                     PAUSE_NS):
                 listen(self, True)

@@ -38,6 +38,8 @@ cdef enum:
     # How much of one stream is read and not answered at a time, as on the other port.
     MOST_MESSAGES = 64
     MOST_WAITING_BYTES = 4_194_304
+    # So much of a stream's answers may wait to be sent before no more of it is read.
+    MOST_UNSENT_BYTES = 4_194_304
     # What a peer may send before it hears that some of it was read.
     STREAM_WINDOW_BYTES = 262_144
     CONNECTION_WINDOW_BYTES = 4_194_304

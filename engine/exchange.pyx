@@ -157,6 +157,8 @@ cdef Py_ssize_t fetch(
         memcpy(into, stream.outgoing.data + stream.outgoing.at, size)
         bytes_take(&stream.outgoing, size)
         hold(<Connection*>user_data, -size)
+        if left - size < MOST_UNSENT_BYTES <= left and stream.stage == STAGE_MESSAGES:
+            read_on(<Connection*>user_data, stream)  # which had stopped
     if size == left and stream.is_finished:
         flags[0] |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM
         nghttp2_submit_trailer(
@@ -281,11 +283,12 @@ cdef void put_only(Connection* connection, Stream* stream) noexcept nogil:
 
 
 cdef void read_on(Connection* connection, Stream* stream) noexcept nogil:
-    """Put what is whole of a stream's messages, but no more than may wait."""
+    """Put what is whole of a stream's messages, but no more than may wait for an answer, or with it."""
     cdef Bytes* received = &stream.received
     cdef Prefix prefix
     cdef const uint8_t* at
-    while stream.waiting < MOST_MESSAGES and stream.waiting_bytes < MOST_WAITING_BYTES:
+    while (stream.waiting < MOST_MESSAGES and stream.waiting_bytes < MOST_WAITING_BYTES
+           and bytes_left(&stream.outgoing) < MOST_UNSENT_BYTES):
         at = received.data + received.at
         if bytes_left(received) < PREFIX_BYTES:
             break

@@ -89,6 +89,7 @@ def test_clients_that_send_and_never_read_are_held_up_and_nobody_else(server: Be
         stack.callback(leaving.set)
         until(lambda: sent[0] > 24)
         until(stands_still)
+        assert sent[0] < 12 * 2_000
         server.assert_serves()
 
 
