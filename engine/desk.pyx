@@ -26,7 +26,7 @@ from fendan.engine.plan cimport NOT_FOUND, make_plan, prefetch_found
 from fendan.engine.room cimport prefetch
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict
 from fendan.engine.search cimport (
-    find_under, prefetch_rest, search_all, search_nearest, search_rest, set_search,
+    find_under, prefetch_rest, search_nearest, search_rest, search_second, set_search,
 )
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
@@ -95,8 +95,7 @@ cdef void guess_again(Desk* desk, Job* job) noexcept nogil:
         return
     job.passes = passes(desk, job)
     if not job.passes:
-        job.search.without = job.guess.ordinal
-        search_all(&job.search)
+        search_second(&job.search)
         note_guess(desk, job)
 
 

@@ -27,6 +27,7 @@ cdef struct Search:
     bint verify                 # False: trust the bitmaps; counts, areas and promises unseen
     Terms* terms                # what the order is routed under, or NULL: the nearest store
     Bid bid                     # under terms: the best so far
+    Bid second                  # and the best of those that lost to it; ordinal NOT_FOUND: none
     double radius_m             # +inf: none
     float sure                  # up to here a store is within the radius without measuring
     float limit                 # beyond this no store can win
@@ -53,6 +54,8 @@ cdef void set_search(Search* search, const Leaves* leaves, const Shelves* shelve
                      const Plan* plan, const Basket* basket, const uint64_t* allowed,
                      double radius_m, bint verify) noexcept nogil
 cdef void search_all(Search* search) noexcept nogil
+# Who is best without the best that was found, by the bitmaps alone.
+cdef void search_second(Search* search) noexcept nogil
 cdef void search_nearest(Search* search) noexcept nogil
 cdef void prefetch_rest(const Search* search) noexcept nogil
 cdef void search_rest(Search* search) noexcept nogil

@@ -97,7 +97,7 @@ cdef void search_nearest(Search* search) noexcept nogil:
     """The nearest leaf only: it nearly always sets a limit that leaves only a few others."""
     search.sure = INFINITY
     search.limit = INFINITY
-    search.best = NOT_FOUND
+    search.best = search.second.ordinal = NOT_FOUND
     search.best_squared = INFINITY
     search.rest_count = 0
     if search.radius_m < INFINITY and search.terms != NULL:
@@ -329,7 +329,6 @@ cdef void consider_under(Search* search, int32_t ordinal, float squared) noexcep
     cdef const Leaves* leaves = search.leaves
     cdef Terms* terms = search.terms
     cdef Bid bid
-    cdef int order
     cdef double reach
     bid.ordinal = ordinal
     bid.store = leaves.store_at[ordinal]
@@ -341,8 +340,8 @@ cdef void consider_under(Search* search, int32_t ordinal, float squared) noexcep
         return
     if search.best != NOT_FOUND:
         rank(terms, search.shelves, search.basket, &bid)
-        order = compare(terms, &bid, &search.bid)
-        if order > 0 or (order == 0 and id_is_smaller(leaves, search.bid.store, bid.store)):
+        if not is_before(search, &bid, &search.bid):
+            note_second(search, &bid)
             return
     if search.verify and not may_have(terms, &search.plan.place, bid.store, bid.distance_m):
         return
@@ -350,12 +349,35 @@ cdef void consider_under(Search* search, int32_t ordinal, float squared) noexcep
         rank(terms, search.shelves, search.basket, &bid)
     if search.verify and not offers_all(terms, search.shelves, &bid, search.basket):
         return
+    if search.best != NOT_FOUND:
+        note_second(search, &search.bid)
     search.best = ordinal
     search.bid = bid
     reach = reach_m(terms, &bid)
     if reach < search.radius_m:
         squared = chord_squared_above(reach)
         search.limit = min(search.limit, squared + chord_margin(squared))
+
+
+cdef inline bint is_before(const Search* search, const Bid* one, const Bid* other) noexcept nogil:
+    cdef int order = compare(search.terms, one, other)
+    return order < 0 or (order == 0 and id_is_smaller(search.leaves, one.store, other.store))
+
+
+cdef inline void note_second(Search* search, const Bid* bid) noexcept nogil:
+    """Keep the best of those that lost to the best."""
+    if search.second.ordinal == NOT_FOUND or is_before(search, bid, &search.second):
+        search.second = bid[0]
+
+
+cdef void search_second(Search* search) noexcept nogil:
+    """The one that lost to the best alone is next, if nothing better than it was left out."""
+    cdef double reach = reach_m(search.terms, &search.second)
+    search.without = search.best
+    if search.second.ordinal != NOT_FOUND and reach <= reach_m(search.terms, &search.bid):
+        search.best, search.bid = search.second.ordinal, search.second
+    else:
+        search_all(search)
 
 
 cdef void consider(Search* search, int32_t ordinal, float squared) noexcept nogil:
