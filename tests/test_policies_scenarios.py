@@ -761,6 +761,17 @@ def test_a_group_is_filled_whole_by_one_store(town: Town) -> None:
     assert {one.store_id for one in told} == {town.next}
 
 
+def test_a_group_holds_all_of_its_goods_though_the_first_takes_the_rest_off_the_shelf(
+    town: Town,
+) -> None:
+    town.sku("tea", off_below=2, on_from=2)
+    town.stock(town.near, tea=2)
+    orders = [town.an_order(kind=GROUP, group_id="g") for _ in range(2)]
+    assert {one.store_id for one in town.engine.route_batch(orders)} == {town.near}
+    stock, stores = town.engine._stock, town.engine.store_ids
+    assert stock.counts(stores.index(town.near), stock.skus.index("tea")) == (2, 2)
+
+
 def test_or_by_none(town: Town) -> None:
     town.stock(town.near, tea=2)
     town.stock(town.next, tea=2)
