@@ -115,8 +115,6 @@ cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket, Quantity
         if keep == NULL:
             is_there = sells_today(shelves, basket.skus[line], ordinal, pair,
                                    basket.quantities[line])
-        elif shelves.shelf[basket.skus[line]].limits == NULL:
-            is_there = pair.net >= basket.quantities[line]
         else:  # a group was asked for as a whole: its first order may take the rest off the shelf
             is_there = free_of(shelves, basket.skus[line], pair) >= basket.quantities[line]
         if not is_there:
