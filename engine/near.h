@@ -29,11 +29,11 @@
 
 #define FENDAN_NUMBER 63
 
+/* How far `at` is from the nearest point of [low, high], with a sign. */
 static inline float fendan_outside(float low, float high, float at) {
-    float below = low - at;
-    float above = at - high;
-    float farther = below > above ? below : above;
-    return farther > 0.0f ? farther : 0.0f;
+    float nearest = at > low ? at : low;
+    nearest = nearest < high ? nearest : high;
+    return at - nearest;
 }
 
 static inline int32_t fendan_key(float squared, size_t number) {
@@ -53,11 +53,10 @@ static inline float fendan_squared_in(int32_t key) {
     return squared;
 }
 
-/* boxes: low_x[64] high_x[64] low_y[64] high_y[64] low_z[64] high_z[64]. Fills in the first
- * `count` keys, a multiple of 16, and returns the least of them. */
-FENDAN_CLONES
-__attribute__((unused)) static int32_t fendan_box_keys(const float *restrict boxes, size_t count, float x, float y, float z,
-                               int32_t *restrict keys) {
+/* boxes: low_x[64] high_x[64] low_y[64] high_y[64] low_z[64] high_z[64] */
+static inline __attribute__((always_inline)) int32_t
+fendan_some_box_keys(const float *restrict boxes, size_t count, float x, float y, float z,
+                     int32_t *restrict keys) {
     int32_t least = INT32_MAX;
     for (size_t box = 0; box < count; box++) {
         float dx = fendan_outside(boxes[box], boxes[box + 64], x);
@@ -67,6 +66,19 @@ __attribute__((unused)) static int32_t fendan_box_keys(const float *restrict box
         least = keys[box] < least ? keys[box] : least;
     }
     return least;
+}
+
+/* Fills in the first `count` keys, 16, 32 or 64 of them, and returns the least. A compiler that knows
+ * how many there are has no loop left. */
+FENDAN_CLONES
+__attribute__((unused)) static int32_t fendan_box_keys(const float *restrict boxes, size_t count,
+                                                       float x, float y, float z,
+                                                       int32_t *restrict keys) {
+    if (count == 64)
+        return fendan_some_box_keys(boxes, 64, x, y, z, keys);
+    if (count == 32)
+        return fendan_some_box_keys(boxes, 32, x, y, z, keys);
+    return fendan_some_box_keys(boxes, 16, x, y, z, keys);
 }
 
 /* sketches: x[64] y[64] z[64] */
@@ -81,26 +93,59 @@ __attribute__((unused)) static void fendan_store_keys(const float *restrict sket
     }
 }
 
-/* bit = 1: that key is at most `limit`. Compilers find no short way to gather bits, so where every
- * processor has one it is spelled out. */
-__attribute__((unused)) static inline uint64_t fendan_keys_within(const int32_t *keys,
+/* bit = 1 of each slot of half a leaf. */
+static const int32_t fendan_slot_bit[32] = {
+    1 << 0,  1 << 1,  1 << 2,  1 << 3,  1 << 4,  1 << 5,  1 << 6,  1 << 7,
+    1 << 8,  1 << 9,  1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15,
+    1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 22, 1 << 23,
+    1 << 24, 1 << 25, 1 << 26, 1 << 27, 1 << 28, 1 << 29, 1 << 30, INT32_MIN};
+
+static inline int32_t fendan_half_least(const float *restrict sketches, float x, float y, float z,
+                                        uint32_t candidates, size_t first) {
+    int32_t least = INT32_MAX;
+    for (size_t slot = 0; slot < 32; slot++) {
+        float dx = sketches[slot] - x;
+        float dy = sketches[slot + 64] - y;
+        float dz = sketches[slot + 128] - z;
+        int32_t key = fendan_key(dx * dx + dy * dy + dz * dz, first + slot);
+        int32_t absent = -(int32_t)((candidates & fendan_slot_bit[slot]) == 0);
+        key |= absent & INT32_MAX;
+        least = key < least ? key : least;
+    }
+    return least;
+}
+
+/* The least key of those stores of a leaf whose bits are set; INT32_MAX: there are none. Two halves,
+ * since a compiler vectorises a choice by bits only where lanes are as wide as the bits' word. */
+FENDAN_CLONES
+__attribute__((unused)) static int32_t fendan_least_key(const float *restrict sketches, float x,
+                                                        float y, float z, uint64_t candidates) {
+    int32_t low = fendan_half_least(sketches, x, y, z, (uint32_t)candidates, 0);
+    int32_t high = fendan_half_least(sketches + 32, x, y, z, (uint32_t)(candidates >> 32), 32);
+    return low < high ? low : high;
+}
+
+/* bit = 1: that key, of the first `count`, a multiple of 16, is at most `limit`. Compilers find no short
+ * way to gather bits, so where every processor has one it is spelled out. */
+__attribute__((unused)) static inline uint64_t fendan_keys_within(const int32_t *keys, size_t count,
                                                                   int32_t limit) {
-    uint64_t beyond = 0;
+    uint64_t within = 0;
 #if defined(__SSE2__)
-    const __m128i *four = (const __m128i *)keys;
     const __m128i limits = _mm_set1_epi32(limit);
-    for (int shift = 0; shift < 64; shift += 16, four += 4) {
+    for (size_t first = 0; first < count; first += 16) {
+        const __m128i *four = (const __m128i *)(keys + first);
         __m128i low = _mm_packs_epi32(_mm_cmpgt_epi32(_mm_loadu_si128(four), limits),
                                       _mm_cmpgt_epi32(_mm_loadu_si128(four + 1), limits));
         __m128i high = _mm_packs_epi32(_mm_cmpgt_epi32(_mm_loadu_si128(four + 2), limits),
                                        _mm_cmpgt_epi32(_mm_loadu_si128(four + 3), limits));
-        beyond |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, high)) << shift;
+        uint64_t beyond = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, high));
+        within |= (beyond ^ 0xffff) << first;
     }
 #else
-    for (size_t number = 0; number < 64; number++)
-        beyond |= (uint64_t)(keys[number] > limit) << number;
+    for (size_t number = 0; number < count; number++)
+        within |= (uint64_t)(keys[number] <= limit) << number;
 #endif
-    return ~beyond;
+    return within;
 }
 
 #endif

@@ -20,7 +20,9 @@ from libc.string cimport memset, strcmp
 from fendan.engine.geo cimport chord_margin, chord_squared_of, distance_between_m
 from fendan.engine.network cimport LEAVES_PER_BRANCH, STORES_PER_LEAF, Leaves
 from fendan.engine.pieces cimport Allocation, Demand, fewest_pieces, nearest_pieces
-from fendan.engine.plan cimport NUMBER, Plan, leaf_keys_of, least_waiting, real_boxes
+from fendan.engine.plan cimport (
+    NUMBER, Plan, boxes_in_use, leaf_keys_of, least_waiting, real_boxes,
+)
 from fendan.engine.split cimport MOST_ITEMS, MOST_SHIPMENTS, Splitter, fewest, nearest
 from fendan.engine.room cimport grow
 from fendan.engine.shelves cimport Basket, Shelves, available, lowest_bit
@@ -29,7 +31,8 @@ from fendan.engine.terms cimport (
 )
 
 cdef extern from "near.h" nogil:
-    uint64_t keys_within "fendan_keys_within"(const int32_t* keys, int32_t limit) noexcept
+    uint64_t keys_within "fendan_keys_within"(const int32_t* keys, size_t count,
+                                              int32_t limit) noexcept
     int32_t key_of "fendan_key_of"(float squared) noexcept
 
 cdef enum:
@@ -115,7 +118,8 @@ cdef void find_senders(Sharing* sharing, const Leaves* leaves, const Shelves* sh
         # The order's own branch first: it fills the table.
         branch = plan.branch if place == 0 else (place - 1 if place <= plan.branch else place)
         leaf_keys_of(leaves, branch, plan, keys)
-        waiting = real_boxes(leaves.leaf_count, branch) & keys_within(keys, key_of(limit))
+        waiting = real_boxes(leaves.leaf_count, branch) & keys_within(
+            keys, boxes_in_use(leaves.leaf_count, branch), key_of(limit))
         while waiting:
             least = least_waiting(keys, waiting)
             waiting &= ~((<uint64_t>1) << (least & NUMBER))

@@ -29,15 +29,14 @@ cdef inline int32_t groups_of(int32_t count) noexcept nogil:
 
 
 cdef inline size_t boxes_in_use(int32_t count, int32_t group) noexcept nogil:
-    """How many of a group's 64 boxes to look at, as a multiple of 16."""
+    """How many of a group's 64 boxes to look at: a few, half of them or all."""
     cdef int32_t rest = count - group * 64
-    return 64 if rest >= 64 else (rest + 15) & ~15
+    return 64 if rest > 32 else 32 if rest > 16 else 16
 
 
 cdef inline uint64_t real_boxes(int32_t count, int32_t group) noexcept nogil:
-    """bit = 1: there is such a box in the group, and not just room for one."""
-    cdef int32_t rest = count - group * 64
-    return ~(<uint64_t>0) if rest >= 64 else ((<uint64_t>1) << rest) - 1
+    """bit = 1: there is such a box in the group, as at least one is, and not just room for one."""
+    return ~(<uint64_t>0) >> (64 - min(count - group * 64, 64))
 
 
 cdef inline int32_t least_waiting(const int32_t* keys, uint64_t waiting) noexcept nogil:

@@ -1,12 +1,12 @@
 """Choosing a store and reserving there, for one order or for a batch; see `search`.
 
-In a batch, four orders are in work at a time, so that memory is fetched before it is needed:
+A batch goes through four stages, some orders at a time, so that memory is fetched before it is needed:
 
-    order i + 3 * AHEAD   plan      where it is, its nearest leaf; prefetch that leaf's words
-    order i + 2 * AHEAD   nearest   search that leaf by bitmaps alone; prefetch the words of the
-                                    others that may hold something nearer
-    order i + AHEAD       rest      search those; prefetch the winner's place and counts
-    order i               settle    see the counts, reserve; if they do not suffice, search exactly
+    orders 24 .. 31   plan      where they are, their nearest leaves; prefetch those leaves' words
+    orders 16 .. 23   begin     search those by bitmaps alone; prefetch the words of the others that
+                                may hold something nearer: see `guess`
+    orders  8 .. 15   end       search those; prefetch the winners' places and counts
+    orders  0 ..  7   settle    see the counts, reserve; if they do not suffice, search exactly
 
 Orders settle strictly in order. A guess made earlier is still right at settling if the store still
 covers the order: within a batch stock only shrinks, so nothing nearer can have appeared.
@@ -16,19 +16,42 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.batch cimport Batch, Columns
 from fendan.engine.geo cimport distance_between_m
+from fendan.engine.guess cimport Guess, Reach, begin_guess, end_guess, set_reach
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.plan cimport (
-    AHEAD, NOT_FOUND, RING, Plan, make_plan, prefetch_found, prefetch_shelves, prefetch_words,
+    NOT_FOUND, Plan, make_plan, prefetch_found, prefetch_shelves, prefetch_words,
 )
-from fendan.engine.search cimport (
-    Search, find, prefetch_rest, search_nearest, search_rest, set_search,
-)
+from fendan.engine.search cimport find
 from fendan.engine.shelves cimport Basket, Quantity, Shelves, take
 from fendan.engine.stock cimport Stock
 
 from enum import IntEnum
 
 import numpy as np
+
+cdef enum:
+    TOGETHER = 8                # orders that go through a stage side by side
+    RING = 4 * TOGETHER         # as many are under way
+
+
+# An order between two stages.
+cdef struct Order:
+    Plan plan
+    Basket basket
+    Guess guess
+    int32_t found               # an ordinal, or NOT_FOUND
+
+
+# A batch under way.
+cdef struct Belt:
+    const Leaves* leaves
+    Shelves* shelves
+    const Columns* orders
+    Verdict* verdicts
+    Quantity* before            # or NULL
+    Reach reach
+    Order under_way[RING]       # by row
+
 
 # router.Verdict as numpy sees it.
 VERDICT_DTYPE = np.dtype(
@@ -80,9 +103,11 @@ cdef Verdict route_one(const Leaves* leaves, Shelves* shelves, double lat, doubl
                        const uint64_t* allowed, Quantity* before) noexcept nogil:
     """Choose and reserve for one order. Degrees in range, the basket valid."""
     cdef Plan plan
+    cdef Reach reach
+    set_reach(&reach, radius_m)
     make_plan(&plan, leaves, lat, lng)
     return settle(
-        leaves, shelves, &plan, basket, radius_m, allowed,
+        leaves, shelves, &plan, basket, &reach, allowed,
         find(leaves, shelves, &plan, basket, allowed, radius_m, False), before,
     )
 
@@ -90,67 +115,103 @@ cdef Verdict route_one(const Leaves* leaves, Shelves* shelves, double lat, doubl
 cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orders,
                      double radius_m, Verdict* verdicts, Quantity* before) noexcept nogil:
     """As `route_one` for each order in turn."""
-    cdef const int64_t* offsets = orders.offsets
-    cdef Plan plans[RING]
-    cdef Basket baskets[RING]
-    cdef Search searches[RING]
-    cdef int64_t step, order
-    cdef int place
-    for step in range(orders.count + 3 * AHEAD):
-        # Settling comes first: it frees the place in the ring that the new plan takes.
-        order = step - 3 * AHEAD
-        if order >= 0:
-            place = order & (RING - 1)
-            verdicts[order] = settle(
-                leaves, shelves, &plans[place], &baskets[place], radius_m, NULL,
-                searches[place].best,
-                NULL if before == NULL else before + offsets[order],
-            )
-        if step + AHEAD < orders.count:
-            prefetch_shelves(shelves, orders, step + AHEAD)
-        if step < orders.count:
-            place = step & (RING - 1)
-            baskets[place].skus = orders.skus + offsets[step]
-            baskets[place].quantities = orders.quantities + offsets[step]
-            baskets[place].amounts = NULL  # the search needs none
-            baskets[place].line_count = offsets[step + 1] - offsets[step]
-            make_plan(&plans[place], leaves, orders.lat[step], orders.lng[step])
-            prefetch_words(leaves, shelves, &plans[place], &baskets[place])
-        order = step - AHEAD
-        if 0 <= order < orders.count:
-            place = order & (RING - 1)
-            set_search(&searches[place], leaves, shelves, &plans[place], &baskets[place], NULL,
-                       radius_m, False)
-            search_nearest(&searches[place])
-            prefetch_rest(&searches[place])
-        order = step - 2 * AHEAD
-        if 0 <= order < orders.count:
-            place = order & (RING - 1)
-            search_rest(&searches[place])
-            prefetch_found(leaves, shelves, searches[place].best, &baskets[place])
+    cdef Belt belt
+    cdef int64_t first = 0
+    belt.leaves, belt.shelves, belt.orders = leaves, shelves, orders
+    belt.verdicts, belt.before = verdicts, before
+    set_reach(&belt.reach, radius_m)
+    while first < orders.count + 3 * TOGETHER:
+        # Settling comes first: it frees the places in the ring that the new plans take.
+        settle_some(&belt, first - 3 * TOGETHER)
+        plan_some(&belt, first)
+        begin_some(&belt, first - TOGETHER)
+        end_some(&belt, first - 2 * TOGETHER)
+        first += TOGETHER
+
+
+cdef inline int64_t end_of(const Belt* belt, int64_t first) noexcept nogil:
+    """The end of those that go together; none do before the first of all."""
+    return min(first + TOGETHER, belt.orders.count) if first >= 0 else first
+
+
+cdef void plan_some(Belt* belt, int64_t first) noexcept nogil:
+    cdef const Columns* orders = belt.orders
+    cdef Order* order
+    cdef int64_t row
+    for row in range(end_of(belt, first), end_of(belt, first + TOGETHER)):
+        prefetch_shelves(belt.shelves, orders, row)
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
+        order.basket.skus = orders.skus + orders.offsets[row]
+        order.basket.quantities = orders.quantities + orders.offsets[row]
+        order.basket.amounts = NULL  # the search needs none
+        order.basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
+        make_plan(&order.plan, belt.leaves, orders.lat[row], orders.lng[row])
+        prefetch_words(belt.leaves, belt.shelves, &order.plan, &order.basket)
+
+
+cdef void begin_some(Belt* belt, int64_t first) noexcept nogil:
+    cdef Order* order
+    cdef int64_t row
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
+        begin_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket,
+                    &belt.reach, NOT_FOUND)
+
+
+cdef void end_some(Belt* belt, int64_t first) noexcept nogil:
+    cdef Order* order
+    cdef int64_t row
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
+        order.found = end_guess(&order.guess, belt.leaves, belt.shelves, &order.plan,
+                                &order.basket, &belt.reach)
+        prefetch_found(belt.leaves, belt.shelves, order.found, &order.basket)
+
+
+cdef void settle_some(Belt* belt, int64_t first) noexcept nogil:
+    cdef Order* order
+    cdef int64_t row
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
+        belt.verdicts[row] = settle(
+            belt.leaves, belt.shelves, &order.plan, &order.basket, &belt.reach, NULL,
+            order.found, NULL if belt.before == NULL else belt.before + belt.orders.offsets[row],
+        )
 
 
 cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
-                    const Basket* basket, double radius_m, const uint64_t* allowed,
+                    const Basket* basket, const Reach* reach, const uint64_t* allowed,
                     int32_t guess, Quantity* before) noexcept nogil:
-    """Reserve at the guessed store; if it cannot fill the order, search exactly first."""
+    """Reserve at the guessed store; if it cannot fill the order, at the next one, searched for."""
     cdef Verdict verdict
     verdict.step = verdict.shipments = 0
     if guess != NOT_FOUND and not take(shelves, guess, basket, before, NULL):
-        guess = find(leaves, shelves, plan, basket, allowed, radius_m, True)
-        if guess != NOT_FOUND:
-            take(shelves, guess, basket, before, NULL)
+        if allowed == NULL:
+            guess = guess_without(leaves, shelves, plan, basket, reach, guess)
+        if guess != NOT_FOUND and not take(shelves, guess, basket, before, NULL):
+            guess = find(leaves, shelves, plan, basket, allowed, reach.radius_m, True)
+            if guess != NOT_FOUND:
+                take(shelves, guess, basket, before, NULL)
     if guess == NOT_FOUND:
         verdict.store = NO_STORE
         verdict.distance_m = NAN
         verdict.status = STATUS_UNASSIGNED
-        verdict.reason = reason_for(leaves, shelves, plan, basket, radius_m, allowed)
+        verdict.reason = reason_for(leaves, shelves, plan, basket, reach.radius_m, allowed)
         return verdict
     verdict.store = leaves.store_at[guess]
     verdict.distance_m = distance_between_m(&plan.place, leaves.places + guess)
     verdict.status = STATUS_ASSIGNED
     verdict.reason = REASON_NONE
     return verdict
+
+
+cdef int32_t guess_without(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
+                           const Basket* basket, const Reach* reach,
+                           int32_t without) noexcept nogil:
+    cdef Guess guess
+    begin_guess(&guess, leaves, shelves, plan, basket, reach, without)
+    return end_guess(&guess, leaves, shelves, plan, basket, reach)
 
 
 cdef uint8_t reason_for(const Leaves* leaves, const Shelves* shelves, const Plan* plan,

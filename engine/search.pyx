@@ -24,7 +24,8 @@ from fendan.engine.network cimport (
     LEAF_FLOATS, LEAVES_PER_BRANCH, STORES_PER_LEAF, Leaves, id_is_smaller,
 )
 from fendan.engine.plan cimport (
-    NOT_FOUND, NUMBER, Plan, branch_keys_of, groups_of, leaf_keys_of, least_waiting, real_boxes,
+    NOT_FOUND, NUMBER, Plan, boxes_in_use, branch_keys_of, groups_of, leaf_keys_of, least_waiting,
+    real_boxes,
 )
 from fendan.engine.room cimport prefetch
 from fendan.engine.shelves cimport (
@@ -40,7 +41,8 @@ cdef enum:
 cdef extern from "near.h" nogil:
     void store_keys "fendan_store_keys"(const float* sketches, float x, float y, float z,
                                         int32_t* keys) noexcept
-    uint64_t keys_within "fendan_keys_within"(const int32_t* keys, int32_t limit) noexcept
+    uint64_t keys_within "fendan_keys_within"(const int32_t* keys, size_t count,
+                                              int32_t limit) noexcept
     int32_t key_of "fendan_key_of"(float squared) noexcept
     float squared_in "fendan_squared_in"(int32_t key) noexcept
 
@@ -126,8 +128,9 @@ cdef void note_rest(Search* search) noexcept nogil:
     if groups_of(search.leaves.branch_count) > 1:
         search.rest_count = MANY
         return
-    branches = (keys_within(plan.branch_keys, key_of(search.limit)) & others_of(plan.branch)
-                & real_boxes(search.leaves.branch_count, 0))
+    branches = (keys_within(plan.branch_keys, boxes_in_use(search.leaves.branch_count, 0),
+                            key_of(search.limit))
+                & others_of(plan.branch) & real_boxes(search.leaves.branch_count, 0))
     while branches and search.rest_count < MANY:
         branch = lowest_bit(branches)
         branches &= branches - 1
@@ -143,7 +146,8 @@ cdef inline uint64_t others_of(int32_t number) noexcept nogil:
 cdef inline void note_leaves(Search* search, int32_t branch, const int32_t* keys,
                              uint64_t leaves) noexcept nogil:
     cdef int32_t leaf
-    leaves &= real_boxes(search.leaves.leaf_count, branch) & keys_within(keys, key_of(search.limit))
+    leaves &= real_boxes(search.leaves.leaf_count, branch) & keys_within(
+        keys, boxes_in_use(search.leaves.leaf_count, branch), key_of(search.limit))
     if search.rest_count + popcount(leaves) > FEW_LEAVES:
         search.rest_count = MANY
         return
@@ -229,7 +233,8 @@ cdef void visit_branch(Search* search, int32_t branch, const int32_t* keys,
     Some are fetched at once.
     """
     cdef uint64_t waiting = (leaves & with_lines(search, branch)
-                             & keys_within(keys, key_of(search.limit)))
+                             & keys_within(keys, boxes_in_use(search.leaves.leaf_count, branch),
+                                           key_of(search.limit)))
     cdef int32_t first = branch * LEAVES_PER_BRANCH
     cdef int32_t ahead[TOGETHER]
     cdef int32_t place, count
@@ -268,7 +273,8 @@ cdef void visit(Search* search, int32_t leaf) noexcept nogil:
         return
     store_keys(search.leaves.sketches + leaf * LEAF_FLOATS, at.x, at.y, at.z, keys)
     if search.verify:
-        prefetch_counts(search, leaf, candidates & keys_within(keys, key_of(search.limit)))
+        prefetch_counts(search, leaf, candidates & keys_within(
+            keys, STORES_PER_LEAF, key_of(search.limit)))
     while candidates:
         least = least_waiting(keys, candidates)
         if least > key_of(search.limit):

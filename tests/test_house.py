@@ -56,6 +56,7 @@ ENGINE_ORDER = [
     "plan",
     "terms",
     "search",
+    "guess",
     "router",
     "offers",
     "merges",

@@ -20,7 +20,12 @@ int32_t box_keys(const float *boxes, size_t count, float x, float y, float z, in
 void store_keys(const float *sketches, float x, float y, float z, int32_t *keys) {
     fendan_store_keys(sketches, x, y, z, keys);
 }
-uint64_t keys_within(const int32_t *keys, int32_t limit) { return fendan_keys_within(keys, limit); }
+int32_t least_key(const float *sketches, float x, float y, float z, uint64_t candidates) {
+    return fendan_least_key(sketches, x, y, z, candidates);
+}
+uint64_t keys_within(const int32_t *keys, size_t count, int32_t limit) {
+    return fendan_keys_within(keys, count, limit);
+}
 """
 FLAGS = {"plain": [], "avx2": ["-mavx2", "-mfma"], "avx512f": ["-mavx512f", "-mfma"]}
 
@@ -57,6 +62,13 @@ def keys_of(squared: NDArray[np.float32]) -> NDArray[np.int32]:
     return (squared.view(np.int32) & ~np.int32(63)) | numbers
 
 
+def candidate_words(random: np.random.Generator) -> list[int]:
+    """None of 64 slots, all, each alone, and some."""
+    some = random.integers(0, 2**64, 20, dtype=np.uint64)
+    few = some & np.roll(some, 1) & np.roll(some, 2) & np.roll(some, 3)
+    return [0, 2**64 - 1, *(1 << slot for slot in range(64)), *some.tolist(), *few.tolist()]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_every_version_gives_the_keys_of_the_formula(loops: ctypes.CDLL, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -65,17 +77,26 @@ def test_every_version_gives_the_keys_of_the_formula(loops: ctypes.CDLL, seed: i
     at = random.uniform(-1, 1, 3).astype(np.float32)
     where = [ctypes.c_float(coordinate) for coordinate in at.tolist()]
 
-    keys = np.zeros(64, dtype=np.int32)
-    least = loops.box_keys(of(corners), ctypes.c_size_t(64), *where, of(keys))
     outside = np.maximum(corners[:, 0] - at[:, None], at[:, None] - corners[:, 1])
     x, y, z = np.maximum(outside, np.float32(0)) ** 2
-    np.testing.assert_array_equal(keys, keys_of(x + y + z))
-    assert least == keys.min()
+    for count in (16, 32, 64):
+        keys = np.full(64, -1, dtype=np.int32)
+        least = loops.box_keys(of(corners), ctypes.c_size_t(count), *where, of(keys))
+        np.testing.assert_array_equal(keys[:count], keys_of(x + y + z)[:count])
+        assert np.all(keys[count:] == -1)
+        assert least == keys[:count].min()
 
     loops.store_keys(of(sketches), *where, of(keys))
     x, y, z = (sketches - at[:, None]) ** 2
     np.testing.assert_array_equal(keys, keys_of(x + y + z))
 
     limit = int(np.sort(keys)[20])
-    within = loops.keys_within(of(keys), ctypes.c_int32(limit))
-    assert within == sum(1 << number for number in np.flatnonzero(keys <= limit).tolist())
+    for count in (16, 32, 48, 64):
+        within = loops.keys_within(of(keys), ctypes.c_size_t(count), ctypes.c_int32(limit))
+        near = np.flatnonzero(keys[:count] <= limit).tolist()
+        assert within == sum(1 << number for number in near)
+
+    for candidates in candidate_words(random):
+        least = loops.least_key(of(sketches), *where, ctypes.c_uint64(candidates))
+        of_them = [int(key) for slot, key in enumerate(keys) if candidates >> slot & 1]
+        assert least == min(of_them, default=2**31 - 1)
