@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from fendan.engine.batch cimport Columns
 from fendan.engine.geo cimport set_place
-from fendan.engine.network cimport BOXES_FLOATS, LEAF_FLOATS, LEAVES_PER_BRANCH, Leaves
+from fendan.engine.network cimport BOXES_FLOATS, LEAVES_PER_BRANCH, Leaves
 from fendan.engine.room cimport prefetch
 from fendan.engine.shelves cimport Basket, Shelves, line_at, quantity
 
@@ -16,7 +16,6 @@ cdef extern from "near.h" nogil:
                                        int32_t* keys) noexcept
 
 cdef enum:
-    FLOATS_PER_CACHE_LINE = 16
     PREFETCH_LINES = 8          # longer baskets are rare, and fetch for themselves
 
 
@@ -69,10 +68,8 @@ cdef void prefetch_shelves(const Shelves* shelves, const Columns* orders,
 
 cdef void prefetch_words(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
                          const Basket* basket) noexcept nogil:
+    """Sketches are not among them: those of a chain stay in the cache of the second level."""
     cdef int64_t line
-    cdef int piece
-    for piece in range(LEAF_FLOATS // FLOATS_PER_CACHE_LINE):
-        prefetch(leaves.sketches + plan.leaf * LEAF_FLOATS + piece * FLOATS_PER_CACHE_LINE)
     for line in range(min(basket.line_count, PREFETCH_LINES)):
         prefetch(line_at(shelves, basket.skus[line], plan.leaf))
 

@@ -2,11 +2,11 @@
 
 A batch goes through four stages, some orders at a time, so that memory is fetched before it is needed:
 
-    orders 24 .. 31   plan      where they are, their nearest leaves; prefetch those leaves' words
-    orders 16 .. 23   begin     search those by bitmaps alone; prefetch the words of the others that
+    orders 48 .. 63   plan      where they are, their nearest leaves; prefetch those leaves' words
+    orders 32 .. 47   begin     search those by bitmaps alone; prefetch the words of the others that
                                 may hold something nearer: see `guess`
-    orders  8 .. 15   end       search those; prefetch the winners' places and counts
-    orders  0 ..  7   settle    see the counts, reserve; if they do not suffice, search exactly
+    orders 16 .. 31   end       search those; prefetch the winners' places and counts
+    orders  0 .. 15   settle    see the counts, reserve; if they do not suffice, take the next ones
 
 Orders settle strictly in order. A guess made earlier is still right at settling if the store still
 covers the order: within a batch stock only shrinks, so nothing nearer can have appeared.
@@ -30,7 +30,7 @@ from enum import IntEnum
 import numpy as np
 
 cdef enum:
-    TOGETHER = 8                # orders that go through a stage side by side
+    TOGETHER = 16               # orders that go through a stage side by side
     RING = 4 * TOGETHER         # as many are under way
 
 
