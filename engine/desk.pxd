@@ -8,7 +8,7 @@ from fendan.engine.plan cimport Plan
 from fendan.engine.router cimport Verdict
 from fendan.engine.search cimport Search
 from fendan.engine.shipments cimport Grant, PartList
-from fendan.engine.shelves cimport Basket, Quantity, Shelves
+from fendan.engine.shelves cimport FEW_LINES, Basket, Quantity, Shelves
 from fendan.engine.terms cimport Bid, Terms
 
 cdef enum:
@@ -37,6 +37,7 @@ cdef struct Job:
     Search search               # for the guess
     bint guesses                # whether there is one to be made
     Bid guess                   # of the first step; ordinal NOT_FOUND: there is none
+    Quantity* pairs[FEW_LINES]  # of the guess: see plan.prefetch_found
     bint passes                 # the guess may have the order, and offers all of it
     int32_t open_orders         # of the guessed store, when it was guessed
     int64_t row

@@ -85,7 +85,7 @@ cdef void note_guess(Desk* desk, Job* job) noexcept nogil:
         job.guess = job.search.bid
         job.open_orders = desk.book.loads.stores[job.guess.store].open_orders
     job.passes = False
-    prefetch_found(desk.leaves, desk.shelves, job.guess.ordinal, &job.basket)
+    prefetch_found(desk.leaves, desk.shelves, job.guess.ordinal, &job.basket, job.pairs)
     prefetch_store(desk, job)
 
 

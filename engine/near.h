@@ -100,29 +100,33 @@ static const int32_t fendan_slot_bit[32] = {
     1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 22, 1 << 23,
     1 << 24, 1 << 25, 1 << 26, 1 << 27, 1 << 28, 1 << 29, 1 << 30, INT32_MIN};
 
-static inline int32_t fendan_half_least(const float *restrict sketches, float x, float y, float z,
-                                        uint32_t candidates, size_t first) {
-    int32_t least = INT32_MAX;
+/* The keys of half a leaf; INT32_MAX for those whose bits are not set. */
+static inline __attribute__((always_inline)) void
+fendan_half_keys(const float *restrict sketches, float x, float y, float z, uint32_t candidates,
+                 size_t first, int32_t *restrict keys) {
     for (size_t slot = 0; slot < 32; slot++) {
         float dx = sketches[slot] - x;
         float dy = sketches[slot + 64] - y;
         float dz = sketches[slot + 128] - z;
         int32_t key = fendan_key(dx * dx + dy * dy + dz * dz, first + slot);
         int32_t absent = -(int32_t)((candidates & fendan_slot_bit[slot]) == 0);
-        key |= absent & INT32_MAX;
-        least = key < least ? key : least;
+        keys[slot] = key | (absent & INT32_MAX);
     }
-    return least;
 }
 
-/* The least key of those stores of a leaf whose bits are set; INT32_MAX: there are none. Two halves,
+/* The least key of those stores of a leaf whose bits are set; INT32_MAX: there are none. By halves,
  * since a compiler vectorises a choice by bits only where lanes are as wide as the bits' word. */
 FENDAN_CLONES
 __attribute__((unused)) static int32_t fendan_least_key(const float *restrict sketches, float x,
                                                         float y, float z, uint64_t candidates) {
-    int32_t low = fendan_half_least(sketches, x, y, z, (uint32_t)candidates, 0);
-    int32_t high = fendan_half_least(sketches + 32, x, y, z, (uint32_t)(candidates >> 32), 32);
-    return low < high ? low : high;
+    int32_t low[32], high[32], least = INT32_MAX;
+    fendan_half_keys(sketches, x, y, z, (uint32_t)candidates, 0, low);
+    fendan_half_keys(sketches + 32, x, y, z, (uint32_t)(candidates >> 32), 32, high);
+    for (size_t slot = 0; slot < 32; slot++) {
+        int32_t key = low[slot] < high[slot] ? low[slot] : high[slot];
+        least = key < least ? key : least;
+    }
+    return least;
 }
 
 /* bit = 1: that key, of the first `count`, a multiple of 16, is at most `limit`. Compilers find no short

@@ -4,7 +4,7 @@ from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 from fendan.engine.batch cimport Columns
 from fendan.engine.geo cimport Place, Sketch
 from fendan.engine.network cimport Leaves
-from fendan.engine.shelves cimport Basket, Shelves, lowest_bit
+from fendan.engine.shelves cimport Basket, Quantity, Shelves, lowest_bit
 
 cdef enum:
     NUMBER = 63                 # the bits of a key that say which; see near.h
@@ -64,5 +64,6 @@ cdef void prefetch_shelves(const Shelves* shelves, const Columns* orders,
                            int64_t order) noexcept nogil
 cdef void prefetch_words(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
                          const Basket* basket) noexcept nogil
+# And what taking them from the store found will ask for: `pairs`, of the first FEW_LINES lines.
 cdef void prefetch_found(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
-                         const Basket* basket) noexcept nogil
+                         const Basket* basket, Quantity** pairs) noexcept nogil

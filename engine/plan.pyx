@@ -9,15 +9,11 @@ from fendan.engine.batch cimport Columns
 from fendan.engine.geo cimport set_place
 from fendan.engine.network cimport BOXES_FLOATS, LEAVES_PER_BRANCH, Leaves
 from fendan.engine.room cimport prefetch
-from fendan.engine.shelves cimport Basket, Shelves, line_at, quantity
+from fendan.engine.shelves cimport FEW_LINES, Basket, Quantity, Shelves, line_at, quantity
 
 cdef extern from "near.h" nogil:
     int32_t box_keys "fendan_box_keys"(const float* boxes, size_t count, float x, float y, float z,
                                        int32_t* keys) noexcept
-
-cdef enum:
-    PREFETCH_LINES = 8          # longer baskets are rare, and fetch for themselves
-
 
 cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) noexcept nogil:
     """Where the order is, and which leaf is nearest to it."""
@@ -62,7 +58,7 @@ cdef void prefetch_shelves(const Shelves* shelves, const Columns* orders,
                            int64_t order) noexcept nogil:
     cdef int64_t line
     cdef int64_t first = orders.offsets[order]
-    for line in range(first, min(orders.offsets[order + 1], first + PREFETCH_LINES)):
+    for line in range(first, min(orders.offsets[order + 1], first + FEW_LINES)):
         prefetch(shelves.shelf + orders.skus[line])
 
 
@@ -70,15 +66,16 @@ cdef void prefetch_words(const Leaves* leaves, const Shelves* shelves, const Pla
                          const Basket* basket) noexcept nogil:
     """Sketches are not among them: those of a chain stay in the cache of the second level."""
     cdef int64_t line
-    for line in range(min(basket.line_count, PREFETCH_LINES)):
+    for line in range(min(basket.line_count, FEW_LINES)):
         prefetch(line_at(shelves, basket.skus[line], plan.leaf))
 
 
 cdef void prefetch_found(const Leaves* leaves, const Shelves* shelves, int32_t ordinal,
-                         const Basket* basket) noexcept nogil:
+                         const Basket* basket, Quantity** pairs) noexcept nogil:
     cdef int64_t line
     if ordinal == NOT_FOUND:
         return
     prefetch(leaves.places + ordinal)
-    for line in range(min(basket.line_count, PREFETCH_LINES)):
-        prefetch(quantity(shelves, basket.skus[line], ordinal))
+    for line in range(min(basket.line_count, FEW_LINES)):
+        pairs[line] = quantity(shelves, basket.skus[line], ordinal)
+        prefetch(pairs[line])

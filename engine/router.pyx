@@ -22,7 +22,7 @@ from fendan.engine.plan cimport (
     NOT_FOUND, Plan, make_plan, prefetch_found, prefetch_shelves, prefetch_words,
 )
 from fendan.engine.search cimport find
-from fendan.engine.shelves cimport Basket, Quantity, Shelves, take
+from fendan.engine.shelves cimport FEW_LINES, Basket, Quantity, Shelves, take, take_found
 from fendan.engine.stock cimport Stock
 
 from enum import IntEnum
@@ -40,6 +40,7 @@ cdef struct Order:
     Basket basket
     Guess guess
     int32_t found               # an ordinal, or NOT_FOUND
+    Quantity* pairs[FEW_LINES]  # there, see plan.prefetch_found
 
 
 # A batch under way.
@@ -103,13 +104,12 @@ cdef Verdict route_one(const Leaves* leaves, Shelves* shelves, double lat, doubl
                        const uint64_t* allowed, Quantity* before) noexcept nogil:
     """Choose and reserve for one order. Degrees in range, the basket valid."""
     cdef Plan plan
-    cdef Reach reach
-    set_reach(&reach, radius_m)
+    cdef int32_t found
     make_plan(&plan, leaves, lat, lng)
-    return settle(
-        leaves, shelves, &plan, basket, &reach, allowed,
-        find(leaves, shelves, &plan, basket, allowed, radius_m, False), before,
-    )
+    found = find(leaves, shelves, &plan, basket, allowed, radius_m, True)
+    if found != NOT_FOUND:
+        take(shelves, found, basket, before, NULL)
+    return verdict_on(leaves, shelves, &plan, basket, radius_m, allowed, found)
 
 
 cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orders,
@@ -166,52 +166,58 @@ cdef void end_some(Belt* belt, int64_t first) noexcept nogil:
         order = &belt.under_way[row % RING]
         order.found = end_guess(&order.guess, belt.leaves, belt.shelves, &order.plan,
                                 &order.basket, &belt.reach)
-        prefetch_found(belt.leaves, belt.shelves, order.found, &order.basket)
+        prefetch_found(belt.leaves, belt.shelves, order.found, &order.basket, order.pairs)
 
 
 cdef void settle_some(Belt* belt, int64_t first) noexcept nogil:
+    """Reserve at the stores that were guessed, or where counts do not suffice, elsewhere."""
     cdef Order* order
+    cdef Quantity* before = NULL
+    cdef Quantity** pairs
     cdef int64_t row
     for row in range(first, end_of(belt, first)):
         order = &belt.under_way[row % RING]
-        belt.verdicts[row] = settle(
-            belt.leaves, belt.shelves, &order.plan, &order.basket, &belt.reach, NULL,
-            order.found, NULL if belt.before == NULL else belt.before + belt.orders.offsets[row],
-        )
+        pairs = order.pairs if order.basket.line_count <= FEW_LINES else NULL
+        if belt.before != NULL:
+            before = belt.before + belt.orders.offsets[row]
+        if order.found != NOT_FOUND and not take_found(
+                belt.shelves, order.found, &order.basket, pairs, before, NULL):
+            take_elsewhere(belt, order, before)
+        belt.verdicts[row] = verdict_on(belt.leaves, belt.shelves, &order.plan, &order.basket,
+                                        belt.reach.radius_m, NULL, order.found)
 
 
-cdef Verdict settle(const Leaves* leaves, Shelves* shelves, const Plan* plan,
-                    const Basket* basket, const Reach* reach, const uint64_t* allowed,
-                    int32_t guess, Quantity* before) noexcept nogil:
-    """Reserve at the guessed store; if it cannot fill the order, at the next one, searched for."""
+cdef void take_elsewhere(Belt* belt, Order* order, Quantity* before) noexcept nogil:
+    """At the next store by the bitmaps; if it does not suffice either, counts are searched."""
+    begin_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket, &belt.reach,
+                order.found)
+    order.found = end_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket,
+                            &belt.reach)
+    if order.found == NOT_FOUND or take(belt.shelves, order.found, &order.basket, before, NULL):
+        return
+    order.found = find(belt.leaves, belt.shelves, &order.plan, &order.basket, NULL,
+                       belt.reach.radius_m, True)
+    if order.found != NOT_FOUND:
+        take(belt.shelves, order.found, &order.basket, before, NULL)
+
+
+cdef Verdict verdict_on(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
+                        const Basket* basket, double radius_m, const uint64_t* allowed,
+                        int32_t found) noexcept nogil:
+    """What an order is told whose goods were reserved at `found`, or nowhere."""
     cdef Verdict verdict
     verdict.step = verdict.shipments = 0
-    if guess != NOT_FOUND and not take(shelves, guess, basket, before, NULL):
-        if allowed == NULL:
-            guess = guess_without(leaves, shelves, plan, basket, reach, guess)
-        if guess != NOT_FOUND and not take(shelves, guess, basket, before, NULL):
-            guess = find(leaves, shelves, plan, basket, allowed, reach.radius_m, True)
-            if guess != NOT_FOUND:
-                take(shelves, guess, basket, before, NULL)
-    if guess == NOT_FOUND:
+    if found == NOT_FOUND:
         verdict.store = NO_STORE
         verdict.distance_m = NAN
         verdict.status = STATUS_UNASSIGNED
-        verdict.reason = reason_for(leaves, shelves, plan, basket, reach.radius_m, allowed)
+        verdict.reason = reason_for(leaves, shelves, plan, basket, radius_m, allowed)
         return verdict
-    verdict.store = leaves.store_at[guess]
-    verdict.distance_m = distance_between_m(&plan.place, leaves.places + guess)
+    verdict.store = leaves.store_at[found]
+    verdict.distance_m = distance_between_m(&plan.place, leaves.places + found)
     verdict.status = STATUS_ASSIGNED
     verdict.reason = REASON_NONE
     return verdict
-
-
-cdef int32_t guess_without(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
-                           const Basket* basket, const Reach* reach,
-                           int32_t without) noexcept nogil:
-    cdef Guess guess
-    begin_guess(&guess, leaves, shelves, plan, basket, reach, without)
-    return end_guess(&guess, leaves, shelves, plan, basket, reach)
 
 
 cdef uint8_t reason_for(const Leaves* leaves, const Shelves* shelves, const Plan* plan,

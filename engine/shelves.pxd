@@ -14,6 +14,7 @@ cdef enum:
     LEAVES_PER_LINE = 3         # as many as a cache line holds the words of
     LINE_BYTES = 64
     WORDS_PER_LINE = 8
+    FEW_LINES = 8               # longer orders are rare; they look for themselves, and twice
 
 
 # One (store, SKU) pair. on_hand is net + reserved; net is negative only in a shortfall.
@@ -232,6 +233,10 @@ cdef int64_t good_today(const Shelves* shelves, int32_t sku, int32_t ordinal) no
 # lots must be good for, which the caller has seen; NULL: for today, which is seen here.
 cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket, Quantity* before,
                const Keep* keep) noexcept nogil
+
+# The same, where each line's pair is known; of an order with more than FEW_LINES, NULL.
+cdef bint take_found(Shelves* shelves, int32_t ordinal, const Basket* basket, Quantity** pairs,
+                     Quantity* before, const Keep* keep) noexcept nogil
 
 # Undo `take`, to the bit: what was taken last is given back first.
 cdef void give_back(Shelves* shelves, int32_t ordinal, const Basket* basket) noexcept nogil

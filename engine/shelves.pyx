@@ -36,10 +36,6 @@ from fendan.engine.network cimport STORES_PER_LEAF, Leaves
 cdef extern from "<stdlib.h>" nogil:
     void* aligned_alloc(size_t alignment, size_t size)
 
-cdef enum:
-    FEW_LINES = 16              # longer baskets are rare, and look their counts up twice
-
-
 cdef void free_shelves(Shelf* shelf, int32_t count) noexcept nogil:
     """Free what was allocated one by one; slabs belong to Python."""
     cdef int32_t sku
@@ -105,11 +101,21 @@ cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket, Quantity
                const Keep* keep) noexcept nogil:
     """`before`: where the counts go that each line found, or NULL."""
     cdef Quantity* pairs[FEW_LINES]
+    cdef int64_t line
+    if basket.line_count > FEW_LINES:
+        return take_found(shelves, ordinal, basket, NULL, before, keep)
+    for line in range(basket.line_count):
+        pairs[line] = quantity(shelves, basket.skus[line], ordinal)
+    return take_found(shelves, ordinal, basket, pairs, before, keep)
+
+
+cdef bint take_found(Shelves* shelves, int32_t ordinal, const Basket* basket, Quantity** pairs,
+                     Quantity* before, const Keep* keep) noexcept nogil:
     cdef Quantity* pair
     cdef int64_t line
     cdef bint is_there
     for line in range(basket.line_count):
-        pair = quantity(shelves, basket.skus[line], ordinal)
+        pair = pair_of(shelves, ordinal, basket, pairs, line)
         if pair == NULL:
             return False
         if keep == NULL:
@@ -119,13 +125,8 @@ cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket, Quantity
             is_there = free_of(shelves, basket.skus[line], pair) >= basket.quantities[line]
         if not is_there:
             return False
-        if line < FEW_LINES:
-            pairs[line] = pair
     for line in range(basket.line_count):
-        if line < FEW_LINES:
-            pair = pairs[line]
-        else:
-            pair = quantity(shelves, basket.skus[line], ordinal)
+        pair = pair_of(shelves, ordinal, basket, pairs, line)
         if before != NULL:
             before[line] = pair[0]
         pair.net -= basket.quantities[line]
@@ -134,6 +135,11 @@ cdef bint take(Shelves* shelves, int32_t ordinal, const Basket* basket, Quantity
             show(shelves, basket.skus[line], ordinal, pair)
             hold_lots(shelves, basket.skus[line], ordinal, basket.quantities[line], keep)
     return True
+
+
+cdef inline Quantity* pair_of(const Shelves* shelves, int32_t ordinal, const Basket* basket,
+                              Quantity** pairs, int64_t line) noexcept nogil:
+    return pairs[line] if pairs != NULL else quantity(shelves, basket.skus[line], ordinal)
 
 
 cdef inline void hold_lots(Shelves* shelves, int32_t sku, int32_t ordinal, int32_t quantity,
