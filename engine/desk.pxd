@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook
 from fendan.engine.network cimport Leaves
-from fendan.engine.plan cimport Plan
+from fendan.engine.plan cimport Keys, Plan
 from fendan.engine.router cimport Verdict
 from fendan.engine.search cimport Search
 from fendan.engine.shipments cimport Grant, PartList
@@ -32,6 +32,7 @@ cdef struct Desk:
 # One order under way.
 cdef struct Job:
     Plan plan
+    Keys keys                   # of the plan
     Basket basket
     Terms terms
     Search search               # for the guess

@@ -55,7 +55,7 @@ cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil:
     job.basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
     set_terms(desk.book, &job.terms, asked, &job.basket, orders.lat[row], orders.lng[row],
               desk.now_ns)
-    make_plan(&job.plan, desk.leaves, orders.lat[row], orders.lng[row])
+    make_plan(&job.plan, &job.keys, desk.leaves, orders.lat[row], orders.lng[row])
     job.guess.ordinal = NOT_FOUND
 
 

@@ -15,7 +15,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from fendan.engine.geo cimport Sketch, chord_margin, chord_squared_of
 from fendan.engine.network cimport LEAF_FLOATS, LEAVES_PER_BRANCH, STORES_PER_LEAF, Leaves
 from fendan.engine.plan cimport (
-    NOT_FOUND, NUMBER, Plan, boxes_in_use, groups_of, leaf_keys_of, least_waiting, real_boxes,
+    NOT_FOUND, NUMBER, Keys, Plan, boxes_in_use, groups_of, leaf_keys_of, least_waiting, make_keys,
+    real_boxes,
 )
 from fendan.engine.room cimport prefetch
 from fendan.engine.search cimport FEW_LEAVES, find
@@ -60,12 +61,12 @@ cdef void begin_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves
     others = real_boxes(leaves.leaf_count, plan.branch) & ~bit(plan.least)
     look_in(guess, leaves, shelves, plan, basket, plan.leaf)
     if key_in(guess.nearest) == key_of(INFINITY) and others:  # rarely; the next one will have it
-        limit = least_waiting(plan.leaf_keys, others)
+        limit = least_waiting(plan.keys.leaves, others)
         others &= ~bit(limit)
         look_in(guess, leaves, shelves, plan, basket, leaf_at(plan, limit))
     limit = min(limit_of(guess.nearest), reach.limit_key)
     guess.near = others & keys_within(
-        plan.leaf_keys, boxes_in_use(leaves.leaf_count, plan.branch), limit)
+        plan.keys.leaves, boxes_in_use(leaves.leaf_count, plan.branch), limit)
     prefetch_near(guess.near, shelves, plan, basket)
     if leaves.branch_count > 1:
         note_far(guess, leaves, shelves, plan, basket, limit)
@@ -81,7 +82,7 @@ cdef int32_t end_guess(Guess* guess, const Leaves* leaves, const Shelves* shelve
     cdef int64_t next
     cdef int32_t at, key, ordinal
     if guess.is_wide:
-        return find(leaves, shelves, plan, basket, NULL, reach.radius_m, guess.without != NOT_FOUND)
+        return search_for(guess, leaves, shelves, plan, basket, reach)
     while near:
         look_in(guess, leaves, shelves, plan, basket, leaf_at(plan, lowest_bit(near)))
         near &= near - 1
@@ -92,8 +93,18 @@ cdef int32_t end_guess(Guess* guess, const Leaves* leaves, const Shelves* shelve
         return NOT_FOUND
     next = min(guess.second, next_in_leaf(guess, leaves, shelves, plan, basket))
     if key_in(next) <= limit_of(guess.nearest) or squared_in(key) > reach.sure:
-        return find(leaves, shelves, plan, basket, NULL, reach.radius_m, guess.without != NOT_FOUND)
+        return search_for(guess, leaves, shelves, plan, basket, reach)
     return leaf_in(guess.nearest) * STORES_PER_LEAF + (key & NUMBER)
+
+
+cdef int32_t search_for(const Guess* guess, const Leaves* leaves, const Shelves* shelves,
+                        const Plan* plan, const Basket* basket,
+                        const Reach* reach) noexcept nogil:
+    """By then the plan's keys may be another's, and are made again."""
+    cdef Plan whole = plan[0]
+    cdef Keys keys
+    make_keys(&whole, &keys, leaves)
+    return find(leaves, shelves, &whole, basket, NULL, reach.radius_m, guess.without != NOT_FOUND)
 
 
 # -- LEAVES ------------------------------------------------------------------------------------
@@ -172,7 +183,7 @@ cdef void note_far(Guess* guess, const Leaves* leaves, const Shelves* shelves, c
         guess.is_wide = True
         return
     branches = real_boxes(leaves.branch_count, 0) & ~bit(plan.branch) & keys_within(
-        plan.branch_keys, boxes_in_use(leaves.branch_count, 0), limit)
+        plan.keys.branches, boxes_in_use(leaves.branch_count, 0), limit)
     while branches:
         branch = lowest_bit(branches)
         branches &= branches - 1

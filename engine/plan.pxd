@@ -13,6 +13,12 @@ cdef enum:
     NOT_FOUND = -1              # an ordinal
 
 
+# How near boxes are, see near.h.
+cdef struct Keys:
+    int32_t branches[64]        # the first 64
+    int32_t leaves[64]          # of the nearest branch
+
+
 # What a search can know before it looks at stock.
 cdef struct Plan:
     Place place
@@ -20,8 +26,7 @@ cdef struct Plan:
     int32_t branch              # the nearest one
     int32_t leaf                # the nearest one in it
     int32_t least               # its key
-    int32_t branch_keys[64]     # of the first 64 branches, see near.h
-    int32_t leaf_keys[64]       # of the nearest branch's leaves
+    Keys* keys                  # whoever made the plan keeps them as long as somebody asks
 
 
 cdef inline int32_t groups_of(int32_t count) noexcept nogil:
@@ -51,7 +56,10 @@ cdef inline int32_t least_waiting(const int32_t* keys, uint64_t waiting) noexcep
     return least
 
 
-cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) noexcept nogil
+cdef void make_plan(Plan* plan, Keys* keys, const Leaves* leaves, double lat,
+                    double lng) noexcept nogil
+# The part of it that makes the keys; once more, where they were not kept.
+cdef void make_keys(Plan* plan, Keys* keys, const Leaves* leaves) noexcept nogil
 
 # Fill in the keys of 64 branches, or of a branch's leaves, as far as they are in use; the least.
 cdef int32_t branch_keys_of(const Leaves* leaves, int32_t group, const Plan* plan,

@@ -15,24 +15,30 @@ cdef extern from "near.h" nogil:
     int32_t box_keys "fendan_box_keys"(const float* boxes, size_t count, float x, float y, float z,
                                        int32_t* keys) noexcept
 
-cdef void make_plan(Plan* plan, const Leaves* leaves, double lat, double lng) noexcept nogil:
+cdef void make_plan(Plan* plan, Keys* keys, const Leaves* leaves, double lat,
+                    double lng) noexcept nogil:
     """Where the order is, and which leaf is nearest to it."""
-    cdef int32_t keys[64]
-    cdef int32_t least, key, group
     set_place(&plan.place, &plan.sketch, lat, lng)
+    make_keys(plan, keys, leaves)
+
+
+cdef void make_keys(Plan* plan, Keys* keys, const Leaves* leaves) noexcept nogil:
+    cdef int32_t others[64]
+    cdef int32_t least, key, group
+    plan.keys = keys
     plan.branch = 0
     plan.leaf = 0
     if leaves.branch_count == 0:
         return
     if leaves.branch_count > 1:
-        least = branch_keys_of(leaves, 0, plan, plan.branch_keys)
+        least = branch_keys_of(leaves, 0, plan, keys.branches)
         plan.branch = least & NUMBER
         for group in range(1, groups_of(leaves.branch_count)):
-            key = branch_keys_of(leaves, group, plan, keys)
+            key = branch_keys_of(leaves, group, plan, others)
             if (key | NUMBER) < least:
                 least = key
                 plan.branch = group * 64 + (key & NUMBER)
-    plan.least = leaf_keys_of(leaves, plan.branch, plan, plan.leaf_keys)
+    plan.least = leaf_keys_of(leaves, plan.branch, plan, keys.leaves)
     plan.leaf = plan.branch * LEAVES_PER_BRANCH + (plan.least & NUMBER)
 
 

@@ -19,7 +19,8 @@ from fendan.engine.geo cimport distance_between_m
 from fendan.engine.guess cimport Guess, Reach, begin_guess, end_guess, set_reach
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.plan cimport (
-    NOT_FOUND, Plan, make_plan, prefetch_found, prefetch_shelves, prefetch_words,
+    NOT_FOUND, Keys, Plan, make_keys, make_plan, prefetch_found, prefetch_shelves,
+    prefetch_words,
 )
 from fendan.engine.search cimport find
 from fendan.engine.shelves cimport FEW_LINES, Basket, Quantity, Shelves, take, take_found
@@ -52,6 +53,7 @@ cdef struct Belt:
     Quantity* before            # or NULL
     Reach reach
     Order under_way[RING]       # by row
+    Keys keys[2 * TOGETHER]     # by row; asked for in the next stage only
 
 
 # router.Verdict as numpy sees it.
@@ -104,8 +106,9 @@ cdef Verdict route_one(const Leaves* leaves, Shelves* shelves, double lat, doubl
                        const uint64_t* allowed, Quantity* before) noexcept nogil:
     """Choose and reserve for one order. Degrees in range, the basket valid."""
     cdef Plan plan
+    cdef Keys keys
     cdef int32_t found
-    make_plan(&plan, leaves, lat, lng)
+    make_plan(&plan, &keys, leaves, lat, lng)
     found = find(leaves, shelves, &plan, basket, allowed, radius_m, True)
     if found != NOT_FOUND:
         take(shelves, found, basket, before, NULL)
@@ -146,7 +149,7 @@ cdef void plan_some(Belt* belt, int64_t first) noexcept nogil:
         order.basket.quantities = orders.quantities + orders.offsets[row]
         order.basket.amounts = NULL  # the search needs none
         order.basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
-        make_plan(&order.plan, belt.leaves, orders.lat[row], orders.lng[row])
+        make_plan(&order.plan, &belt.keys[row % (2 * TOGETHER)], belt.leaves, orders.lat[row], orders.lng[row])
         prefetch_words(belt.leaves, belt.shelves, &order.plan, &order.basket)
 
 
@@ -170,7 +173,7 @@ cdef void end_some(Belt* belt, int64_t first) noexcept nogil:
 
 
 cdef void settle_some(Belt* belt, int64_t first) noexcept nogil:
-    """Reserve at the stores that were guessed, or where counts do not suffice, elsewhere."""
+    """Reserve where it was guessed, or where counts do not suffice, elsewhere."""
     cdef Order* order
     cdef Quantity* before = NULL
     cdef Quantity** pairs
@@ -180,11 +183,22 @@ cdef void settle_some(Belt* belt, int64_t first) noexcept nogil:
         pairs = order.pairs if order.basket.line_count <= FEW_LINES else NULL
         if belt.before != NULL:
             before = belt.before + belt.orders.offsets[row]
-        if order.found != NOT_FOUND and not take_found(
+        if order.found == NOT_FOUND or not take_found(
                 belt.shelves, order.found, &order.basket, pairs, before, NULL):
-            take_elsewhere(belt, order, before)
-        belt.verdicts[row] = verdict_on(belt.leaves, belt.shelves, &order.plan, &order.basket,
-                                        belt.reach.radius_m, NULL, order.found)
+            belt.verdicts[row] = settle_elsewhere(belt, order, before)
+        else:
+            belt.verdicts[row] = verdict_on(belt.leaves, belt.shelves, &order.plan, &order.basket,
+                                            belt.reach.radius_m, NULL, order.found)
+
+
+cdef Verdict settle_elsewhere(Belt* belt, Order* order, Quantity* before) noexcept nogil:
+    """The plan's keys are another's by now."""
+    cdef Keys keys
+    make_keys(&order.plan, &keys, belt.leaves)
+    if order.found != NOT_FOUND:
+        take_elsewhere(belt, order, before)
+    return verdict_on(belt.leaves, belt.shelves, &order.plan, &order.basket, belt.reach.radius_m,
+                      NULL, order.found)
 
 
 cdef void take_elsewhere(Belt* belt, Order* order, Quantity* before) noexcept nogil:
@@ -261,13 +275,14 @@ def nearest(Stock stock, double lat, double lng, const int32_t[::1] skus,
     cdef uint64_t[::1] allowed = np.empty(max(1, leaves.leaf_count), dtype=np.uint64)
     cdef int32_t leaf, ordinal
     cdef Plan plan
+    cdef Keys keys
     cdef Basket basket
     basket.line_count = skus.shape[0]
     if basket.line_count:
         basket.skus, basket.quantities = &skus[0], &quantities[0]
     for leaf in range(leaves.leaf_count):
         allowed[leaf] = leaves.open[leaf]
-    make_plan(&plan, leaves, lat, lng)
+    make_plan(&plan, &keys, leaves, lat, lng)
     found = []
     while len(found) < limit:
         with nogil:

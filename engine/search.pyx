@@ -122,13 +122,13 @@ cdef void note_rest(Search* search) noexcept nogil:
     cdef int32_t leaf_keys[64]
     cdef uint64_t branches
     cdef int32_t branch
-    note_leaves(search, plan.branch, plan.leaf_keys, others_of(plan.least))
+    note_leaves(search, plan.branch, plan.keys.leaves, others_of(plan.least))
     if search.leaves.branch_count == 1 or search.rest_count == MANY:
         return
     if groups_of(search.leaves.branch_count) > 1:
         search.rest_count = MANY
         return
-    branches = (keys_within(plan.branch_keys, boxes_in_use(search.leaves.branch_count, 0),
+    branches = (keys_within(plan.keys.branches, boxes_in_use(search.leaves.branch_count, 0),
                             key_of(search.limit))
                 & others_of(plan.branch) & real_boxes(search.leaves.branch_count, 0))
     while branches and search.rest_count < MANY:
@@ -186,7 +186,7 @@ cdef void search_rest(Search* search) noexcept nogil:
             search.rest_count -= 1
             search.rest[least] = search.rest[search.rest_count]
         return
-    visit_branch(search, search.plan.branch, search.plan.leaf_keys, others_of(search.plan.least))
+    visit_branch(search, search.plan.branch, search.plan.keys.leaves, others_of(search.plan.least))
     if search.leaves.branch_count > 1:
         search_other_branches(search)
 
@@ -195,7 +195,7 @@ cdef void search_other_branches(Search* search) noexcept nogil:
     """All branches but the plan's own, nearest first, as far as the limit."""
     cdef const Leaves* leaves = search.leaves
     cdef const Plan* plan = search.plan
-    cdef const int32_t* branch_keys = &plan.branch_keys[0]
+    cdef const int32_t* branch_keys = &plan.keys.branches[0]
     cdef int32_t keys[64]
     cdef int32_t leaf_keys[64]
     cdef uint64_t waiting
