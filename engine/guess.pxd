@@ -27,11 +27,24 @@ cdef struct Guess:
 
 cdef void set_reach(Reach* reach, double radius_m) noexcept nogil
 
-# Look at the nearest leaf, and fetch what the second piece reads.
+# One after another, each for many orders before the next: what one waits for, others have had time
+# to compute or to fetch. Look at the nearest leaf; say which others may hold something nearer, and
+# fetch what is read of them; look at those.
 cdef void begin_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves, const Plan* plan,
-                      const Basket* basket, const Reach* reach, int32_t without) noexcept nogil
+                      const Basket* basket, int32_t without) noexcept nogil
+cdef void narrow_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves,
+                       const Plan* plan, const Basket* basket, const Reach* reach) noexcept nogil
+cdef void prefetch_rest(const Guess* guess, const Shelves* shelves, const Plan* plan,
+                        const Basket* basket) noexcept nogil
+cdef void look_further(Guess* guess, const Leaves* leaves, const Shelves* shelves,
+                       const Plan* plan, const Basket* basket) noexcept nogil
 
 # The ordinal of the nearest store whose bits say that it has every line, or NOT_FOUND. Without a
 # store: it has been seen not to have them; and where it must be searched for, counts are seen as well.
-cdef int32_t end_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves,
+cdef int32_t end_guess(const Guess* guess, const Leaves* leaves, const Shelves* shelves,
                        const Plan* plan, const Basket* basket, const Reach* reach) noexcept nogil
+
+# All of it at once, without that store.
+cdef int32_t guess_again(Guess* guess, const Leaves* leaves, const Shelves* shelves,
+                         const Plan* plan, const Basket* basket, const Reach* reach,
+                         int32_t without) noexcept nogil

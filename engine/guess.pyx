@@ -48,18 +48,23 @@ cdef void set_reach(Reach* reach, double radius_m) noexcept nogil:
 
 
 cdef void begin_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves, const Plan* plan,
-                      const Basket* basket, const Reach* reach, int32_t without) noexcept nogil:
-    cdef uint64_t others
-    cdef int32_t limit
+                      const Basket* basket, int32_t without) noexcept nogil:
     guess.without = without
     guess.nearest = guess.second = nobody()
+    if leaves.branch_count:
+        look_in(guess, leaves, shelves, plan, basket, plan.leaf)
+
+
+cdef void narrow_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves,
+                       const Plan* plan, const Basket* basket, const Reach* reach) noexcept nogil:
+    cdef uint64_t others
+    cdef int32_t limit
     guess.near = 0
     guess.far_count = 0
     guess.is_wide = False
     if leaves.branch_count == 0:
         return
     others = real_boxes(leaves.leaf_count, plan.branch) & ~bit(plan.least)
-    look_in(guess, leaves, shelves, plan, basket, plan.leaf)
     if key_in(guess.nearest) == key_of(INFINITY) and others:  # rarely; the next one will have it
         limit = least_waiting(plan.keys.leaves, others)
         others &= ~bit(limit)
@@ -67,34 +72,61 @@ cdef void begin_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves
     limit = min(limit_of(guess.nearest), reach.limit_key)
     guess.near = others & keys_within(
         plan.keys.leaves, boxes_in_use(leaves.leaf_count, plan.branch), limit)
-    prefetch_near(guess.near, shelves, plan, basket)
     if leaves.branch_count > 1:
-        note_far(guess, leaves, shelves, plan, basket, limit)
+        note_far(guess, leaves, plan, limit)
     if popcount(guess.near) + guess.far_count > FEW_LEAVES:
         guess.is_wide = True
-    if guess.is_wide:
-        prefetch_summaries(shelves, plan, basket)
 
 
-cdef int32_t end_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves,
-                       const Plan* plan, const Basket* basket, const Reach* reach) noexcept nogil:
+cdef void prefetch_rest(const Guess* guess, const Shelves* shelves, const Plan* plan,
+                        const Basket* basket) noexcept nogil:
     cdef uint64_t near = guess.near
-    cdef int64_t next
-    cdef int32_t at, key, ordinal
+    cdef int at
+    cdef int64_t line
+    # The first few, and without asking how many there are: where there is none, what is there.
+    for at in range(FETCHED):
+        prefetch_leaf(shelves, basket, leaf_at(plan, lowest_bit(
+            near | (<uint64_t>(near == 0) << (plan.least & NUMBER)))))
+        near &= near - 1
+    for at in range(guess.far_count):
+        prefetch_leaf(shelves, basket, guess.far[at])
     if guess.is_wide:
-        return search_for(guess, leaves, shelves, plan, basket, reach)
+        for line in range(basket.line_count):
+            prefetch(summary(shelves, basket.skus[line]) + plan.branch)
+
+
+cdef void look_further(Guess* guess, const Leaves* leaves, const Shelves* shelves,
+                       const Plan* plan, const Basket* basket) noexcept nogil:
+    cdef uint64_t near = 0 if guess.is_wide else guess.near
+    cdef int at
     while near:
         look_in(guess, leaves, shelves, plan, basket, leaf_at(plan, lowest_bit(near)))
         near &= near - 1
     for at in range(guess.far_count):
         look_in(guess, leaves, shelves, plan, basket, guess.far[at])
-    key = key_in(guess.nearest)
+
+
+cdef int32_t end_guess(const Guess* guess, const Leaves* leaves, const Shelves* shelves,
+                       const Plan* plan, const Basket* basket, const Reach* reach) noexcept nogil:
+    cdef int64_t next
+    cdef int32_t key = key_in(guess.nearest)
+    if guess.is_wide:
+        return search_for(guess, leaves, shelves, plan, basket, reach)
     if key > reach.limit_key or key == key_of(INFINITY):
         return NOT_FOUND
     next = min(guess.second, next_in_leaf(guess, leaves, shelves, plan, basket))
     if key_in(next) <= limit_of(guess.nearest) or squared_in(key) > reach.sure:
         return search_for(guess, leaves, shelves, plan, basket, reach)
     return leaf_in(guess.nearest) * STORES_PER_LEAF + (key & NUMBER)
+
+
+cdef int32_t guess_again(Guess* guess, const Leaves* leaves, const Shelves* shelves,
+                         const Plan* plan, const Basket* basket, const Reach* reach,
+                         int32_t without) noexcept nogil:
+    begin_guess(guess, leaves, shelves, plan, basket, without)
+    narrow_guess(guess, leaves, shelves, plan, basket, reach)
+    look_further(guess, leaves, shelves, plan, basket)
+    return end_guess(guess, leaves, shelves, plan, basket, reach)
 
 
 cdef int32_t search_for(const Guess* guess, const Leaves* leaves, const Shelves* shelves,
@@ -173,9 +205,9 @@ cdef inline int64_t next_in_leaf(const Guess* guess, const Leaves* leaves, const
                       & ~bit(key_in(guess.nearest)))
 
 
-cdef void note_far(Guess* guess, const Leaves* leaves, const Shelves* shelves, const Plan* plan,
-                   const Basket* basket, int32_t limit) noexcept nogil:
-    """The leaves of other branches that reach within the limit; fetched."""
+cdef void note_far(Guess* guess, const Leaves* leaves, const Plan* plan,
+                   int32_t limit) noexcept nogil:
+    """The leaves of other branches that reach within the limit."""
     cdef int32_t leaf_keys[64]
     cdef uint64_t branches, waiting
     cdef int32_t branch
@@ -196,18 +228,7 @@ cdef void note_far(Guess* guess, const Leaves* leaves, const Shelves* shelves, c
         while waiting:
             guess.far[guess.far_count] = branch * LEAVES_PER_BRANCH + lowest_bit(waiting)
             waiting &= waiting - 1
-            prefetch_leaf(shelves, basket, guess.far[guess.far_count])
             guess.far_count += 1
-
-
-cdef inline void prefetch_near(uint64_t near, const Shelves* shelves, const Plan* plan,
-                               const Basket* basket) noexcept nogil:
-    """The first few, and without asking how many there are: where there is none, what is there."""
-    cdef int at
-    for at in range(FETCHED):
-        prefetch_leaf(shelves, basket, leaf_at(plan, lowest_bit(
-            near | (<uint64_t>(near == 0) << (plan.least & NUMBER)))))
-        near &= near - 1
 
 
 cdef inline void prefetch_leaf(const Shelves* shelves, const Basket* basket,
@@ -215,11 +236,3 @@ cdef inline void prefetch_leaf(const Shelves* shelves, const Basket* basket,
     cdef int64_t line
     for line in range(basket.line_count):
         prefetch(line_at(shelves, basket.skus[line], leaf))
-
-
-cdef void prefetch_summaries(const Shelves* shelves, const Plan* plan,
-                             const Basket* basket) noexcept nogil:
-    """What a search through many leaves reads first."""
-    cdef int64_t line
-    for line in range(basket.line_count):
-        prefetch(summary(shelves, basket.skus[line]) + plan.branch)

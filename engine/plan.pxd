@@ -58,7 +58,12 @@ cdef inline int32_t least_waiting(const int32_t* keys, uint64_t waiting) noexcep
 
 cdef void make_plan(Plan* plan, Keys* keys, const Leaves* leaves, double lat,
                     double lng) noexcept nogil
-# The part of it that makes the keys; once more, where they were not kept.
+
+# Its parts, for who makes many plans: what each waits for, others have had time to compute.
+cdef void find_branch(Plan* plan, Keys* keys, const Leaves* leaves) noexcept nogil
+cdef void find_leaf(Plan* plan, const Leaves* leaves) noexcept nogil
+
+# The keys once more, where they were not kept.
 cdef void make_keys(Plan* plan, Keys* keys, const Leaves* leaves) noexcept nogil
 
 # Fill in the keys of 64 branches, or of a branch's leaves, as far as they are in use; the least.

@@ -23,23 +23,31 @@ cdef void make_plan(Plan* plan, Keys* keys, const Leaves* leaves, double lat,
 
 
 cdef void make_keys(Plan* plan, Keys* keys, const Leaves* leaves) noexcept nogil:
+    find_branch(plan, keys, leaves)
+    find_leaf(plan, leaves)
+
+
+cdef void find_branch(Plan* plan, Keys* keys, const Leaves* leaves) noexcept nogil:
     cdef int32_t others[64]
     cdef int32_t least, key, group
     plan.keys = keys
     plan.branch = 0
-    plan.leaf = 0
-    if leaves.branch_count == 0:
+    if leaves.branch_count < 2:
         return
-    if leaves.branch_count > 1:
-        least = branch_keys_of(leaves, 0, plan, keys.branches)
-        plan.branch = least & NUMBER
-        for group in range(1, groups_of(leaves.branch_count)):
-            key = branch_keys_of(leaves, group, plan, others)
-            if (key | NUMBER) < least:
-                least = key
-                plan.branch = group * 64 + (key & NUMBER)
-    plan.least = leaf_keys_of(leaves, plan.branch, plan, keys.leaves)
-    plan.leaf = plan.branch * LEAVES_PER_BRANCH + (plan.least & NUMBER)
+    least = branch_keys_of(leaves, 0, plan, keys.branches)
+    plan.branch = least & NUMBER
+    for group in range(1, groups_of(leaves.branch_count)):
+        key = branch_keys_of(leaves, group, plan, others)
+        if (key | NUMBER) < least:
+            least = key
+            plan.branch = group * 64 + (key & NUMBER)
+
+
+cdef void find_leaf(Plan* plan, const Leaves* leaves) noexcept nogil:
+    plan.leaf = 0
+    if leaves.branch_count:
+        plan.least = leaf_keys_of(leaves, plan.branch, plan, plan.keys.leaves)
+        plan.leaf = plan.branch * LEAVES_PER_BRANCH + (plan.least & NUMBER)
 
 
 cdef int32_t branch_keys_of(const Leaves* leaves, int32_t group, const Plan* plan,

@@ -15,12 +15,15 @@ from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fendan.engine.batch cimport Batch, Columns
-from fendan.engine.geo cimport distance_between_m
-from fendan.engine.guess cimport Guess, Reach, begin_guess, end_guess, set_reach
+from fendan.engine.geo cimport distance_between_m, set_place
+from fendan.engine.guess cimport (
+    Guess, Reach, begin_guess, end_guess, guess_again, look_further, narrow_guess, prefetch_rest,
+    set_reach,
+)
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.plan cimport (
-    NOT_FOUND, Keys, Plan, make_keys, make_plan, prefetch_found, prefetch_shelves,
-    prefetch_words,
+    NOT_FOUND, Keys, Plan, find_branch, find_leaf, make_keys, make_plan, prefetch_found,
+    prefetch_shelves, prefetch_words,
 )
 from fendan.engine.search cimport find
 from fendan.engine.shelves cimport FEW_LINES, Basket, Quantity, Shelves, take, take_found
@@ -137,6 +140,9 @@ cdef inline int64_t end_of(const Belt* belt, int64_t first) noexcept nogil:
     return min(first + TOGETHER, belt.orders.count) if first >= 0 else first
 
 
+# Each stage is a few short loops: an order's own steps wait for one another, and while they do, a
+# processor goes on with the orders behind it, if no more lies between than it can look ahead.
+
 cdef void plan_some(Belt* belt, int64_t first) noexcept nogil:
     cdef const Columns* orders = belt.orders
     cdef Order* order
@@ -149,7 +155,13 @@ cdef void plan_some(Belt* belt, int64_t first) noexcept nogil:
         order.basket.quantities = orders.quantities + orders.offsets[row]
         order.basket.amounts = NULL  # the search needs none
         order.basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
-        make_plan(&order.plan, &belt.keys[row % (2 * TOGETHER)], belt.leaves, orders.lat[row], orders.lng[row])
+        set_place(&order.plan.place, &order.plan.sketch, orders.lat[row], orders.lng[row])
+    for row in range(first, end_of(belt, first)):
+        find_branch(&belt.under_way[row % RING].plan, &belt.keys[row % (2 * TOGETHER)], belt.leaves)
+    for row in range(first, end_of(belt, first)):
+        find_leaf(&belt.under_way[row % RING].plan, belt.leaves)
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
         prefetch_words(belt.leaves, belt.shelves, &order.plan, &order.basket)
 
 
@@ -158,8 +170,14 @@ cdef void begin_some(Belt* belt, int64_t first) noexcept nogil:
     cdef int64_t row
     for row in range(first, end_of(belt, first)):
         order = &belt.under_way[row % RING]
-        begin_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket,
-                    &belt.reach, NOT_FOUND)
+        begin_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket, NOT_FOUND)
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
+        narrow_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket,
+                     &belt.reach)
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
+        prefetch_rest(&order.guess, belt.shelves, &order.plan, &order.basket)
 
 
 cdef void end_some(Belt* belt, int64_t first) noexcept nogil:
@@ -167,8 +185,13 @@ cdef void end_some(Belt* belt, int64_t first) noexcept nogil:
     cdef int64_t row
     for row in range(first, end_of(belt, first)):
         order = &belt.under_way[row % RING]
+        look_further(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket)
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
         order.found = end_guess(&order.guess, belt.leaves, belt.shelves, &order.plan,
                                 &order.basket, &belt.reach)
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
         prefetch_found(belt.leaves, belt.shelves, order.found, &order.basket, order.pairs)
 
 
@@ -186,33 +209,27 @@ cdef void settle_some(Belt* belt, int64_t first) noexcept nogil:
         if order.found == NOT_FOUND or not take_found(
                 belt.shelves, order.found, &order.basket, pairs, before, NULL):
             belt.verdicts[row] = settle_elsewhere(belt, order, before)
-        else:
-            belt.verdicts[row] = verdict_on(belt.leaves, belt.shelves, &order.plan, &order.basket,
-                                            belt.reach.radius_m, NULL, order.found)
+    for row in range(first, end_of(belt, first)):
+        order = &belt.under_way[row % RING]
+        if order.found != NOT_FOUND:
+            belt.verdicts[row] = assigned_to(belt.leaves, &order.plan, order.found)
 
 
 cdef Verdict settle_elsewhere(Belt* belt, Order* order, Quantity* before) noexcept nogil:
-    """The plan's keys are another's by now."""
+    """At the next store by the bitmaps; if it does not suffice either, counts are searched."""
     cdef Keys keys
-    make_keys(&order.plan, &keys, belt.leaves)
+    make_keys(&order.plan, &keys, belt.leaves)  # the old ones are another's by now
     if order.found != NOT_FOUND:
-        take_elsewhere(belt, order, before)
+        order.found = guess_again(&order.guess, belt.leaves, belt.shelves, &order.plan,
+                                  &order.basket, &belt.reach, order.found)
+    if order.found != NOT_FOUND and not take(
+            belt.shelves, order.found, &order.basket, before, NULL):
+        order.found = find(belt.leaves, belt.shelves, &order.plan, &order.basket, NULL,
+                           belt.reach.radius_m, True)
+        if order.found != NOT_FOUND:
+            take(belt.shelves, order.found, &order.basket, before, NULL)
     return verdict_on(belt.leaves, belt.shelves, &order.plan, &order.basket, belt.reach.radius_m,
                       NULL, order.found)
-
-
-cdef void take_elsewhere(Belt* belt, Order* order, Quantity* before) noexcept nogil:
-    """At the next store by the bitmaps; if it does not suffice either, counts are searched."""
-    begin_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket, &belt.reach,
-                order.found)
-    order.found = end_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket,
-                            &belt.reach)
-    if order.found == NOT_FOUND or take(belt.shelves, order.found, &order.basket, before, NULL):
-        return
-    order.found = find(belt.leaves, belt.shelves, &order.plan, &order.basket, NULL,
-                       belt.reach.radius_m, True)
-    if order.found != NOT_FOUND:
-        take(belt.shelves, order.found, &order.basket, before, NULL)
 
 
 cdef Verdict verdict_on(const Leaves* leaves, const Shelves* shelves, const Plan* plan,
@@ -220,13 +237,19 @@ cdef Verdict verdict_on(const Leaves* leaves, const Shelves* shelves, const Plan
                         int32_t found) noexcept nogil:
     """What an order is told whose goods were reserved at `found`, or nowhere."""
     cdef Verdict verdict
+    if found != NOT_FOUND:
+        return assigned_to(leaves, plan, found)
     verdict.step = verdict.shipments = 0
-    if found == NOT_FOUND:
-        verdict.store = NO_STORE
-        verdict.distance_m = NAN
-        verdict.status = STATUS_UNASSIGNED
-        verdict.reason = reason_for(leaves, shelves, plan, basket, radius_m, allowed)
-        return verdict
+    verdict.store = NO_STORE
+    verdict.distance_m = NAN
+    verdict.status = STATUS_UNASSIGNED
+    verdict.reason = reason_for(leaves, shelves, plan, basket, radius_m, allowed)
+    return verdict
+
+
+cdef inline Verdict assigned_to(const Leaves* leaves, const Plan* plan, int32_t found) noexcept nogil:
+    cdef Verdict verdict
+    verdict.step = verdict.shipments = 0
     verdict.store = leaves.store_at[found]
     verdict.distance_m = distance_between_m(&plan.place, leaves.places + found)
     verdict.status = STATUS_ASSIGNED
