@@ -209,9 +209,7 @@ cdef void settle_some(Belt* belt, int64_t first) noexcept nogil:
         if order.found == NOT_FOUND or not take_found(
                 belt.shelves, order.found, &order.basket, pairs, before, NULL):
             belt.verdicts[row] = settle_elsewhere(belt, order, before)
-    for row in range(first, end_of(belt, first)):
-        order = &belt.under_way[row % RING]
-        if order.found != NOT_FOUND:
+        else:
             belt.verdicts[row] = assigned_to(belt.leaves, &order.plan, order.found)
 
 
