@@ -40,11 +40,11 @@ cdef struct Job:
     Bid guess                   # of the first step; ordinal NOT_FOUND: there is none
     Quantity* pairs[FEW_LINES]  # of the guess: see plan.prefetch_found
     bint passes                 # the guess may have the order, and offers all of it
-    int32_t open_orders         # of the guessed store, when it was guessed
     int64_t row
 
 
 # -- BEGINNING
+# Which rule an order comes under, and where it is; its plan's branch and leaf are still to be found.
 cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil
 # Three steps, each with time to fetch what the next one reads.
 cdef void begin_guess(Desk* desk, Job* job) noexcept nogil

@@ -16,13 +16,13 @@ from fendan.engine.areas cimport prefetch_areas
 from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns, asked_at
 from fendan.engine.book cimport RuleBook, set_terms
-from fendan.engine.geo cimport distance_between_m
+from fendan.engine.geo cimport distance_between_m, set_place
 from fendan.engine.larder cimport Keep, keep_day
 from fendan.engine.loads cimport back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
 from fendan.engine.offers cimport Sharing, bid_of, lines_taken, reserve_sharing, share_out
-from fendan.engine.plan cimport NOT_FOUND, make_plan, prefetch_found
+from fendan.engine.plan cimport NOT_FOUND, prefetch_found
 from fendan.engine.room cimport prefetch
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict
 from fendan.engine.search cimport (
@@ -55,7 +55,7 @@ cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil:
     job.basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
     set_terms(desk.book, &job.terms, asked, &job.basket, orders.lat[row], orders.lng[row],
               desk.now_ns)
-    make_plan(&job.plan, &job.keys, desk.leaves, orders.lat[row], orders.lng[row])
+    set_place(&job.plan.place, &job.plan.sketch, orders.lat[row], orders.lng[row])
     job.guess.ordinal = NOT_FOUND
 
 
@@ -83,7 +83,6 @@ cdef void note_guess(Desk* desk, Job* job) noexcept nogil:
         job.guess.ordinal = NOT_FOUND
     else:
         job.guess = job.search.bid
-        job.open_orders = desk.book.loads.stores[job.guess.store].open_orders
     job.passes = False
     prefetch_found(desk.leaves, desk.shelves, job.guess.ordinal, &job.basket, job.pairs)
     prefetch_store(desk, job)
@@ -109,7 +108,7 @@ cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil:
     """Whether the guessed store is what it was, and has all of the order."""
     if not may_ask(desk, &job.terms, job.terms.step.allowed, job.guess.ordinal):
         return False
-    if desk.book.loads.stores[job.guess.store].open_orders == job.open_orders:
+    if desk.book.loads.stores[job.guess.store].open_orders == job.guess.open_orders:
         return job.passes or passes(desk, job)  # what no order came to has what it had
     return is_as_good(desk, job) and passes(desk, job)
 

@@ -28,7 +28,7 @@ from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves
 from fendan.engine.offers cimport Sharing, reserve_sharing
 from fendan.engine.plan cimport (
-    AHEAD, NOT_FOUND, RING, prefetch_shelves, prefetch_words,
+    NOT_FOUND, find_branch, find_leaf, prefetch_shelves, prefetch_words,
 )
 from fendan.engine.reasons cimport reason_for
 from fendan.engine.router cimport (
@@ -41,6 +41,8 @@ from fendan.engine.terms cimport NEVER_NS, Bid, RuleTerms, Terms, promised_ns
 
 cdef enum:
     TYPE_GROUP = 6              # rules.OrderType
+    TOGETHER = 4                # orders that go through a stage side by side
+    RING = 8 * TOGETHER         # more than are under way, a power of two
 
 # Keys of groups are no keys of buyers.
 cdef uint64_t GROUP_KEYS = 0x9e3779b97f4a7c15
@@ -345,13 +347,42 @@ cdef bint is_member(Desk* desk, int64_t row, Job* member) noexcept nogil:
 
 # -- BATCHES -----------------------------------------------------------------------------------
 
+# As in router, orders go through each stage some at a time.
+
+cdef inline int64_t end_of(const Columns* orders, int64_t first) noexcept nogil:
+    """The end of those that go together; none do before the first of all."""
+    return min(first + TOGETHER, orders.count) if first >= 0 else first
+
+
+cdef void begin_some(Desk* desk, Job* jobs, int64_t first) noexcept nogil:
+    cdef Job* job
+    cdef int64_t row
+    for row in range(end_of(desk.orders, first), end_of(desk.orders, first + TOGETHER)):
+        prefetch_shelves(desk.shelves, desk.orders, row)
+        prefetch_rules(desk.book, desk.orders, row)
+    for row in range(first, end_of(desk.orders, first)):
+        begin(desk, &jobs[row % RING], row)
+    for row in range(first, end_of(desk.orders, first)):
+        find_branch(&jobs[row % RING].plan, &jobs[row % RING].keys, desk.leaves)
+    for row in range(first, end_of(desk.orders, first)):
+        find_leaf(&jobs[row % RING].plan, desk.leaves)
+    for row in range(first, end_of(desk.orders, first)):
+        job = &jobs[row % RING]
+        prefetch_words(desk.leaves, desk.shelves, &job.plan, &job.basket)
+
+
+cdef void settle_some(Desk* desk, Job* jobs, int64_t first) noexcept nogil:
+    cdef int64_t row
+    for row in range(first, end_of(desk.orders, first)):
+        settle(desk, &jobs[row % RING])
+
+
 cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
                         const Columns* orders, int64_t now_ns, Verdict* verdicts, Grant* grants,
                         PartList* parts, Quantity* before) noexcept nogil:
     cdef Job jobs[RING]
-    cdef Job* job
     cdef Desk desk
-    cdef int64_t step, order
+    cdef int64_t row, first = 0
     desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, orders
     desk.now_ns, desk.verdicts, desk.grants = now_ns, verdicts, grants
     desk.parts, desk.before = parts, before
@@ -362,29 +393,16 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     )
     refresh(book.loads, now_ns)
     memset(verdicts, 0, orders.count * sizeof(Verdict))
-    for step in range(orders.count + 4 * AHEAD):
-        if desk.no_memory:
-            break
-        order = step - 4 * AHEAD
-        if order >= 0:
-            settle(&desk, &jobs[order & (RING - 1)])
-        if step + AHEAD < orders.count:
-            prefetch_shelves(shelves, orders, step + AHEAD)
-            prefetch_rules(book, orders, step + AHEAD)
-        if step < orders.count:
-            job = &jobs[step & (RING - 1)]
-            begin(&desk, job, step)
-            prefetch_words(leaves, shelves, &job.plan, &job.basket)
-        order = step - AHEAD
-        if 0 <= order < orders.count:
-            job = &jobs[order & (RING - 1)]
-            begin_guess(&desk, job)
-        order = step - 2 * AHEAD
-        if 0 <= order < orders.count:
-            end_guess(&desk, &jobs[order & (RING - 1)])
-        order = step - 3 * AHEAD
-        if 0 <= order < orders.count:
-            guess_again(&desk, &jobs[order & (RING - 1)])
+    while first < orders.count + 4 * TOGETHER and not desk.no_memory:
+        settle_some(&desk, jobs, first - 4 * TOGETHER)
+        begin_some(&desk, jobs, first)
+        for row in range(first - TOGETHER, end_of(orders, first - TOGETHER)):
+            begin_guess(&desk, &jobs[row % RING])
+        for row in range(first - 2 * TOGETHER, end_of(orders, first - 2 * TOGETHER)):
+            end_guess(&desk, &jobs[row % RING])
+        for row in range(first - 3 * TOGETHER, end_of(orders, first - 3 * TOGETHER)):
+            guess_again(&desk, &jobs[row % RING])
+        first += TOGETHER
     desk.no_memory = desk.no_memory or shelves.larder.no_memory
     end_batch(book.loads, now_ns)  # what stays is counted where it is kept
     return not desk.no_memory

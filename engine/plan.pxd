@@ -8,8 +8,6 @@ from fendan.engine.shelves cimport Basket, Quantity, Shelves, lowest_bit
 
 cdef enum:
     NUMBER = 63                 # the bits of a key that say which; see near.h
-    AHEAD = 2                   # orders between two stages; 2 to 8 measured the same
-    RING = 8                    # a power of two, at least 4 * AHEAD
     NOT_FOUND = -1              # an ordinal
 
 

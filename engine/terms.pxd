@@ -117,6 +117,7 @@ cdef struct Bid:
     int32_t ordinal
     int32_t store
     double distance_m
+    int32_t open_orders         # of the store, when it was ranked
     double values[MOST_CRITERIA]
 
 

@@ -130,6 +130,7 @@ cdef void rank(const Terms* terms, const Shelves* shelves, const Basket* basket,
     cdef const RuleTerms* rule = terms.rule
     cdef double score = 0.0
     cdef int32_t place
+    bid.open_orders = terms.standing.loads[bid.store].open_orders
     for place in range(rule.criterion_count):
         bid.values[place] = value_of(terms, shelves, basket, bid, &rule.criteria[place])
     if not rule.scored:
