@@ -46,9 +46,12 @@ cdef struct Job:
 # -- BEGINNING
 # Which rule an order comes under, and where it is; its plan's branch and leaf are still to be found.
 cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil
-# Three steps, each with time to fetch what the next one reads.
+# One after another, each for some orders before the next: see guess.pxd.
 cdef void begin_guess(Desk* desk, Job* job) noexcept nogil
-cdef void end_guess(Desk* desk, Job* job) noexcept nogil
+cdef void narrow_guess(Job* job) noexcept nogil
+cdef void prefetch_guess(const Job* job) noexcept nogil
+cdef void end_guess(Job* job) noexcept nogil
+cdef void note_guess(Desk* desk, Job* job) noexcept nogil
 cdef void guess_again(Desk* desk, Job* job) noexcept nogil
 cdef bint is_still_best(Desk* desk, Job* job) noexcept nogil
 # Fetch what `begin` will ask of the order's SKUs.

@@ -26,7 +26,7 @@ from fendan.engine.plan cimport NOT_FOUND, prefetch_found
 from fendan.engine.room cimport prefetch
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict
 from fendan.engine.search cimport (
-    find_under, prefetch_rest, search_nearest, search_rest, search_second, set_search,
+    find_under, note_rest, prefetch_rest, search_nearest, search_rest, search_second, set_search,
 )
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
 from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
@@ -68,17 +68,27 @@ cdef void begin_guess(Desk* desk, Job* job) noexcept nogil:
                job.terms.step.allowed, job.terms.step.radius_m, False)
     job.search.terms = &job.terms
     search_nearest(&job.search)
-    prefetch_rest(&job.search)
 
 
-cdef void end_guess(Desk* desk, Job* job) noexcept nogil:
+cdef void narrow_guess(Job* job) noexcept nogil:
+    if job.guesses:
+        note_rest(&job.search)
+
+
+cdef void prefetch_guess(const Job* job) noexcept nogil:
+    if job.guesses:
+        prefetch_rest(&job.search)
+
+
+cdef void end_guess(Job* job) noexcept nogil:
     if job.guesses:
         search_rest(&job.search)
-        note_guess(desk, job)
 
 
 cdef void note_guess(Desk* desk, Job* job) noexcept nogil:
     """What was found, and fetch what will be asked of it."""
+    if not job.guesses:
+        return
     if job.search.best == NOT_FOUND:
         job.guess.ordinal = NOT_FOUND
     else:

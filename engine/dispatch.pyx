@@ -16,8 +16,8 @@ from fendan.engine.batch cimport Columns, asked_at
 from fendan.engine.book cimport RuleBook, set_terms
 from fendan.engine.desk cimport (
     STEP_BACKORDER, Desk, Job, add_shipment, assign, assign_parts, begin, begin_guess, end_guess,
-    fills, finds, guess_again, has_later_lines, is_still_best, prefetch_rules, set_bid,
-    split_at_step, supply_at_step, take_back,
+    fills, finds, guess_again, has_later_lines, is_still_best, narrow_guess, note_guess,
+    prefetch_guess, prefetch_rules, set_bid, split_at_step, supply_at_step, take_back,
 )
 from fendan.engine.groups cimport (
     Member, MemberList, add_up, gather, line_number, members_from,
@@ -371,10 +371,22 @@ cdef void begin_some(Desk* desk, Job* jobs, int64_t first) noexcept nogil:
         prefetch_words(desk.leaves, desk.shelves, &job.plan, &job.basket)
 
 
-cdef void settle_some(Desk* desk, Job* jobs, int64_t first) noexcept nogil:
+cdef void begin_guesses(Desk* desk, Job* jobs, int64_t first) noexcept nogil:
     cdef int64_t row
     for row in range(first, end_of(desk.orders, first)):
-        settle(desk, &jobs[row % RING])
+        begin_guess(desk, &jobs[row % RING])
+    for row in range(first, end_of(desk.orders, first)):
+        narrow_guess(&jobs[row % RING])
+    for row in range(first, end_of(desk.orders, first)):
+        prefetch_guess(&jobs[row % RING])
+
+
+cdef void end_guesses(Desk* desk, Job* jobs, int64_t first) noexcept nogil:
+    cdef int64_t row
+    for row in range(first, end_of(desk.orders, first)):
+        end_guess(&jobs[row % RING])
+    for row in range(first, end_of(desk.orders, first)):
+        note_guess(desk, &jobs[row % RING])
 
 
 cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* shelves,
@@ -394,12 +406,11 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     refresh(book.loads, now_ns)
     memset(verdicts, 0, orders.count * sizeof(Verdict))
     while first < orders.count + 4 * TOGETHER and not desk.no_memory:
-        settle_some(&desk, jobs, first - 4 * TOGETHER)
+        for row in range(first - 4 * TOGETHER, end_of(orders, first - 4 * TOGETHER)):
+            settle(&desk, &jobs[row % RING])
         begin_some(&desk, jobs, first)
-        for row in range(first - TOGETHER, end_of(orders, first - TOGETHER)):
-            begin_guess(&desk, &jobs[row % RING])
-        for row in range(first - 2 * TOGETHER, end_of(orders, first - 2 * TOGETHER)):
-            end_guess(&desk, &jobs[row % RING])
+        begin_guesses(&desk, jobs, first - TOGETHER)
+        end_guesses(&desk, jobs, first - 2 * TOGETHER)
         for row in range(first - 3 * TOGETHER, end_of(orders, first - 3 * TOGETHER)):
             guess_again(&desk, &jobs[row % RING])
         first += TOGETHER

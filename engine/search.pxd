@@ -49,13 +49,13 @@ cdef int32_t find_under(const Leaves* leaves, const Shelves* shelves, const Plan
                         Bid* best) noexcept nogil
 
 # The same in pieces, with time to fetch what the next one reads: `set_search`, perhaps its `terms`,
-# `search_nearest`, then `prefetch_rest`, then `search_rest`.
+# `search_nearest`, `note_rest`, `prefetch_rest`, `search_rest`.
 cdef void set_search(Search* search, const Leaves* leaves, const Shelves* shelves,
                      const Plan* plan, const Basket* basket, const uint64_t* allowed,
                      double radius_m, bint verify) noexcept nogil
-cdef void search_all(Search* search) noexcept nogil
 # Who is best without the best that was found, by the bitmaps alone.
 cdef void search_second(Search* search) noexcept nogil
 cdef void search_nearest(Search* search) noexcept nogil
+cdef void note_rest(Search* search) noexcept nogil
 cdef void prefetch_rest(const Search* search) noexcept nogil
 cdef void search_rest(Search* search) noexcept nogil

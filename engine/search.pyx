@@ -92,6 +92,7 @@ cdef int32_t find_under(const Leaves* leaves, const Shelves* shelves, const Plan
 cdef void search_all(Search* search) noexcept nogil:
     """Every branch, the plan's own first, as far as the radius and what is found allow."""
     search_nearest(search)
+    note_rest(search)
     search_rest(search)
 
 
@@ -113,7 +114,6 @@ cdef void search_nearest(Search* search) noexcept nogil:
         return
     if search.plan.least <= key_of(search.limit):
         visit(search, search.plan.leaf)
-    note_rest(search)
 
 
 cdef void note_rest(Search* search) noexcept nogil:
@@ -122,6 +122,8 @@ cdef void note_rest(Search* search) noexcept nogil:
     cdef int32_t leaf_keys[64]
     cdef uint64_t branches
     cdef int32_t branch
+    if search.leaves.branch_count == 0:
+        return
     note_leaves(search, plan.branch, plan.keys.leaves, others_of(plan.least))
     if search.leaves.branch_count == 1 or search.rest_count == MANY:
         return
