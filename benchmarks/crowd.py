@@ -6,7 +6,9 @@ every answer is read afterwards: none may be lost, and none be anything but a de
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +94,15 @@ class Waits:
     p99_ms: float
     p999_ms: float
     most_ms: float
+
+    @classmethod
+    def over(cls, turns: Sequence["Waits"], choose: Callable[[list[Any]], Any]) -> "Waits":
+        """What `choose` (median, min, max) takes of each number of several turns."""
+        rows = [astuple(turn) for turn in turns]
+        orders, answered, assigned, *rest = (
+            choose(list(values)) for values in zip(*rows, strict=True)
+        )
+        return cls(int(orders), int(answered), int(assigned), *rest)
 
     @classmethod
     def of(cls, outcome: Outcome) -> "Waits":

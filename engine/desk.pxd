@@ -46,6 +46,8 @@ cdef struct Job:
 # -- BEGINNING
 # Which rule an order comes under, and where it is; its plan's branch and leaf are still to be found.
 cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil
+# The whole plan, for who has one order.
+cdef void begin_alone(Desk* desk, Job* job, int64_t row) noexcept nogil
 # One after another, each for some orders before the next: see guess.pxd.
 cdef void begin_guess(Desk* desk, Job* job) noexcept nogil
 cdef void narrow_guess(Job* job) noexcept nogil

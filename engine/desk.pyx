@@ -22,7 +22,7 @@ from fendan.engine.loads cimport back_to, order_came
 from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves, id_is_smaller
 from fendan.engine.offers cimport Sharing, bid_of, lines_taken, reserve_sharing, share_out
-from fendan.engine.plan cimport NOT_FOUND, prefetch_found
+from fendan.engine.plan cimport NOT_FOUND, make_keys, prefetch_found
 from fendan.engine.room cimport prefetch
 from fendan.engine.router cimport REASON_NONE, STATUS_ASSIGNED, Verdict
 from fendan.engine.search cimport (
@@ -57,6 +57,11 @@ cdef void begin(Desk* desk, Job* job, int64_t row) noexcept nogil:
               desk.now_ns)
     set_place(&job.plan.place, &job.plan.sketch, orders.lat[row], orders.lng[row])
     job.guess.ordinal = NOT_FOUND
+
+
+cdef void begin_alone(Desk* desk, Job* job, int64_t row) noexcept nogil:
+    begin(desk, job, row)
+    make_keys(&job.plan, &job.keys, desk.leaves)
 
 
 cdef void begin_guess(Desk* desk, Job* job) noexcept nogil:

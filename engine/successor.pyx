@@ -13,7 +13,8 @@ from fendan.engine.asking cimport Asked
 from fendan.engine.batch cimport Columns
 from fendan.engine.book cimport RuleBook
 from fendan.engine.desk cimport (
-    STEP_BACKORDER, Desk, Job, assign, begin, comes_before, comes_in_time, comes_ns, finds, set_bid,
+    STEP_BACKORDER, Desk, Job, assign, begin_alone, comes_before, comes_in_time, comes_ns, finds,
+    set_bid,
 )
 from fendan.engine.dispatch cimport refuse_order
 from fendan.engine.larder cimport keep_day
@@ -63,7 +64,7 @@ cdef Verdict dispatch_again(const RuleBook* book, const Leaves* leaves, Shelves*
     desk.now_ns, desk.verdicts, desk.grants = now_ns, &verdict, grant
     desk.parts, desk.before = NULL, before
     refresh(book.loads, now_ns)
-    begin(&desk, &job, 0)
+    begin_alone(&desk, &job, 0)
     if desk.no_memory:
         refuse_order(&desk, &job, reason_for(&desk, &job, &job.basket, NULL))
     elif waits:

@@ -1,7 +1,7 @@
 """A batch is decided as if its orders came one after another, however busy its stores become.
 
-Orders are guessed at some orders before their turn. What an order sees of a store must be what it is
-in its turn: here stores are few, orders come close together, and each changes what the next one sees.
+Orders are guessed at some orders before their turn. What an order sees of a store must be what it
+is in its turn: here stores are few, orders many, and each changes what the next one sees.
 """
 
 import numpy as np
