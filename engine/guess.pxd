@@ -12,6 +12,7 @@ cdef struct Reach:
     double radius_m             # +inf: none
     float sure                  # up to here a store is within the radius without measuring
     int32_t limit_key           # beyond this no store is; see near.h
+    int32_t patience            # how often a second leaf is tried where the nearest has nobody
 
 
 # A guess under way. Each leaf has one nearest candidate: key << 32 | leaf.
@@ -33,7 +34,7 @@ cdef void set_reach(Reach* reach, double radius_m) noexcept nogil
 cdef void begin_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves, const Plan* plan,
                       const Basket* basket, int32_t without) noexcept nogil
 cdef void narrow_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves,
-                       const Plan* plan, const Basket* basket, const Reach* reach) noexcept nogil
+                       const Plan* plan, const Basket* basket, Reach* reach) noexcept nogil
 cdef void prefetch_rest(const Guess* guess, const Shelves* shelves, const Plan* plan,
                         const Basket* basket) noexcept nogil
 cdef void look_further(Guess* guess, const Leaves* leaves, const Shelves* shelves,
@@ -46,5 +47,5 @@ cdef int32_t end_guess(const Guess* guess, const Leaves* leaves, const Shelves* 
 
 # All of it at once, without that store.
 cdef int32_t guess_again(Guess* guess, const Leaves* leaves, const Shelves* shelves,
-                         const Plan* plan, const Basket* basket, const Reach* reach,
+                         const Plan* plan, const Basket* basket, Reach* reach,
                          int32_t without) noexcept nogil

@@ -26,6 +26,7 @@ from fendan.engine.shelves cimport (
 
 cdef enum:
     FETCHED = 3                 # leaves beside the nearest one; rarely more are looked at
+    PATIENCE = 8                # times
 
 cdef extern from "near.h" nogil:
     int32_t least_key "fendan_least_key"(const float* sketches, float x, float y, float z,
@@ -40,6 +41,7 @@ cdef void set_reach(Reach* reach, double radius_m) noexcept nogil:
     cdef float squared = INFINITY
     reach.radius_m = radius_m
     reach.sure = INFINITY
+    reach.patience = PATIENCE
     if radius_m < INFINITY:
         squared = chord_squared_of(radius_m)
         reach.sure = squared - chord_margin(squared)
@@ -56,7 +58,7 @@ cdef void begin_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves
 
 
 cdef void narrow_guess(Guess* guess, const Leaves* leaves, const Shelves* shelves,
-                       const Plan* plan, const Basket* basket, const Reach* reach) noexcept nogil:
+                       const Plan* plan, const Basket* basket, Reach* reach) noexcept nogil:
     cdef uint64_t others
     cdef int32_t limit
     guess.near = 0
@@ -65,10 +67,15 @@ cdef void narrow_guess(Guess* guess, const Leaves* leaves, const Shelves* shelve
     if leaves.branch_count == 0:
         return
     others = real_boxes(leaves.leaf_count, plan.branch) & ~bit(plan.least)
-    if key_in(guess.nearest) == key_of(INFINITY) and others:  # rarely; the next one will have it
+    if key_in(guess.nearest) == key_of(INFINITY) and others and reach.patience:
+        # Rarely, and the next one will have it; where goods are sparse neither does, and it is no use.
         limit = least_waiting(plan.keys.leaves, others)
         others &= ~bit(limit)
         look_in(guess, leaves, shelves, plan, basket, leaf_at(plan, limit))
+        if key_in(guess.nearest) == key_of(INFINITY):
+            reach.patience -= 1
+        elif reach.patience < PATIENCE:
+            reach.patience += 1
     limit = min(limit_of(guess.nearest), reach.limit_key)
     guess.near = others & keys_within(
         plan.keys.leaves, boxes_in_use(leaves.leaf_count, plan.branch), limit)
@@ -121,7 +128,7 @@ cdef int32_t end_guess(const Guess* guess, const Leaves* leaves, const Shelves* 
 
 
 cdef int32_t guess_again(Guess* guess, const Leaves* leaves, const Shelves* shelves,
-                         const Plan* plan, const Basket* basket, const Reach* reach,
+                         const Plan* plan, const Basket* basket, Reach* reach,
                          int32_t without) noexcept nogil:
     begin_guess(guess, leaves, shelves, plan, basket, without)
     narrow_guess(guess, leaves, shelves, plan, basket, reach)
