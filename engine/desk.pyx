@@ -29,7 +29,9 @@ from fendan.engine.search cimport (
     find_under, note_rest, prefetch_rest, search_nearest, search_rest, search_second, set_search,
 )
 from fendan.engine.shipments cimport Grant, Part, add_part, lines_of, reserve_part
-from fendan.engine.shelves cimport Basket, available, give_back, lowest_bit, take
+from fendan.engine.shelves cimport (
+    FEW_LINES, Basket, Quantity, available, give_back, lowest_bit, take, take_found,
+)
 from fendan.engine.terms cimport (
     NEVER_NS, NS_PER_S, SPLIT_NEVER, Bid, StepTerms, Terms, fit_words, handling_s,
     keep_at, may_have, offered_to, offers_all, promised_ns, rank, serves_place,
@@ -215,14 +217,18 @@ cdef void set_bid(Bid* bid, const Desk* desk, const Job* job, int32_t ordinal) n
 
 cdef void assign(Desk* desk, Job* job, const Bid* bid) noexcept nogil:
     """The whole order to one store."""
-    cdef int64_t first = desk.orders.offsets[job.row]
+    cdef Quantity* before = NULL
     cdef Verdict* verdict = desk.verdicts + job.row
     cdef int64_t when_ns
     cdef Keep keep
+    if desk.before != NULL:
+        before = desk.before + desk.orders.offsets[job.row]
     when_ns = promised_ns(&job.terms, bid.store, bid.distance_m)
     keep = keep_at(&job.terms, bid.store, when_ns)
-    take(desk.shelves, bid.ordinal, &job.basket,
-         NULL if desk.before == NULL else desk.before + first, &keep)
+    if bid == &job.guess and job.basket.line_count <= FEW_LINES:
+        take_found(desk.shelves, bid.ordinal, &job.basket, job.pairs, before, &keep)
+    else:
+        take(desk.shelves, bid.ordinal, &job.basket, before, &keep)
     verdict.store, verdict.distance_m = bid.store, bid.distance_m
     verdict.status, verdict.reason = STATUS_ASSIGNED, REASON_NONE
     verdict.step, verdict.shipments = job.terms.step.name, 0

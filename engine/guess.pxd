@@ -1,4 +1,4 @@
-"""The nearest store by the bitmaps alone, in two pieces that a batch takes apart."""
+"""The nearest store by the bitmaps alone, in pieces that a batch takes apart."""
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fendan.engine.network cimport Leaves

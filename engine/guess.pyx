@@ -1,13 +1,18 @@
 """The nearest store by the bitmaps alone, for orders that come by the thousand.
 
-    begin   the nearest leaf's nearest candidate  --limit-->  which other leaves may hold a nearer one
-    end     theirs, each beside it  --a clear winner?-->  that store; else `search.find`
+    begin     the nearest leaf: its nearest candidate
+    narrow    the limit that this sets: which other leaves may hold a nearer one
+    further   those leaves, each one's nearest candidate
+    end       a clear winner? that store; else `search.find`
 
 What `search.find` decides store by store, this computes for whole leaves without asking anything:
-a processor guesses wrongly which of a few candidates is nearest, and which leaf holds it, and each
-wrong guess costs it as much as a leaf does. So every leaf that may hold something nearer is looked
-at, in any order, and only what is rare is a branch: many leaves, a near tie, a store so far away
-that only its distance says whether it is within the radius. Those are searched for.
+a processor cannot foresee which of a few candidates is nearest, nor which leaf holds it, and every
+time it is wrong costs as much as a leaf does. So every leaf that may hold something nearer is looked
+at, in any order, and only what is rare is a branch: many leaves, a near tie, a store so far off that
+only its distance says whether it is within the radius. Those are searched for.
+
+Invariant: in `nearest` stands the least key of all leaves looked at, in `second` the least of those
+that were not it; what is as near as `nearest` but for rounding is in `second`, or in its own leaf.
 """
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -68,7 +73,7 @@ cdef void narrow_guess(Guess* guess, const Leaves* leaves, const Shelves* shelve
         return
     others = real_boxes(leaves.leaf_count, plan.branch) & ~bit(plan.least)
     if key_in(guess.nearest) == key_of(INFINITY) and others and reach.patience:
-        # Rarely, and the next one will have it; where goods are sparse neither does, and it is no use.
+        # Rare, and the next one will have it; where goods are sparse it has not, and others wait.
         limit = least_waiting(plan.keys.leaves, others)
         others &= ~bit(limit)
         look_in(guess, leaves, shelves, plan, basket, leaf_at(plan, limit))

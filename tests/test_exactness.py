@@ -112,16 +112,24 @@ def around_a_pole(rng: random.Random, size: int) -> list[Place]:
 
 
 @pytest.mark.parametrize(
-    "spread",
-    [a_city, the_whole_earth, a_grid_of_half_degrees, both_sides_of_the_date_line, around_a_pole],
+    ("spread", "size"),
+    [
+        (a_city, 600),
+        (the_whole_earth, 600),
+        (a_grid_of_half_degrees, 600),
+        (both_sides_of_the_date_line, 600),
+        (around_a_pole, 600),
+        (a_city, 5_000),  # two branches, whose leaves reach into one another
+        (the_whole_earth, 5_000),
+    ],
 )
 @pytest.mark.parametrize("radius_m", [None, 2_000.0, 60_000.0])
 def test_a_chain_of_many_leaves_is_routed_as_the_twin_routes_it(
-    spread: Callable[[random.Random, int], list[Place]], radius_m: float | None
+    spread: Callable[[random.Random, int], list[Place]], size: int, radius_m: float | None
 ) -> None:
     rng = random.Random(f"{radius_m}")
     skus = [f"sku {number}" for number in range(12)]
-    spots = spread(rng, 600)
+    spots = spread(rng, size)
     names = rng.sample(range(10_000), len(spots))  # so that ids do not follow the order of adding
     stores = [
         Store(id=f"store {name}", lat=lat, lng=lng)
