@@ -28,7 +28,7 @@ from fendan.engine.names cimport NO_NAME
 from fendan.engine.network cimport NO_STORE, STORES_PER_LEAF, Leaves
 from fendan.engine.offers cimport Sharing, reserve_sharing
 from fendan.engine.plan cimport (
-    NOT_FOUND, find_branch, find_leaf, prefetch_shelves, prefetch_words,
+    NOT_FOUND, end_of, find_branch, find_leaf, prefetch_shelves, prefetch_words,
 )
 from fendan.engine.reasons cimport reason_for
 from fendan.engine.router cimport (
@@ -349,43 +349,38 @@ cdef bint is_member(Desk* desk, int64_t row, Job* member) noexcept nogil:
 
 # As in router, orders go through each stage some at a time.
 
-cdef inline int64_t end_of(const Columns* orders, int64_t first) noexcept nogil:
-    """The end of those that go together; none do before the first of all."""
-    return min(first + TOGETHER, orders.count) if first >= 0 else first
-
-
 cdef void begin_some(Desk* desk, Job* jobs, int64_t first) noexcept nogil:
     cdef Job* job
-    cdef int64_t row
-    for row in range(end_of(desk.orders, first), end_of(desk.orders, first + TOGETHER)):
+    cdef int64_t row, end = end_of(first, TOGETHER, desk.orders.count)
+    for row in range(end, end_of(first + TOGETHER, TOGETHER, desk.orders.count)):
         prefetch_shelves(desk.shelves, desk.orders, row)
         prefetch_rules(desk.book, desk.orders, row)
-    for row in range(first, end_of(desk.orders, first)):
+    for row in range(first, end):
         begin(desk, &jobs[row % RING], row)
-    for row in range(first, end_of(desk.orders, first)):
+    for row in range(first, end):
         find_branch(&jobs[row % RING].plan, &jobs[row % RING].keys, desk.leaves)
-    for row in range(first, end_of(desk.orders, first)):
+    for row in range(first, end):
         find_leaf(&jobs[row % RING].plan, desk.leaves)
-    for row in range(first, end_of(desk.orders, first)):
+    for row in range(first, end):
         job = &jobs[row % RING]
         prefetch_words(desk.leaves, desk.shelves, &job.plan, &job.basket)
 
 
 cdef void begin_guesses(Desk* desk, Job* jobs, int64_t first) noexcept nogil:
-    cdef int64_t row
-    for row in range(first, end_of(desk.orders, first)):
+    cdef int64_t row, end = end_of(first, TOGETHER, desk.orders.count)
+    for row in range(first, end):
         begin_guess(desk, &jobs[row % RING])
-    for row in range(first, end_of(desk.orders, first)):
+    for row in range(first, end):
         narrow_guess(&jobs[row % RING])
-    for row in range(first, end_of(desk.orders, first)):
+    for row in range(first, end):
         prefetch_guess(&jobs[row % RING])
 
 
 cdef void end_guesses(Desk* desk, Job* jobs, int64_t first) noexcept nogil:
-    cdef int64_t row
-    for row in range(first, end_of(desk.orders, first)):
+    cdef int64_t row, end = end_of(first, TOGETHER, desk.orders.count)
+    for row in range(first, end):
         end_guess(&jobs[row % RING])
-    for row in range(first, end_of(desk.orders, first)):
+    for row in range(first, end):
         note_guess(desk, &jobs[row % RING])
 
 
@@ -394,7 +389,7 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
                         PartList* parts, Quantity* before) noexcept nogil:
     cdef Job jobs[RING]
     cdef Desk desk
-    cdef int64_t row, first = 0
+    cdef int64_t row, stage, first = 0
     desk.book, desk.leaves, desk.shelves, desk.orders = book, leaves, shelves, orders
     desk.now_ns, desk.verdicts, desk.grants = now_ns, verdicts, grants
     desk.parts, desk.before = parts, before
@@ -406,12 +401,14 @@ cdef bint dispatch_many(const RuleBook* book, const Leaves* leaves, Shelves* she
     refresh(book.loads, now_ns)
     memset(verdicts, 0, orders.count * sizeof(Verdict))
     while first < orders.count + 4 * TOGETHER and not desk.no_memory:
-        for row in range(first - 4 * TOGETHER, end_of(orders, first - 4 * TOGETHER)):
+        stage = first - 4 * TOGETHER
+        for row in range(stage, end_of(stage, TOGETHER, orders.count)):
             settle(&desk, &jobs[row % RING])
         begin_some(&desk, jobs, first)
         begin_guesses(&desk, jobs, first - TOGETHER)
         end_guesses(&desk, jobs, first - 2 * TOGETHER)
-        for row in range(first - 3 * TOGETHER, end_of(orders, first - 3 * TOGETHER)):
+        stage = first - 3 * TOGETHER
+        for row in range(stage, end_of(stage, TOGETHER, orders.count)):
             guess_again(&desk, &jobs[row % RING])
         first += TOGETHER
     desk.no_memory = desk.no_memory or shelves.larder.no_memory

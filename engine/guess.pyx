@@ -109,8 +109,10 @@ cdef void prefetch_rest(const Guess* guess, const Shelves* shelves, const Plan* 
 
 cdef void look_further(Guess* guess, const Leaves* leaves, const Shelves* shelves,
                        const Plan* plan, const Basket* basket) noexcept nogil:
-    cdef uint64_t near = 0 if guess.is_wide else guess.near
+    cdef uint64_t near = guess.near
     cdef int at
+    if guess.is_wide:
+        return
     while near:
         look_in(guess, leaves, shelves, plan, basket, leaf_at(plan, lowest_bit(near)))
         near &= near - 1

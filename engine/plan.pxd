@@ -27,6 +27,11 @@ cdef struct Plan:
     Keys* keys                  # whoever made the plan keeps them as long as somebody asks
 
 
+cdef inline int64_t end_of(int64_t first, int64_t together, int64_t count) noexcept nogil:
+    """The end of so many orders that go through a stage together; before the first there are none."""
+    return min(first + together, count) if first >= 0 else first
+
+
 cdef inline int32_t groups_of(int32_t count) noexcept nogil:
     return (count + 63) // 64
 

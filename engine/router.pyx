@@ -22,7 +22,7 @@ from fendan.engine.guess cimport (
 )
 from fendan.engine.network cimport NO_STORE, Leaves
 from fendan.engine.plan cimport (
-    NOT_FOUND, Keys, Plan, find_branch, find_leaf, make_keys, make_plan, prefetch_found,
+    NOT_FOUND, Keys, Plan, end_of, find_branch, find_leaf, make_keys, make_plan, prefetch_found,
     prefetch_shelves, prefetch_words,
 )
 from fendan.engine.search cimport find
@@ -135,62 +135,57 @@ cdef void route_many(const Leaves* leaves, Shelves* shelves, const Columns* orde
         first += TOGETHER
 
 
-cdef inline int64_t end_of(const Belt* belt, int64_t first) noexcept nogil:
-    """The end of those that go together; none do before the first of all."""
-    return min(first + TOGETHER, belt.orders.count) if first >= 0 else first
-
-
 # Each stage is a few short loops: an order's own steps wait for one another, and while they do, a
 # processor goes on with the orders behind it, if no more lies between than it can look ahead.
 
 cdef void plan_some(Belt* belt, int64_t first) noexcept nogil:
     cdef const Columns* orders = belt.orders
     cdef Order* order
-    cdef int64_t row
-    for row in range(end_of(belt, first), end_of(belt, first + TOGETHER)):
+    cdef int64_t row, end = end_of(first, TOGETHER, belt.orders.count)
+    for row in range(end, end_of(first + TOGETHER, TOGETHER, orders.count)):
         prefetch_shelves(belt.shelves, orders, row)
-    for row in range(first, end_of(belt, first)):
+    for row in range(first, end):
         order = &belt.under_way[row % RING]
         order.basket.skus = orders.skus + orders.offsets[row]
         order.basket.quantities = orders.quantities + orders.offsets[row]
         order.basket.amounts = NULL  # the search needs none
         order.basket.line_count = orders.offsets[row + 1] - orders.offsets[row]
         set_place(&order.plan.place, &order.plan.sketch, orders.lat[row], orders.lng[row])
-    for row in range(first, end_of(belt, first)):
+    for row in range(first, end):
         find_branch(&belt.under_way[row % RING].plan, &belt.keys[row % (2 * TOGETHER)], belt.leaves)
-    for row in range(first, end_of(belt, first)):
+    for row in range(first, end):
         find_leaf(&belt.under_way[row % RING].plan, belt.leaves)
-    for row in range(first, end_of(belt, first)):
+    for row in range(first, end):
         order = &belt.under_way[row % RING]
         prefetch_words(belt.leaves, belt.shelves, &order.plan, &order.basket)
 
 
 cdef void begin_some(Belt* belt, int64_t first) noexcept nogil:
     cdef Order* order
-    cdef int64_t row
-    for row in range(first, end_of(belt, first)):
+    cdef int64_t row, end = end_of(first, TOGETHER, belt.orders.count)
+    for row in range(first, end):
         order = &belt.under_way[row % RING]
         begin_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket, NOT_FOUND)
-    for row in range(first, end_of(belt, first)):
+    for row in range(first, end):
         order = &belt.under_way[row % RING]
         narrow_guess(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket,
                      &belt.reach)
-    for row in range(first, end_of(belt, first)):
+    for row in range(first, end):
         order = &belt.under_way[row % RING]
         prefetch_rest(&order.guess, belt.shelves, &order.plan, &order.basket)
 
 
 cdef void end_some(Belt* belt, int64_t first) noexcept nogil:
     cdef Order* order
-    cdef int64_t row
-    for row in range(first, end_of(belt, first)):
+    cdef int64_t row, end = end_of(first, TOGETHER, belt.orders.count)
+    for row in range(first, end):
         order = &belt.under_way[row % RING]
         look_further(&order.guess, belt.leaves, belt.shelves, &order.plan, &order.basket)
-    for row in range(first, end_of(belt, first)):
+    for row in range(first, end):
         order = &belt.under_way[row % RING]
         order.found = end_guess(&order.guess, belt.leaves, belt.shelves, &order.plan,
                                 &order.basket, &belt.reach)
-    for row in range(first, end_of(belt, first)):
+    for row in range(first, end):
         order = &belt.under_way[row % RING]
         prefetch_found(belt.leaves, belt.shelves, order.found, &order.basket, order.pairs)
 
@@ -200,8 +195,8 @@ cdef void settle_some(Belt* belt, int64_t first) noexcept nogil:
     cdef Order* order
     cdef Quantity* before = NULL
     cdef Quantity** pairs
-    cdef int64_t row
-    for row in range(first, end_of(belt, first)):
+    cdef int64_t row, end = end_of(first, TOGETHER, belt.orders.count)
+    for row in range(first, end):
         order = &belt.under_way[row % RING]
         pairs = order.pairs if order.basket.line_count <= FEW_LINES else NULL
         if belt.before != NULL:
